@@ -1,0 +1,50 @@
+# From a fresh machine: `make run` starts the edge, `make test` runs every test.
+
+CONFIG ?= conf/proxy.yaml
+
+.PHONY: run test check bench prerequisites test-prerequisites
+
+run: prerequisites
+	cargo run --release --locked -- run --config $(CONFIG)
+
+test: prerequisites test-prerequisites
+	tests/interop/setup.sh
+	cargo test --locked
+
+# What continuous integration asks besides the tests.
+check: prerequisites
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+	cargo run --locked -- check --config $(CONFIG)
+
+bench: prerequisites
+	cargo bench --locked
+
+# Libraries below Pingora are written in C: they need a compiler and cmake.
+prerequisites:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install it as https://rustup.rs says"; exit 1; }
+	@$(call need,cc:gcc make:make cmake:cmake)
+
+# The tests also need the languages of the MCP clients and a TLS terminator.
+test-prerequisites:
+	@$(call need,openssl:openssl stunnel:stunnel4 python3:python3 node:nodejs npm:npm)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+
+# $(call need,PROGRAM:DEBIAN_PACKAGE ...): makes sure that every program is there.
+define need
+missing=""; \
+for pair in $(1); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+[ -z "$$missing" ] || { $(call install,$$missing); }
+endef
+
+# $(call install,DEBIAN_PACKAGE ...): installs on Debian as root, elsewhere says what to type.
+define install
+if ! command -v apt-get >/dev/null; then \
+	echo "missing: install what Debian calls" $(1) "with this system's package manager"; exit 1; \
+elif [ "$$(id -u)" != 0 ]; then \
+	echo "missing. Type: sudo apt-get install -y" $(1); exit 1; \
+else \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); \
+fi
+endef

@@ -1,0 +1,164 @@
+//! What no single value can show: the checks between values.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    mcp_client::{AuthType, ConnectionType, McpClient},
+    problem::{KeyPath, Problem},
+    public_url::{PublicUrl, Scheme},
+    schema::Config,
+};
+
+/// No machine has more cores to give.
+const MOST_THREADS: usize = 1024;
+
+/// Everything that makes the configuration wrong, although each value alone is well formed.
+pub(super) fn problems(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    listeners(config, &mut problems);
+    public_urls(config, &mut problems);
+    servers(config, &mut problems);
+    timeouts(config, &mut problems);
+    mcp_clients(&config.mcp_clients, &mut problems);
+    if config.threads.is_some_and(|threads| threads.get() > MOST_THREADS) {
+        let message = format!("more than {MOST_THREADS} threads help nobody; leave it out for one a core");
+        problems.push(Problem::new(KeyPath::root("threads"), message));
+    }
+    problems
+}
+
+/// What is allowed and works, but that an operator should know before relying on it.
+pub(super) fn warnings(config: &Config) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    if config.public_urls.is_empty() {
+        warnings.push(Problem::new(
+            KeyPath::root("public_urls"),
+            "not set, so every issuer is derived from the request's Host header, as Bifrost does it: whoever can \
+             send a Host can name the issuer; list the origins that clients type",
+        ));
+    }
+    for (place, url) in config.public_urls.iter().enumerate() {
+        if url.scheme() == Scheme::Http && !url.is_loopback() {
+            warnings.push(Problem::new(
+                KeyPath::root("public_urls").index(place),
+                format!("{url} is plain http: RFC 8414 wants https and some MCP clients refuse to log in"),
+            ));
+        }
+    }
+    if config.servers.is_empty() {
+        warnings.push(Problem::new(
+            KeyPath::root("servers"),
+            "empty, so everything but discovery is answered 503; add a server",
+        ));
+    }
+    warnings
+}
+
+fn listeners(config: &Config, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("listeners");
+    if config.listeners.is_empty() {
+        problems.push(Problem::new(path.clone(), "empty; add at least one, for example {address: \"0.0.0.0:8000\"}"));
+    }
+    let address = |place| path.index(place).key("address");
+    let addresses = config.listeners.iter().map(|listener| listener.address.0);
+    let chosen = addresses.enumerate().filter(|(_, address)| address.port() != 0);
+    unique(chosen, |place, first| {
+        problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
+    });
+    let admin = config.admin.as_ref().map(|admin| admin.address);
+    if let Some(place) = config.listeners.iter().position(|listener| Some(listener.address) == admin) {
+        let message = "a listener has this address; choose another port";
+        problems.push(Problem::repeated(KeyPath::root("admin").key("address"), address(place), message));
+    }
+}
+
+fn public_urls(config: &Config, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("public_urls");
+    let urls = || config.public_urls.iter();
+    unique(urls().map(PublicUrl::as_str).enumerate(), |place, first| {
+        problems.push(Problem::repeated(path.index(place), path.index(first), "the same URL again; remove one"));
+    });
+    unique(urls().map(PublicUrl::authority).enumerate(), |place, first| {
+        if config.public_urls[place] != config.public_urls[first] {
+            let message = "the same host with another scheme, and a Host header does not say which is meant; keep the \
+                           one that clients type";
+            problems.push(Problem::repeated(path.index(place), path.index(first), message));
+        }
+    });
+}
+
+fn servers(config: &Config, problems: &mut Vec<Problem>) {
+    let address = |place| KeyPath::root("servers").index(place).key("address");
+    unique(config.servers.iter().map(|server| server.address.as_str()).enumerate(), |place, first| {
+        problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
+    });
+}
+
+fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("timeouts");
+    for (key, value, example) in
+        [("connect", config.timeouts.connect, "5s"), ("silence", config.timeouts.silence, "10m")]
+    {
+        if value.is_zero() {
+            problems
+                .push(Problem::new(path.key(key), format!("0 would end every request; write for example {example}")));
+        }
+    }
+    let max_age = config.discovery.max_age;
+    if max_age != Duration::from_secs(max_age.as_secs()) {
+        problems.push(Problem::new(
+            KeyPath::root("discovery").key("max_age"),
+            "Cache-Control counts whole seconds; write for example 60s",
+        ));
+    }
+}
+
+fn mcp_clients(clients: &[McpClient], problems: &mut Vec<Problem>) {
+    let table = KeyPath::root("mcp_clients");
+    unique(clients.iter().map(|client| client.name.as_str()).enumerate(), |place, first| {
+        let name = |place| table.index(place).key("name");
+        let message = format!("the name {:?} again; rename one", clients[place].name);
+        problems.push(Problem::repeated(name(place), name(first), message));
+    });
+    for (place, client) in clients.iter().enumerate() {
+        // The path is built only for a fault: a table may have 100,000 entries.
+        if let Some((key, message)) = client_fault(client) {
+            problems.push(Problem::new(table.index(place).key(key), message));
+        }
+    }
+}
+
+fn client_fault(client: &McpClient) -> Option<(&'static str, String)> {
+    if client.name.trim().is_empty() {
+        return Some(("name", "empty; give the MCP client a name".into()));
+    }
+    let has_url = client.connection_string.is_some_and(|secret| !secret.is_empty);
+    match client.connection_type {
+        ConnectionType::Http | ConnectionType::Sse if !has_url => {
+            let message = "an http or sse client needs one; write its URL, or a reference such as env.NAME";
+            return Some(("connection_string", message.into()));
+        }
+        ConnectionType::Stdio if client.stdio_config.is_none() => {
+            return Some(("stdio_config", "a stdio client needs one; write at least {command: …}".into()));
+        }
+        _ => {}
+    }
+    let has_keys = client.per_user_header_keys.as_ref().is_some_and(|keys| !keys.is_empty());
+    if client.auth_type() == AuthType::PerUserHeaders && !has_keys {
+        let message = "auth_type per_user_headers needs at least one; name the headers that users supply";
+        return Some(("per_user_header_keys", message.into()));
+    }
+    None
+}
+
+/// Calls `report` with the place of each value that was there before, and the place of the first.
+fn unique<T: std::hash::Hash + Eq>(values: impl Iterator<Item = (usize, T)>, mut report: impl FnMut(usize, usize)) {
+    let mut seen = HashMap::new();
+    for (place, value) in values {
+        if let Some(first) = seen.get(&value) {
+            report(place, *first);
+        } else {
+            seen.insert(value, place);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Reads typed values out of a YAML tree and reports everything that is wrong, not only the first
+//! thing. It is a serde deserializer, so the schema stays plain derived types: each pass notes all
+//! unknown keys and stops at the first value that does not fit; that value is then left out and the
+//! pass repeated, until the tree decodes or nothing can be left out.
+
+use std::{cell::RefCell, collections::HashSet, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor},
+    forward_to_deserialize_any,
+};
+use serde_yaml::{Mapping, Value};
+
+use super::problem::{KeyPath, Problem, Step};
+
+/// How many values that do not fit are collected before giving up.
+const MOST_PASSES: usize = 100;
+
+/// What could be decoded, and everything that was wrong.
+pub(super) struct Decoded<T> {
+    /// The value with all faulty parts left out; `None` when it cannot be built without them.
+    pub value: Option<T>,
+    pub problems: Vec<Problem>,
+    left_out: HashSet<KeyPath>,
+}
+
+pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
+    let notes = RefCell::new(Vec::new());
+    let mut left_out = HashSet::new();
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut value = None;
+    for _ in 0..MOST_PASSES {
+        let root = Node { value: tree, path: KeyPath::default(), left_out: &left_out, notes: &notes };
+        match T::deserialize(root) {
+            Ok(decoded) => {
+                value = Some(decoded);
+                break;
+            }
+            Err(fault) => {
+                let path = fault.path.unwrap_or_default();
+                // A key that is missing because it was left out has been reported already.
+                let known = matches!(&fault.kind, Kind::Missing(key) if left_out.contains(&path.key(key)));
+                if !known {
+                    problems.push(Problem::new(path.clone(), fault.kind.to_string()));
+                }
+                if path.0.is_empty() || !left_out.insert(path) {
+                    break;
+                }
+            }
+        }
+    }
+    for note in notes.into_inner() {
+        if !problems.contains(&note) {
+            problems.push(note);
+        }
+    }
+    Decoded { value, problems, left_out }
+}
+
+impl<T> Decoded<T> {
+    /// Whether something below this path in the file was left out.
+    pub fn is_partial(&self, path: &KeyPath) -> bool {
+        self.left_out.iter().any(|left_out| left_out.0.len() > path.0.len() && left_out.0.starts_with(&path.0))
+    }
+
+    /// The path in the file of a path in the value: items that were left out shift those after.
+    pub fn path_in_file(&self, path: KeyPath) -> KeyPath {
+        let mut steps: Vec<Step> = Vec::with_capacity(path.0.len());
+        for step in path.0 {
+            let step = match step {
+                Step::Index(index) => {
+                    let list = KeyPath(steps.clone());
+                    let mut kept = (0..).filter(|place| !self.left_out.contains(&list.index(*place)));
+                    Step::Index(kept.nth(index).unwrap_or(index))
+                }
+                key @ Step::Key(_) => key,
+            };
+            steps.push(step);
+        }
+        KeyPath(steps)
+    }
+}
+
+/// The known name that a mistyped one most likely meant.
+pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
+    let typed = typed.to_ascii_lowercase();
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&typed, name), *name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn suggestion(typed: &str, known: &[&str]) -> String {
+    match nearest(typed, known) {
+        Some(name) => format!("did you mean {name:?}?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+// === Fault: the error of this deserializer ===
+
+#[derive(Debug)]
+struct Fault {
+    path: Option<KeyPath>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Missing(&'static str),
+    Other(String),
+}
+
+impl Fault {
+    fn at(mut self, path: &KeyPath) -> Self {
+        self.path.get_or_insert_with(|| path.clone());
+        self
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Missing(key) => write!(f, "the key {key:?} is missing; add it"),
+            Kind::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Fault { path: None, kind: Kind::Other(message.to_string()) }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Fault { path: None, kind: Kind::Missing(field) }
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format_args!("{variant:?} is not a known value; {}", suggestion(variant, expected)))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        // The value itself is not shown: it may be a secret pasted into the wrong place.
+        let found = match found {
+            Unexpected::Bool(_) => "true or false",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a whole number",
+            Unexpected::Float(_) => "a number with a fraction",
+            Unexpected::Str(_) | Unexpected::Char(_) => "text",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "a mapping",
+            Unexpected::Unit | Unexpected::Option => "nothing",
+            _ => "something else",
+        };
+        Self::custom(format_args!("found {found}; write {}", in_yaml_words(expected)))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!("not a value that fits; write {}", in_yaml_words(expected)))
+    }
+}
+
+/// What serde's visitors expect is said in the words of Rust.
+fn in_yaml_words(expected: &dyn de::Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "a sequence" => "a list".into(),
+        "a map" => "a mapping of keys to values".into(),
+        "a string" => "text in quotes".into(),
+        "a boolean" => "true or false".into(),
+        "a duration" => "a duration such as 5s, 10m or 1h 30m".into(),
+        "f64" => "a number".into(),
+        "a nonzero usize" => "a whole number above 0".into(),
+        other if other.starts_with("struct ") => "a mapping of keys to values".into(),
+        _ => expected,
+    }
+}
+
+// === Node: a value, where it stands, and what is left out ===
+
+struct Node<'de, 'c> {
+    value: &'de Value,
+    path: KeyPath,
+    left_out: &'c HashSet<KeyPath>,
+    notes: &'c RefCell<Vec<Problem>>,
+}
+
+impl<'de, 'c> Node<'de, 'c> {
+    fn child(&self, step: Step, value: &'de Value) -> Node<'de, 'c> {
+        Node { value, path: self.path.and(step), left_out: self.left_out, notes: self.notes }
+    }
+
+    fn items(&self, list: &'de [Value]) -> Children<'de, 'c> {
+        let places = list.iter().enumerate();
+        self.children(places.map(|(place, value)| self.child(Step::Index(place), value)))
+    }
+
+    fn entries(&self, mapping: &'de Mapping) -> Children<'de, 'c> {
+        self.children(mapping.iter().map(|(key, value)| {
+            let key = match key {
+                Value::String(key) => key.clone(),
+                Value::Number(key) => key.to_string(),
+                Value::Bool(key) => key.to_string(),
+                _ => "?".to_owned(),
+            };
+            self.child(Step::Key(key), value)
+        }))
+    }
+
+    fn children(&self, nodes: impl Iterator<Item = Node<'de, 'c>>) -> Children<'de, 'c> {
+        let kept: Vec<_> =
+            nodes.filter(|node| self.left_out.is_empty() || !self.left_out.contains(&node.path)).collect();
+        Children { nodes: kept.into_iter(), value: None }
+    }
+
+    /// Notes every key that the struct does not know; the struct then never sees them.
+    fn known_entries(&self, mapping: &'de Mapping, known: &'static [&'static str]) -> Children<'de, 'c> {
+        let mut children = self.entries(mapping);
+        let (kept, unknown): (Vec<_>, Vec<_>) = children.nodes.partition(|node| match node.path.0.last() {
+            Some(Step::Key(key)) => known.contains(&key.as_str()),
+            _ => false,
+        });
+        for node in unknown {
+            if let Some(Step::Key(key)) = node.path.0.last() {
+                let message = format!("unknown key; {}", suggestion(key, known));
+                self.notes.borrow_mut().push(Problem::new(node.path.clone(), message));
+            }
+        }
+        children.nodes = kept.into_iter();
+        children
+    }
+}
+
+impl<'de> Deserializer<'de> for Node<'de, '_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(value), _, _) => visitor.visit_u64(value),
+                (_, Some(value), _) => visitor.visit_i64(value),
+                (_, _, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
+            },
+            Value::String(value) => visitor.visit_borrowed_str(value),
+            Value::Sequence(list) => visitor.visit_seq(self.items(list)),
+            Value::Mapping(mapping) => visitor.visit_map(self.entries(mapping)),
+            Value::Tagged(tagged) => Node { value: &tagged.value, ..self }.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Mapping(mapping) => visitor.visit_map(self.known_entries(mapping, known)),
+            // A derived struct would take a list by position.
+            other => Err(de::Error::invalid_type(kind_of(other), &visitor)),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
+            _ => Err(de::Error::custom(format_args!("write one of: {}", known.join(", ")))),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier
+    }
+}
+
+fn kind_of(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(value) => Unexpected::Bool(*value),
+        Value::Number(number) if number.is_f64() => Unexpected::Float(0.0),
+        Value::Number(_) => Unexpected::Unsigned(0),
+        Value::String(text) => Unexpected::Str(text),
+        Value::Sequence(_) => Unexpected::Seq,
+        Value::Mapping(_) => Unexpected::Map,
+        Value::Tagged(tagged) => kind_of(&tagged.value),
+    }
+}
+
+/// The children of a list or a mapping that are not left out.
+struct Children<'de, 'c> {
+    nodes: std::vec::IntoIter<Node<'de, 'c>>,
+    value: Option<Node<'de, 'c>>,
+}
+
+fn decode_child<'de, S: DeserializeSeed<'de>>(seed: S, node: Node<'de, '_>) -> Result<S::Value, Fault> {
+    let path = node.path.clone();
+    seed.deserialize(node).map_err(|fault| fault.at(&path))
+}
+
+impl<'de> SeqAccess<'de> for Children<'de, '_> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        self.nodes.next().map(|node| decode_child(seed, node)).transpose()
+    }
+}
+
+impl<'de> MapAccess<'de> for Children<'de, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        let Some(node) = self.nodes.next() else { return Ok(None) };
+        let key = match node.path.0.last() {
+            Some(Step::Key(key)) => key.clone(),
+            _ => String::new(),
+        };
+        self.value = Some(node);
+        seed.deserialize(key.into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        match self.value.take() {
+            Some(node) => decode_child(seed, node),
+            None => Err(de::Error::custom("a value was asked for before its key")),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the operator wrote: the schema of `conf/proxy.yaml`, the checks on it, and every problem
+//! with its file, line, key path and remedy.
+//!
+//! ```
+//! let config = bifrost_edge::config::Loaded::from_text(
+//!     "conf/proxy.yaml".as_ref(),
+//!     "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{adress: \"127.0.0.1:8080\"}]\n",
+//! );
+//! let problems = config.unwrap_err().to_string();
+//! assert!(problems.contains("conf/proxy.yaml:2: servers[0].adress: unknown key; did you mean \"address\"?"));
+//! ```
+
+mod checks;
+mod decode;
+mod lines;
+mod mcp_client;
+mod problem;
+mod public_url;
+mod schema;
+mod server_address;
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+};
+
+use serde_yaml::Value;
+
+pub use self::{
+    mcp_client::{
+        AuthType, ConnectionType, GoDuration, McpClient, OauthConfig, Secret, StdioConfig, TlsConfig, TokenExchange,
+    },
+    problem::{KeyPath, Problem, Problems, Step},
+    public_url::{PublicUrl, Scheme},
+    schema::{Admin, Config, DiscoveryOptions, ListenAddress, Listener, Profile, Server, Timeouts, TrustedProxy},
+    server_address::ServerAddress,
+};
+
+/// A larger file is refused: 64 MiB is room for more than 200,000 MCP clients.
+pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A configuration that has passed every check.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The file as the operator named it.
+    pub file: PathBuf,
+    /// What it says.
+    pub config: Config,
+    /// What the operator should know about it.
+    pub warnings: Vec<Problem>,
+}
+
+impl Loaded {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Every problem of the file; one problem when it cannot be read.
+    pub fn from_file(file: &Path) -> Result<Self, Problems> {
+        let text = read(file).map_err(|message| Problems::new(file, vec![Problem::of_file(message)]))?;
+        Self::from_text(file, &text)
+    }
+
+    /// Checks the text of a file; `file` only names it.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn from_text(file: &Path, text: &str) -> Result<Self, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // A good file is decoded straight from its text; only a bad one is looked at a second time.
+        let config = serde_yaml::from_str(text).map_err(|fault| diagnose(file, text, &fault))?;
+        let problems = checks::problems(&config);
+        if !problems.is_empty() {
+            return Err(located(file, text, problems));
+        }
+        let mut warnings = checks::warnings(&config);
+        lines::locate(text, &mut warnings);
+        Ok(Loaded { file: file.to_owned(), config, warnings })
+    }
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    let open = File::open(file).and_then(|open| {
+        if open.metadata()?.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        Ok(open)
+    });
+    let mut bytes = Vec::new();
+    let read = open.and_then(|open| {
+        let size = open.metadata()?.len();
+        if size > MOST_BYTES {
+            return Ok(size);
+        }
+        open.take(MOST_BYTES + 1).read_to_end(&mut bytes).map(|read| read as u64)
+    });
+    match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err("there is no such file; name one with --config, or start from the conf/proxy.yaml that is shipped"
+                .into())
+        }
+        Err(error) if error.kind() == ErrorKind::IsADirectory => Err("this is a directory; name the file in it".into()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(size) if size > MOST_BYTES => Err(format!(
+            "larger than {} MiB, which is no configuration of this program; name another file",
+            MOST_BYTES / (1024 * 1024)
+        )),
+        Ok(_) => String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.split(|byte| *byte == b'\n').count();
+            format!("line {line} is not UTF-8; save the file as UTF-8")
+        }),
+    }
+}
+
+/// All problems of a text that did not decode.
+fn diagnose(file: &Path, text: &str, fault: &serde_yaml::Error) -> Problems {
+    let tree: Value = match serde_yaml::from_str(text) {
+        Ok(Value::Null) => {
+            let message = "the file is empty; start from the conf/proxy.yaml that is shipped";
+            return Problems::new(file, vec![Problem::of_file(message)]);
+        }
+        Ok(tree) => tree,
+        Err(syntax) => {
+            let problem = lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax));
+            return Problems::new(file, vec![problem]);
+        }
+    };
+    let decoded = decode::decode::<Config>(&tree);
+    let mut problems = Vec::new();
+    if let Some(config) = &decoded.value {
+        let checked = checks::problems(config).into_iter().map(|problem| Problem {
+            path: decoded.path_in_file(problem.path),
+            first: problem.first.map(|first| decoded.path_in_file(first)),
+            ..problem
+        });
+        // A value of which parts were left out cannot be judged as a whole.
+        problems.extend(checked.filter(|problem| !decoded.is_partial(&problem.path)));
+    }
+    problems.extend(decoded.problems);
+    if problems.is_empty() {
+        problems.push(syntax_problem(fault));
+    }
+    located(file, text, problems)
+}
+
+fn syntax_problem(fault: &serde_yaml::Error) -> Problem {
+    Problem {
+        line: fault.location().map(|place| place.line()),
+        ..Problem::of_file(format!("not valid YAML: {fault}; look at the indentation, quotes and brackets there"))
+    }
+}
+
+fn located(file: &Path, text: &str, mut problems: Vec<Problem>) -> Problems {
+    lines::locate(text, &mut problems);
+    Problems::new(file, problems)
+}

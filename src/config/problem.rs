@@ -1,0 +1,147 @@
+//! What is wrong with a configuration, where, and how to mend it.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// One step on the way to a value: a key of a mapping or a place in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// A key of a mapping.
+    Key(String),
+    /// A place in a list, counted from 0.
+    Index(usize),
+}
+
+/// Where a value stands in the file, written `servers[1].address`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct KeyPath(pub(super) Vec<Step>);
+
+/// One thing that is wrong, on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The value that is wrong; the root when it is the whole file.
+    pub path: KeyPath,
+    /// The line of that value, counted from 1, where it is known.
+    pub line: Option<usize>,
+    /// What is wrong and how to mend it. Never holds a secret of the file.
+    pub message: String,
+    /// The earlier value that this one collides with.
+    pub first: Option<KeyPath>,
+}
+
+/// Everything that is wrong with one file. Never empty.
+#[derive(Debug)]
+pub struct Problems {
+    /// The file as the operator named it.
+    pub file: PathBuf,
+    /// The problems in the order of the file, at most [`Problems::MOST`].
+    pub list: Vec<Problem>,
+    /// How many more were found than the list shows.
+    pub more: usize,
+}
+
+impl KeyPath {
+    /// The path to a top-level key.
+    pub fn root(key: &str) -> Self {
+        KeyPath(vec![Step::Key(key.to_owned())])
+    }
+
+    /// This path and one key more.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.and(Step::Key(key.to_owned()))
+    }
+
+    /// This path and one place of a list more.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.and(Step::Index(index))
+    }
+
+    pub(super) fn and(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        KeyPath(steps)
+    }
+}
+
+impl Problem {
+    /// A problem whose line is not known yet.
+    pub fn new(path: KeyPath, message: impl Into<String>) -> Self {
+        Problem { path, line: None, message: message.into(), first: None }
+    }
+
+    /// A value that is there twice: where, and where first.
+    pub fn repeated(path: KeyPath, first: KeyPath, message: impl Into<String>) -> Self {
+        Problem { first: Some(first), ..Problem::new(path, message) }
+    }
+
+    /// A problem with the file as a whole.
+    pub fn of_file(message: impl Into<String>) -> Self {
+        Problem::new(KeyPath::default(), message)
+    }
+
+    /// The problem as one line, with the file it is in.
+    pub fn in_file(&self, file: &Path) -> String {
+        // Control characters of a hostile file must not reach a terminal.
+        let message = self.message.replace(char::is_control, " ");
+        let first = self.first.as_ref().map(|first| format!(" (first: {first})")).unwrap_or_default();
+        let place = match (self.line, self.path.0.is_empty()) {
+            (Some(line), _) => format!("{}:{line}", file.display()),
+            (None, _) => file.display().to_string(),
+        };
+        if self.path.0.is_empty() {
+            format!("{place}: {message}{first}")
+        } else {
+            format!("{place}: {}: {message}{first}", self.path)
+        }
+    }
+}
+
+impl Problems {
+    /// More problems than this are counted, not shown.
+    pub const MOST: usize = 100;
+
+    pub(super) fn new(file: &Path, mut list: Vec<Problem>) -> Self {
+        list.sort_by_key(|problem| problem.line.unwrap_or(0));
+        let more = list.len().saturating_sub(Self::MOST);
+        list.truncate(Self::MOST);
+        Problems { file: file.to_owned(), list, more }
+    }
+}
+
+// === impl Display ===
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) => {
+                    let dot = if place == 0 { "" } else { "." };
+                    write!(f, "{dot}{}", key.replace(char::is_control, " "))?;
+                }
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.list.iter().enumerate() {
+            if place > 0 {
+                writeln!(f)?;
+            }
+            f.write_str(&problem.in_file(&self.file))?;
+        }
+        if self.more > 0 {
+            write!(f, "\n{}: and at least {} more problems", self.file.display(), self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,165 @@
+//! The keys of `conf/proxy.yaml`, typed. Every key that is not here is refused.
+
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+
+use super::{mcp_client::McpClient, public_url::PublicUrl, server_address::ServerAddress};
+
+/// What the operator wrote in `conf/proxy.yaml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where clients connect. At least one.
+    pub listeners: Vec<Listener>,
+    /// Where the admin listener will be. Reserved: nothing listens there yet.
+    #[serde(default)]
+    pub admin: Option<Admin>,
+    /// Worker threads of the listeners. Default: one for each core the process may use.
+    #[serde(default)]
+    pub threads: Option<NonZeroUsize>,
+    /// The origins that clients type. Every issuer comes from one of them. When left out, the issuer
+    /// is derived from the request, as Bifrost does it.
+    #[serde(default, deserialize_with = "empty_when_null")]
+    pub public_urls: Vec<PublicUrl>,
+    /// Which generation of Bifrost's discovery contract is served.
+    #[serde(default)]
+    pub profile: Profile,
+    /// How discovery is answered.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub discovery: DiscoveryOptions,
+    /// The Bifrost servers of the fleet.
+    pub servers: Vec<Server>,
+    /// How long the edge waits for a server.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub timeouts: Timeouts,
+    /// Peers whose `X-Forwarded-*` headers are believed. Default: none.
+    #[serde(default, deserialize_with = "empty_when_null")]
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`.
+    #[serde(default, deserialize_with = "empty_when_null")]
+    pub mcp_clients: Vec<McpClient>,
+}
+
+/// One address that clients connect to, in plain HTTP/1.1.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// IP address and port, for example `0.0.0.0:8000`. Port 0 lets the system choose.
+    pub address: ListenAddress,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// IP address and port, for example `127.0.0.1:8001`.
+    pub address: ListenAddress,
+}
+
+/// Which generation of Bifrost's discovery contract is served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Bifrost 1.5.0 to 1.5.2: endpoints under `/api/oauth/per-user/`.
+    #[default]
+    PerUserOauth,
+}
+
+/// How discovery is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryOptions {
+    /// How long a client or a shared cache may keep a document, in whole seconds. Default 0:
+    /// `Cache-Control: no-store`.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+}
+
+/// One Bifrost server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Host and port, for example `10.0.0.7:8080` or `bifrost.internal:8080`.
+    pub address: ServerAddress,
+}
+
+/// How long the edge waits for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a connection to be made. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub connect: Duration,
+    /// For the next byte of an answer, the first one included. Default 10 min, because Bifrost
+    /// sends nothing until the provider's first token. Does not apply to a WebSocket.
+    #[serde(with = "humantime_serde")]
+    pub silence: Duration,
+}
+
+/// An IP address and port to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ListenAddress(pub SocketAddr);
+
+/// A network, or a single address, in CIDR notation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TrustedProxy(pub IpNet);
+
+// === impl ===
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts { connect: Duration::from_secs(5), silence: Duration::from_mins(10) }
+    }
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(ListenAddress).map_err(|_| {
+            format!("{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\" or \"[::]:8000\"")
+        })
+    }
+}
+
+impl TryFrom<String> for TrustedProxy {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        network
+            .map(TrustedProxy)
+            .map_err(|_| format!("{text:?} is no network; write an address or CIDR such as \"10.0.0.0/8\""))
+    }
+}
+
+impl Profile {
+    /// The name as it is written in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::PerUserOauth => "per_user_oauth",
+        }
+    }
+}
+
+/// A key whose items are all commented out reads as null: that means an empty list.
+fn empty_when_null<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The same for a section.
+fn default_when_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

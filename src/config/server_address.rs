@@ -1,0 +1,91 @@
+//! The address of a Bifrost server.
+
+use std::{fmt, net::SocketAddr};
+
+use serde::Deserialize;
+
+use super::public_url::{check_host, check_port, split_port};
+
+/// Host and port of a server: an IP address, or a DNS name that is resolved when it is connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ServerAddress {
+    text: String,
+}
+
+impl ServerAddress {
+    /// The address as `host:port`, the host in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The socket address, unless the host is a name.
+    pub fn ip(&self) -> Option<SocketAddr> {
+        self.text.parse().ok()
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl TryFrom<String> for ServerAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let text = text.to_ascii_lowercase();
+        match check(&text) {
+            Ok(()) => Ok(ServerAddress { text }),
+            Err(fault) => Err(format!(
+                "{text:?} is no server address: {fault}; write host and port, for example \"10.0.0.7:8080\""
+            )),
+        }
+    }
+}
+
+fn check(text: &str) -> Result<(), String> {
+    if text.contains("://") {
+        return Err("it has a scheme".into());
+    }
+    if text.contains('/') {
+        return Err("it has a path".into());
+    }
+    let (host, port) = split_port(text);
+    check_host(host)?;
+    check_port(port.ok_or("the port is missing")?)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_or_a_name_with_a_port_is_taken() {
+        for (text, is_ip) in [("127.0.0.1:8080", true), ("[::1]:8080", true), ("Bifrost.internal:8080", false)] {
+            let address = ServerAddress::try_from(text.to_owned()).unwrap();
+            assert_eq!(address.as_str(), text.to_ascii_lowercase());
+            assert_eq!(address.ip().is_some(), is_ip);
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_its_fault() {
+        for (text, fault) in [
+            ("127.0.0.1", "the port is missing"),
+            ("http://127.0.0.1:8080", "a scheme"),
+            ("127.0.0.1:8080/x", "a path"),
+            ("127.0.0.1:0", "1 to 65535"),
+            ("127.0.0.1:99999", "1 to 65535"),
+            (":8080", "the host is missing"),
+            ("::1:8080", "brackets"),
+            ("a b:1", "no DNS name"),
+            ("", "the host is missing"),
+        ] {
+            let error = ServerAddress::try_from(text.to_owned()).unwrap_err();
+            assert!(error.contains(fault), "{text:?} gave {error:?}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! MCP OAuth discovery, pure: from method, raw path and host to an answer. Everything is rendered when
+//! a [`Discovery`] is compiled, so that a request costs a lookup. No type of Pingora's is used here;
+//! [`crate::edge::DiscoveryFilter`] writes the answers to a Pingora session.
+//!
+//! ```
+//! use bifrost_edge::{config::{Loaded, Scheme}, discovery::{Discovery, Request, Verdict}};
+//! let loaded = Loaded::from_text(
+//!     "conf/proxy.yaml".as_ref(),
+//!     r#"
+//!     listeners: [{address: "127.0.0.1:8000"}]
+//!     public_urls: ["https://gateway.example.com"]
+//!     servers: [{address: "127.0.0.1:8080"}]
+//!     mcp_clients:
+//!       - {name: github, auth_type: per_user_oauth, connection_type: http, connection_string: env.GITHUB}
+//!     "#,
+//! ).unwrap();
+//! let discovery = Discovery::compile(&loaded.config);
+//! let verdict = discovery.decide(&Request {
+//!     method: &http::Method::GET,
+//!     target: b"/.well-known/oauth-authorization-server",
+//!     host: Some(b"gateway.example.com"),
+//!     scheme: Scheme::Http,
+//!     if_none_match: None,
+//! });
+//! let Verdict::Prepared(id) = verdict else { panic!("answered from what was rendered") };
+//! let body = std::str::from_utf8(&discovery.answers()[id.0].body).unwrap();
+//! assert!(body.starts_with(r#"{"issuer":"https://gateway.example.com","#));
+//! ```
+
+mod answer;
+mod documents;
+mod origins;
+pub mod repair;
+mod well_known;
+
+use http::Method;
+
+pub use self::{
+    answer::Answer,
+    origins::Origins,
+    well_known::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+};
+use crate::config::{AuthType, Config, DiscoveryOptions, Profile, PublicUrl, Scheme};
+
+/// What discovery needs to know of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The method as received.
+    pub method: &'a Method,
+    /// The raw path, with or without a query, as it was received.
+    pub target: &'a [u8],
+    /// The effective host: `:authority`, or the authority of an absolute target, or `Host`.
+    pub host: Option<&'a [u8]>,
+    /// The scheme the client used as far as the edge can know it. Only read without public URLs.
+    pub scheme: Scheme,
+    /// The header `If-None-Match`.
+    pub if_none_match: Option<&'a [u8]>,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not for discovery: forward it.
+    NotOurs,
+    /// It is answered with one of [`Discovery::answers`].
+    Prepared(AnswerId),
+    /// It is answered with a document rendered for its own host: there are no public URLs.
+    Derived(Box<Answer>),
+}
+
+/// The place of an answer in [`Discovery::answers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerId(pub usize);
+
+/// Discovery, compiled from a configuration.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    origins: Origins,
+    options: DiscoveryOptions,
+    profile: Profile,
+    deciding: Vec<String>,
+    answers: Vec<Answer>,
+    /// The answers of each public URL, in their order.
+    documents: Vec<[DocumentAnswers; 2]>,
+}
+
+/// A document and the 304 in its place.
+#[derive(Debug, Clone, Copy)]
+struct DocumentAnswers {
+    full: AnswerId,
+    not_modified: AnswerId,
+}
+
+// The answers that no public URL has a part in come first.
+const OPTIONS: AnswerId = AnswerId(0);
+const NOT_FOUND: AnswerId = AnswerId(1);
+const METHOD_NOT_ALLOWED: AnswerId = AnswerId(2);
+const MISDIRECTED: AnswerId = AnswerId(3);
+const BAD_HOST: AnswerId = AnswerId(4);
+
+impl Discovery {
+    /// Renders every answer that the configuration can lead to.
+    pub fn compile(config: &Config) -> Self {
+        let mut answers = vec![
+            Answer::options(),
+            Answer::not_found(),
+            Answer::method_not_allowed(),
+            Answer::misdirected(),
+            Answer::bad_host(),
+        ];
+        let mut prepare = |answer| {
+            answers.push(answer);
+            AnswerId(answers.len() - 1)
+        };
+        let documents = config.public_urls.iter().map(|base| {
+            [Document::AuthorizationServer, Document::ProtectedResource].map(|document| {
+                let body = documents::render(document, config.profile, base);
+                let full = Answer::document(body, config.discovery.max_age);
+                DocumentAnswers { not_modified: prepare(full.not_modified()), full: prepare(full) }
+            })
+        });
+        let documents = documents.collect();
+        let deciding = config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth);
+        Discovery {
+            origins: Origins::new(&config.public_urls),
+            options: config.discovery,
+            profile: config.profile,
+            deciding: deciding.map(|client| client.name.clone()).collect(),
+            answers,
+            documents,
+        }
+    }
+
+    /// Whether the documents are served: at least one MCP client has `auth_type: per_user_oauth`,
+    /// disabled or not, as in Bifrost.
+    pub fn is_on(&self) -> bool {
+        !self.deciding.is_empty()
+    }
+
+    /// The names of the MCP clients that turn discovery on, in the order of the table.
+    pub fn deciding_clients(&self) -> &[String] {
+        &self.deciding
+    }
+
+    /// The public URLs.
+    pub fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    /// Every answer that is rendered already; [`AnswerId`] is a place in it.
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
+    }
+
+    /// What becomes of a request.
+    pub fn decide(&self, request: &Request<'_>) -> Verdict {
+        let Some(target) = classify(request.target) else {
+            return Verdict::NotOurs;
+        };
+        // A preflight is answered before anything that could refuse it.
+        if request.method == Method::OPTIONS {
+            return Verdict::Prepared(OPTIONS);
+        }
+        if self.origins.are_derived() {
+            let base = request.host.and_then(|host| PublicUrl::of_request(host, request.scheme));
+            return match base {
+                Some(base) => self.derived(target, &base, request),
+                None => Verdict::Prepared(BAD_HOST),
+            };
+        }
+        let Some(place) = request.host.and_then(|host| self.origins.find(host)) else {
+            return Verdict::Prepared(MISDIRECTED);
+        };
+        Verdict::Prepared(match self.document(target, request.method) {
+            Err(refusal) => refusal,
+            Ok(document) => {
+                let answers = self.documents[place][document as usize];
+                if self.answers[answers.full.0].is_known(request.if_none_match) {
+                    answers.not_modified
+                } else {
+                    answers.full
+                }
+            }
+        })
+    }
+
+    /// The document that a request gets, or the answer in its place.
+    fn document(&self, target: Target, method: &Method) -> Result<Document, AnswerId> {
+        let Target::Document(document) = target else {
+            return Err(NOT_FOUND);
+        };
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Err(METHOD_NOT_ALLOWED);
+        }
+        if self.is_on() { Ok(document) } else { Err(NOT_FOUND) }
+    }
+
+    fn derived(&self, target: Target, base: &PublicUrl, request: &Request<'_>) -> Verdict {
+        match self.document(target, request.method) {
+            Err(refusal) => Verdict::Prepared(refusal),
+            Ok(document) => {
+                let body = documents::render(document, self.profile, base);
+                let full = Answer::document(body, self.options.max_age);
+                let known = full.is_known(request.if_none_match);
+                Verdict::Derived(Box::new(if known { full.not_modified() } else { full }))
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Keeps what Bifrost says of itself in forwarded answers consistent with the documents: it builds
+//! absolute URLs from the Host header and, behind a TLS terminator, with the wrong scheme.
+
+use super::{origins::Origins, well_known};
+use crate::config::{PublicUrl, Scheme};
+
+/// A `Location` that names one of our own hosts with the wrong scheme, with the right one. The rest
+/// stays as it is, fragment and all. `None` when there is nothing to repair.
+pub fn location(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<u8>> {
+    let url = AbsoluteUrl::parse(value)?;
+    let base = if is_at(&url, own) { own } else { &origins.urls()[find(&url, origins)?] };
+    (base.scheme() != url.scheme).then(|| [base.as_str().as_bytes(), url.rest].concat())
+}
+
+/// A `WWW-Authenticate` whose `resource_metadata` (RFC 9728 section 5.1) names our metadata on a
+/// foreign origin, with our own. Every other byte stays. `None` when there is nothing to repair.
+pub fn challenge(value: &[u8], own: &PublicUrl) -> Option<Vec<u8>> {
+    const PARAMETER: &[u8] = b"resource_metadata=\"";
+    let start =
+        PARAMETER.len() + value.windows(PARAMETER.len()).position(|part| part.eq_ignore_ascii_case(PARAMETER))?;
+    let length = value[start..].iter().position(|byte| *byte == b'"')?;
+    let url = AbsoluteUrl::parse(&value[start..start + length])?;
+    let is_ours = [well_known::PROTECTED_RESOURCE, well_known::PROTECTED_RESOURCE_MCP]
+        .iter()
+        .any(|path| path.as_bytes() == url.rest);
+    let is_foreign = url.scheme != own.scheme() || !is_at(&url, own);
+    (is_ours && is_foreign)
+        .then(|| [&value[..start], own.as_str().as_bytes(), url.rest, &value[start + length..]].concat())
+}
+
+/// An absolute http or https URL, in parts.
+struct AbsoluteUrl<'a> {
+    scheme: Scheme,
+    authority: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> AbsoluteUrl<'a> {
+    fn parse(value: &'a [u8]) -> Option<Self> {
+        let (scheme, after) = [Scheme::Http, Scheme::Https].into_iter().find_map(|scheme| {
+            let name = scheme.as_str().as_bytes();
+            let (start, after) = value.split_at_checked(name.len())?;
+            let after = after.strip_prefix(b"://")?;
+            start.eq_ignore_ascii_case(name).then_some((scheme, after))
+        })?;
+        let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(after.len());
+        let (authority, rest) = after.split_at(end);
+        Some(AbsoluteUrl { scheme, authority, rest })
+    }
+
+    /// The authority without the default port of the URL's own scheme.
+    fn short_authority(&self) -> &'a [u8] {
+        let port = format!(":{}", self.scheme.default_port());
+        self.authority.strip_suffix(port.as_bytes()).unwrap_or(self.authority)
+    }
+}
+
+fn is_at(url: &AbsoluteUrl<'_>, own: &PublicUrl) -> bool {
+    [url.authority, url.short_authority()].iter().any(|authority| {
+        let default = format!("{}:{}", own.authority(), own.scheme().default_port());
+        authority.eq_ignore_ascii_case(own.authority().as_bytes()) || authority.eq_ignore_ascii_case(default.as_bytes())
+    })
+}
+
+fn find(url: &AbsoluteUrl<'_>, origins: &Origins) -> Option<usize> {
+    origins.find(url.authority).or_else(|| origins.find(url.short_authority()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> PublicUrl {
+        PublicUrl::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_location_on_our_host_gets_our_scheme() {
+        let own = url("https://gw.example.com");
+        let origins = Origins::new(&[own.clone(), url("https://other.example.com:8443")]);
+        for (value, repaired) in [
+            ("http://gw.example.com/oauth/consent?flow=1#t=2", Some("https://gw.example.com/oauth/consent?flow=1#t=2")),
+            ("HTTP://GW.example.com:80/x", Some("https://gw.example.com/x")),
+            ("http://gw.example.com:443/x", Some("https://gw.example.com/x")),
+            ("http://gw.example.com", Some("https://gw.example.com")),
+            ("http://gw.example.com?x", Some("https://gw.example.com?x")),
+            ("http://other.example.com:8443/x", Some("https://other.example.com:8443/x")),
+            ("https://gw.example.com/x", None),
+            ("http://gw.example.com:8080/x", None),
+            ("http://127.0.0.1:9/callback?code=1", None),
+            ("http://evil.example.com/", None),
+            ("http://gw.example.com.evil/", None),
+            ("http://gw.example.com@evil/", None),
+            ("/oauth/consent", None),
+            ("//gw.example.com/x", None),
+            ("", None),
+        ] {
+            let found = location(value.as_bytes(), &own, &origins);
+            assert_eq!(found.as_deref(), repaired.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_derived_origin_repairs_its_own_host() {
+        let found = location(b"http://gw.example.com/x", &url("https://gw.example.com"), &Origins::new(&[]));
+        assert_eq!(found.as_deref(), Some(&b"https://gw.example.com/x"[..]));
+    }
+
+    #[test]
+    fn a_challenge_that_names_a_foreign_origin_is_repaired() {
+        let own = url("https://gw.example.com");
+        for (value, repaired) in [
+            (
+                "Bearer resource_metadata=\"http://10.0.0.5:8080/.well-known/oauth-protected-resource\", scope=\"a b\"",
+                Some(
+                    "Bearer resource_metadata=\"https://gw.example.com/.well-known/oauth-protected-resource\", scope=\"a b\"",
+                ),
+            ),
+            (
+                "Bearer realm=\"x\", Resource_Metadata=\"http://gw.example.com/.well-known/oauth-protected-resource/mcp\"",
+                Some(
+                    "Bearer realm=\"x\", Resource_Metadata=\"https://gw.example.com/.well-known/oauth-protected-resource/mcp\"",
+                ),
+            ),
+            ("Bearer resource_metadata=\"https://gw.example.com/.well-known/oauth-protected-resource\"", None),
+            ("Bearer resource_metadata=\"https://idp.example.com/metadata\"", None),
+            ("Bearer resource_metadata=\"http://x/.well-known/oauth-protected-resource", None),
+            ("Basic realm=\"x\"", None),
+        ] {
+            let found = challenge(value.as_bytes(), &own);
+            assert_eq!(found.as_deref(), repaired.map(str::as_bytes), "{value}");
+        }
+    }
+}

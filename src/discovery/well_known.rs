@@ -1,0 +1,167 @@
+//! Which paths are ours. The raw path decides: a document lives at one spelling, byte for byte. It is
+//! normalised only to find the other spellings, which a server behind us might read as one of ours.
+
+/// A discovery document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// Authorization server metadata, RFC 8414.
+    AuthorizationServer,
+    /// Protected resource metadata, RFC 9728.
+    ProtectedResource,
+}
+
+/// What a path of ours names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A document.
+    Document(Document),
+    /// Nothing: a suffix, a sibling or another spelling. Answered 404 here, because the server's
+    /// dashboard would answer HTML, and never aliased, because the issuer would not match
+    /// (RFC 8414 section 3.3).
+    Nothing,
+}
+
+/// Where the authorization server metadata is (RFC 8414 section 3).
+pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+/// Where the protected resource metadata is, the fallback of MCP clients (RFC 9728 section 3).
+pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+/// Where RFC 9728 section 3.1 puts the metadata of the resource `/mcp`.
+pub const PROTECTED_RESOURCE_MCP: &str = "/.well-known/oauth-protected-resource/mcp";
+
+const WELL_KNOWN: &[u8] = b".well-known";
+/// The names under `/.well-known/` that belong to discovery.
+const NAMES: [&[u8]; 3] = [b"oauth-authorization-server", b"oauth-protected-resource", b"openid-configuration"];
+
+/// What the path of a request target names, or `None` when it is not ours. A query is ignored.
+pub fn classify(raw: &[u8]) -> Option<Target> {
+    let end = raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len());
+    let path = &raw[..end];
+    if path == AUTHORIZATION_SERVER.as_bytes() {
+        return Some(Target::Document(Document::AuthorizationServer));
+    }
+    if path == PROTECTED_RESOURCE.as_bytes() || path == PROTECTED_RESOURCE_MCP.as_bytes() {
+        return Some(Target::Document(Document::ProtectedResource));
+    }
+    (may_hide_well_known(path) && names_ours(path)).then_some(Target::Nothing)
+}
+
+/// A path can only be ours if it shows `.well-known` in some case, or hides it behind an escape.
+fn may_hide_well_known(path: &[u8]) -> bool {
+    path.contains(&b'%') || path.windows(WELL_KNOWN.len()).any(|part| part.eq_ignore_ascii_case(WELL_KNOWN))
+}
+
+/// Whether any reading of the path passes `.well-known` followed by one of our names, at the root
+/// or below (RFC 8615 section 3 knows it at the root only).
+fn names_ours(path: &[u8]) -> bool {
+    let mut decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
+    decoded.make_ascii_lowercase();
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for part in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
+        let segment = part.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or(part);
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                segments.pop();
+            }
+            name if NAMES.contains(&name) && segments.last() == Some(&WELL_KNOWN) => return true,
+            other => segments.push(other),
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn documents_live_at_one_spelling() {
+        for (path, document) in [
+            (AUTHORIZATION_SERVER, Document::AuthorizationServer),
+            (PROTECTED_RESOURCE, Document::ProtectedResource),
+            (PROTECTED_RESOURCE_MCP, Document::ProtectedResource),
+        ] {
+            assert_eq!(classify(path.as_bytes()), Some(Target::Document(document)));
+            let with_query = format!("{path}?a=/../b");
+            assert_eq!(classify(with_query.as_bytes()), Some(Target::Document(document)));
+        }
+    }
+
+    #[test]
+    fn other_spellings_suffixes_and_siblings_are_nothing() {
+        for path in [
+            "/.well-known/oauth-authorization-server/",
+            "/.well-known/oauth-authorization-server/mcp",
+            "/.well-known/oauth-authorization-server#x",
+            "/.well-known/oauth-protected-resource/",
+            "/.well-known/oauth-protected-resource/mcp/",
+            "/.well-known/oauth-protected-resource/other",
+            "/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/mcp",
+            "/mcp/.well-known/openid-configuration",
+            "//.well-known/oauth-authorization-server",
+            "/.well-known//oauth-authorization-server",
+            "/./.well-known/oauth-authorization-server",
+            "/.well-known/./oauth-authorization-server",
+            "/x/../.well-known/oauth-authorization-server",
+            "/.well-known/x/../oauth-authorization-server",
+            "/.well-known/oauth-authorization-server/../../v1/models",
+            "/%2ewell-known/oauth-authorization-server",
+            "/%2E%77ell-known/oauth-authorization-server",
+            "/.well-known%2Foauth-authorization-server",
+            "/.well-known%5coauth-authorization-server",
+            "/.well-known\\oauth-authorization-server",
+            "/.WELL-KNOWN/oauth-authorization-server",
+            "/.well-known/OAuth-Authorization-Server",
+            "/.well-known;x/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server;x",
+            "/.well-known/oauth-authorization-server%3bx",
+        ] {
+            assert_eq!(classify(path.as_bytes()), Some(Target::Nothing), "{path}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_not_ours() {
+        for path in [
+            "/",
+            "*",
+            "",
+            "/mcp",
+            "/v1/chat/completions",
+            "/.well-known/jwks.json",
+            "/.well-known/oauth-authorization-server-evil",
+            "/.well-known/oauth-authorization-serverx/y",
+            "/.well-known",
+            "/oauth-authorization-server",
+            "/.well-known/../oauth-authorization-server",
+            "/a?/.well-known/oauth-authorization-server",
+            "/%",
+            "/%2",
+            "/%zz",
+        ] {
+            assert_eq!(classify(path.as_bytes()), None, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(raw in prop::collection::vec(any::<u8>(), 0..200)) {
+            classify(&raw);
+        }
+
+        /// Escaping any bytes of an owned path never gets it past us.
+        #[test]
+        fn an_escaped_document_is_nothing(escaped in prop::collection::vec(any::<bool>(), AUTHORIZATION_SERVER.len())) {
+            prop_assume!(escaped.iter().any(|escape| *escape));
+            let path: String = AUTHORIZATION_SERVER
+                .bytes()
+                .zip(&escaped)
+                .map(|(byte, escape)| if *escape { format!("%{byte:02x}") } else { char::from(byte).to_string() })
+                .collect();
+            prop_assert_eq!(classify(path.as_bytes()), Some(Target::Nothing));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Answers discovery on a Pingora session: the plugin.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, header};
+use pingora::{Result, http::ResponseHeader};
+use pingora_proxy::Session;
+
+use super::peer::Client;
+use crate::{
+    config::Config,
+    discovery::{Answer, Discovery, Request, Verdict},
+    trust::TrustedProxies,
+};
+
+/// A request body up to this size is read and thrown away, so that the connection can be kept; after
+/// a larger one it is closed.
+const MOST_DRAINED: usize = 64 * 1024;
+/// And it must be there within this time.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// MCP OAuth discovery for the `request_filter` of any Pingora proxy.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use bifrost_edge::{config::Loaded, edge::DiscoveryFilter};
+/// use pingora::{Result, upstreams::peer::HttpPeer};
+/// use pingora_proxy::{ProxyHttp, Session};
+///
+/// struct MyProxy {
+///     discovery: DiscoveryFilter,
+/// }
+///
+/// #[async_trait]
+/// impl ProxyHttp for MyProxy {
+///     type CTX = ();
+///     fn new_ctx(&self) {}
+///
+///     async fn request_filter(&self, session: &mut Session, _: &mut ()) -> Result<bool> {
+///         // True when the response has been written; everything else goes on to the upstream.
+///         self.discovery.answer(session).await
+///     }
+///
+///     async fn upstream_peer(&self, _: &mut Session, _: &mut ()) -> Result<Box<HttpPeer>> {
+///         Ok(Box::new(HttpPeer::new(("127.0.0.1", 8080), false, String::new())))
+///     }
+/// }
+///
+/// let loaded = Loaded::from_file("conf/proxy.yaml".as_ref())?;
+/// let proxy = MyProxy { discovery: DiscoveryFilter::new(&loaded.config) };
+/// assert!(proxy.discovery.discovery().is_on());
+/// # Ok::<(), bifrost_edge::config::Problems>(())
+/// ```
+pub struct DiscoveryFilter {
+    discovery: Discovery,
+    /// The discovery's answers, in the form that Pingora writes.
+    prepared: Vec<Prepared>,
+    trusted: Arc<TrustedProxies>,
+}
+
+struct Prepared {
+    header: ResponseHeader,
+    body: Bytes,
+}
+
+impl DiscoveryFilter {
+    /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `discovery`,
+    /// `mcp_clients`, and `trusted_proxies` where there are no public URLs.
+    pub fn new(config: &Config) -> Self {
+        Self::with_trusted(config, Arc::new(TrustedProxies::new(&config.trusted_proxies)))
+    }
+
+    pub(crate) fn with_trusted(config: &Config, trusted: Arc<TrustedProxies>) -> Self {
+        let discovery = Discovery::compile(config);
+        DiscoveryFilter { prepared: discovery.answers().iter().map(Prepared::new).collect(), discovery, trusted }
+    }
+
+    /// The discovery that is answered.
+    pub fn discovery(&self) -> &Discovery {
+        &self.discovery
+    }
+
+    /// Answers the request if it is for discovery. True: the response has been written. False: it is
+    /// not for discovery, and nothing was done.
+    ///
+    /// # Errors
+    /// When the client cannot be read from or written to.
+    pub async fn answer(&self, session: &mut Session) -> Result<bool> {
+        let header = session.req_header();
+        let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
+        let client = Client::of(session, &self.trusted);
+        let verdict = self.discovery.decide(&Request {
+            method: &header.method,
+            target: target.as_bytes(),
+            host: client.host(),
+            scheme: client.scheme(),
+            if_none_match: header.headers.get(header::IF_NONE_MATCH).map(http::HeaderValue::as_bytes),
+        });
+        match verdict {
+            Verdict::NotOurs => return Ok(false),
+            Verdict::Prepared(id) => self.prepared[id.0].write(session).await?,
+            Verdict::Derived(answer) => Prepared::new(&answer).write(session).await?,
+        }
+        Ok(true)
+    }
+}
+
+impl Prepared {
+    fn new(answer: &Answer) -> Self {
+        // Two more: Pingora adds Date and Connection.
+        let mut header = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 2))
+            .expect("a status of the http crate is a status");
+        for (name, value) in &answer.headers {
+            header.append_header(name, value).expect("a header of the http crate is a header");
+        }
+        Prepared { header, body: answer.body.clone() }
+    }
+
+    async fn write(&self, session: &mut Session) -> Result<()> {
+        drain(session).await;
+        let sends_body = session.req_header().method != Method::HEAD && !self.body.is_empty();
+        // Past the modules: nothing here is to be compressed or rewritten.
+        let downstream = session.as_downstream_mut();
+        downstream.write_response_header(Box::new(self.header.clone())).await?;
+        if sends_body {
+            downstream.write_response_body(self.body.clone(), true).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a small request body, which none of our answers needs, so that what follows it on the
+/// connection is the next request. What is not read makes Pingora close the connection.
+async fn drain(session: &mut Session) {
+    let downstream = session.as_downstream_mut();
+    if downstream.is_body_done() || downstream.get_header(header::EXPECT).is_some() {
+        return;
+    }
+    let read_all = async {
+        let mut read = 0;
+        while let Ok(Some(chunk)) = downstream.read_request_body().await {
+            read += chunk.len();
+            if read > MOST_DRAINED {
+                return;
+            }
+        }
+    };
+    // Too late is as good as too large: the connection is closed after the answer.
+    let _too_late = tokio::time::timeout(DRAIN_TIMEOUT, read_all).await;
+}

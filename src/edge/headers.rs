@@ -1,0 +1,151 @@
+//! The headers that the edge sets, repairs or deletes on forwarded traffic.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::{
+    Result,
+    http::{RequestHeader, ResponseHeader},
+};
+use pingora_proxy::Session;
+
+use super::{
+    exchange::X_REQUEST_ID,
+    peer::{Client, X_FORWARDED_FOR},
+};
+use crate::{
+    config::{PublicUrl, Scheme},
+    discovery::{Origins, repair},
+    state::Snapshot,
+};
+
+const X_FORWARDED: &str = "x-forwarded-";
+
+/// Headers besides `X-Forwarded-*` that only a trusted proxy may send. Bifrost reads the last one.
+const TRUST_HEADERS: [&str; 3] = ["forwarded", "x-real-ip", "x-bf-forwarded-proto"];
+
+/// The request as a server gets it.
+pub(super) fn request(
+    session: &Session,
+    snapshot: &Snapshot,
+    request_id: &HeaderValue,
+    upstream: &mut RequestHeader,
+) -> Result<()> {
+    let client = Client::of(session, &snapshot.trusted);
+    let forwarded_for = forwarded_for(&client, upstream);
+    if !client.is_trusted() {
+        delete_untrusted(upstream);
+    }
+    let own = own(&client, snapshot.discovery.discovery().origins());
+    let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
+    upstream.insert_header("X-Forwarded-For", forwarded_for)?;
+    upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
+    upstream.insert_header("X-Real-IP", client.address().to_string())?;
+    if let Some(host) = client.host().filter(|_| !upstream.headers.contains_key("x-forwarded-host")) {
+        upstream.insert_header("X-Forwarded-Host", HeaderValue::from_bytes(host).unwrap_or(EMPTY))?;
+    }
+    upstream.insert_header(X_REQUEST_ID, request_id)?;
+    origin_form(upstream)
+}
+
+const EMPTY: HeaderValue = HeaderValue::from_static("");
+
+fn scheme_value(scheme: Scheme) -> HeaderValue {
+    HeaderValue::from_static(scheme.as_str())
+}
+
+/// The chain that a trusted proxy sent and the peer, or the peer alone.
+fn forwarded_for(client: &Client<'_>, upstream: &RequestHeader) -> String {
+    let mut chain = String::new();
+    if client.is_trusted() {
+        for value in upstream.headers.get_all(X_FORWARDED_FOR) {
+            if let Ok(value) = value.to_str() {
+                chain.push_str(value);
+                chain.push_str(", ");
+            }
+        }
+    }
+    chain + &client.peer().to_string()
+}
+
+fn delete_untrusted(upstream: &mut RequestHeader) {
+    let untrusted =
+        |name: &&HeaderName| name.as_str().starts_with(X_FORWARDED) || TRUST_HEADERS.contains(&name.as_str());
+    let names: Vec<HeaderName> = upstream.headers.keys().filter(untrusted).cloned().collect();
+    for name in names {
+        upstream.remove_header(&name);
+    }
+}
+
+/// An absolute target (RFC 9112 section 3.2.2) goes on as the path a server expects; its authority
+/// is the `Host`, or Pingora would have refused it.
+fn origin_form(upstream: &mut RequestHeader) -> Result<()> {
+    let is_origin_form = matches!(upstream.raw_path().first(), None | Some(b'/' | b'*' | b'?'));
+    if is_origin_form {
+        return Ok(());
+    }
+    let path = upstream.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    upstream.set_raw_path(path.as_bytes())
+}
+
+/// The origin that the request is for.
+fn own<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
+    origins.of_request(client.host()?, client.scheme())
+}
+
+/// The answer as the client gets it.
+pub(super) fn response(
+    session: &Session,
+    snapshot: &Snapshot,
+    request_id: &HeaderValue,
+    answer: &mut ResponseHeader,
+) -> Result<()> {
+    if answer.status.is_informational() {
+        return Ok(());
+    }
+    answer.insert_header(X_REQUEST_ID, request_id)?;
+    let speaks_of_us = answer.status == StatusCode::UNAUTHORIZED
+        || answer.headers.contains_key(header::LOCATION)
+        || answer.headers.contains_key(header::WWW_AUTHENTICATE);
+    if !speaks_of_us {
+        return Ok(());
+    }
+    if answer.status == StatusCode::UNAUTHORIZED {
+        expose_challenge(answer)?;
+    }
+    let origins = snapshot.discovery.discovery().origins();
+    let Some(own) = own(&Client::of(session, &snapshot.trusted), origins) else {
+        return Ok(());
+    };
+    rewrite(answer, &header::LOCATION, |value| repair::location(value, &own, origins))?;
+    rewrite(answer, &header::WWW_AUTHENTICATE, |value| repair::challenge(value, &own))
+}
+
+/// Lets a web page of another origin read the challenge (Fetch standard).
+fn expose_challenge(answer: &mut ResponseHeader) -> Result<()> {
+    let names = answer.headers.get_all(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+    let is_exposed = names.iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"www-authenticate"))
+    });
+    if !is_exposed {
+        answer.append_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate")?;
+    }
+    Ok(())
+}
+
+/// Replaces each value of a header that `repaired` has a better one for, in its place.
+fn rewrite(answer: &mut ResponseHeader, name: &HeaderName, repaired: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
+    let better = |value: &HeaderValue| HeaderValue::from_bytes(&repaired(value.as_bytes())?).ok();
+    let values: Vec<_> = answer.headers.get_all(name).iter().cloned().collect();
+    if !values.iter().any(|value| better(value).is_some()) {
+        return Ok(());
+    }
+    answer.remove_header(name);
+    for value in values {
+        answer.append_header(name, better(&value).unwrap_or(value))?;
+    }
+    Ok(())
+}

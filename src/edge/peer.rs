@@ -1,0 +1,65 @@
+//! What a session says of its client, read once and with the trust it deserves.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderValue, header};
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora_proxy::Session;
+
+use crate::{
+    config::Scheme,
+    trust::{self, TrustedProxies},
+};
+
+pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(super) const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// The client side of a request.
+pub(super) struct Client<'a> {
+    session: &'a Session,
+    trusted: &'a TrustedProxies,
+}
+
+impl<'a> Client<'a> {
+    pub fn of(session: &'a Session, trusted: &'a TrustedProxies) -> Self {
+        Client { session, trusted }
+    }
+
+    /// The effective host: `:authority` of HTTP/2, or `Host`. Pingora has refused an absolute target
+    /// that disagrees with `Host`, and more than one `Host`.
+    pub fn host(&self) -> Option<&'a [u8]> {
+        let header = self.session.req_header();
+        let authority = header.uri.authority().map(|authority| authority.as_str().as_bytes());
+        authority.or_else(|| header.headers.get(header::HOST).map(HeaderValue::as_bytes))
+    }
+
+    /// The address at the other end of the connection. A Unix socket has none and counts as loopback.
+    pub fn peer(&self) -> IpAddr {
+        match self.session.client_addr() {
+            Some(SocketAddr::Inet(address)) => address.ip().to_canonical(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    pub fn is_trusted(&self) -> bool {
+        self.trusted.contains(self.peer())
+    }
+
+    /// The address of the client itself.
+    pub fn address(&self) -> IpAddr {
+        let values: Vec<_> = self.session.req_header().headers.get_all(X_FORWARDED_FOR).iter().collect();
+        self.trusted.client(self.peer(), values.into_iter().map(HeaderValue::as_bytes))
+    }
+
+    /// The scheme that the client used as far as the connection shows it: TLS here, or what a trusted
+    /// proxy says.
+    pub fn scheme(&self) -> Scheme {
+        if self.session.digest().is_some_and(|digest| digest.ssl_digest.is_some()) {
+            return Scheme::Https;
+        }
+        let told = self.session.req_header().headers.get(X_FORWARDED_PROTO);
+        told.filter(|_| self.is_trusted())
+            .and_then(|value| trust::forwarded_proto(value.as_bytes()))
+            .unwrap_or(Scheme::Http)
+    }
+}

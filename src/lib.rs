@@ -1,0 +1,31 @@
+//! Bifrost Edge stands in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
+//! (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
+//! else to the Bifrost servers.
+//!
+//! # The life of a request
+//!
+//! 1. [`server`] has bound the listeners and handed them to Pingora, which reads the request's head.
+//! 2. [`edge`] pins the current [`state::Snapshot`], then takes the request through its phases.
+//! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
+//!    answer was rendered when the configuration was compiled, and is written: the request ends here.
+//! 4. [`fleet`] picks a Bifrost server, `edge` connects to it.
+//! 5. `edge` sets the headers that say who the client is, as far as [`trust`] believes it, and passes
+//!    bodies and streams as they come, both ways.
+//! 6. What the server says of itself (redirects, challenges) is kept consistent with the documents by
+//!    [`discovery::repair`].
+//!
+//! [`config`] is what the operator wrote, [`cli`] the commands.
+//!
+//! # Discovery in a Pingora proxy of your own
+//!
+//! [`edge::DiscoveryFilter`] is all it takes: built from a loaded configuration, called in
+//! `request_filter`. Its documentation has a whole proxy.
+
+pub mod cli;
+pub mod config;
+pub mod discovery;
+pub mod edge;
+pub mod fleet;
+pub mod server;
+pub mod state;
+pub mod trust;

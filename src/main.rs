@@ -1,0 +1,10 @@
+//! The program `bifrost-edge`. Everything is in the library.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    bifrost_edge::cli::main()
+}

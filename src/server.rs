@@ -1,0 +1,142 @@
+//! Assembles a running edge: listeners bound first, then the proxy service on them, then an orderly
+//! stop.
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::IntoRawFd,
+    sync::Arc,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use pingora::{
+    listeners::{L4BufferSettings, ListenerConfig},
+    server::{Fds, ListenFds, configuration::ServerConf},
+    services::Service,
+};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::{config::Config, edge::Edge, state::Snapshot};
+
+/// How long a stopping edge waits for the requests in flight.
+pub const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// Room for a whole discovery answer in one write to the socket.
+const CONNECTION_BUFFER: usize = 16 * 1024;
+
+/// At most so many attempts are made to deliver one request.
+const MOST_ATTEMPTS: usize = 8;
+
+/// How a running edge is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Stop accepting, finish the requests in flight for at most [`STOP_GRACE`].
+    Gracefully,
+    /// Drop everything.
+    Now,
+}
+
+/// An edge whose listeners are bound, and that serves nobody yet.
+pub struct Server {
+    threads: usize,
+    snapshot: Snapshot,
+    listeners: Vec<(SocketAddr, TcpListener)>,
+}
+
+/// A listener that could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; stop what uses it, or change listeners[{place}].address")]
+pub struct BindError {
+    place: usize,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl Server {
+    /// Binds every listener of the configuration.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound, and why.
+    pub fn bind(config: &Config) -> Result<Self, BindError> {
+        let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
+            let address = listener.address.0;
+            let failed = |source| BindError { place, address, source };
+            TcpListener::bind(address).map_err(failed)
+        });
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        let first = config.listeners.first().map_or(([0; 4], 0).into(), |listener| listener.address.0);
+        Self::on(config, sockets).map_err(|source| BindError { place: 0, address: first, source })
+    }
+
+    /// Takes sockets that are bound already, in place of those the configuration names.
+    ///
+    /// # Errors
+    /// When a socket does not know its address or refuses to become non-blocking.
+    pub fn on(config: &Config, sockets: Vec<TcpListener>) -> io::Result<Self> {
+        let listeners = sockets.into_iter().map(|socket| {
+            socket.set_nonblocking(true)?;
+            Ok((socket.local_addr()?, socket))
+        });
+        let listeners = listeners.collect::<io::Result<_>>()?;
+        Ok(Server { threads: Self::threads(config), snapshot: Snapshot::compile(config), listeners })
+    }
+
+    /// The addresses that are bound, with the port that the system chose where the file says 0.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.listeners.iter().map(|(address, _)| *address)
+    }
+
+    /// What it will serve.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The number of worker threads: as configured, or one for each core.
+    pub fn threads(config: &Config) -> usize {
+        let cores = || available_parallelism().map_or(1, usize::from);
+        config.threads.map_or_else(cores, usize::from)
+    }
+
+    /// Serves on the current Tokio runtime until `stop` resolves. Returns how many requests were cut.
+    pub async fn serve(self, stop: impl Future<Output = Stop>) -> usize {
+        let in_flight = TaskTracker::new();
+        let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot));
+        let settings = Arc::new(ServerConf {
+            threads: self.threads,
+            // Total attempts at one request; before that, the fleet says when there is no other server.
+            max_retries: MOST_ATTEMPTS,
+            ..ServerConf::default()
+        });
+        let edge = Edge::new(snapshot, in_flight.clone());
+        let mut service = pingora_proxy::http_proxy_service_with_name(&settings, edge, "bifrost-edge");
+        let mut sockets = Fds::new();
+        for (address, socket) in self.listeners {
+            let name = address.to_string();
+            let buffers = L4BufferSettings::default().read(CONNECTION_BUFFER).write(CONNECTION_BUFFER);
+            service.add_listener(ListenerConfig::tcp(name.clone()).l4_buffer(buffers));
+            sockets.add(name, socket.into_raw_fd());
+        }
+        let sockets: ListenFds = Arc::new(sockets.into());
+        let (shutdown, watch) = watch::channel(false);
+        let mut serving = tokio::spawn(async move { service.start_service(Some(sockets), watch, 1).await });
+
+        let stop = tokio::select! {
+            stop = stop => stop,
+            // Only a panic ends the service before it is told to.
+            _ = &mut serving => Stop::Now,
+        };
+        if stop == Stop::Gracefully && shutdown.send(true).is_ok() {
+            in_flight.close();
+            let drained = async {
+                let _stopped = serving.await;
+                in_flight.wait().await;
+            };
+            let _in_time = timeout(STOP_GRACE, drained).await;
+        }
+        in_flight.len()
+    }
+}

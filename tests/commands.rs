@@ -1,0 +1,220 @@
+//! The commands do what an operator expects of them, with the exit codes that scripts rely on.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use crate::support::{
+    edge::{CLIENTS, servers_yaml},
+    http::Connection,
+};
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
+
+fn bifrost_edge() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bifrost-edge"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    bifrost_edge().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A running program; dropping it ends it.
+struct Running {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start(config: &Path) -> Self {
+        let mut child = bifrost_edge().arg("run").arg("--config").arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Running { child, log }
+    }
+
+    /// Reads the log up to the line that has this in it.
+    fn wait_for(&mut self, part: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "the log ended without {part:?}:\n{seen}");
+            if line.contains(part) {
+                return line;
+            }
+            seen += &line;
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn config(yaml: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    file.write_all(yaml.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn check_prints_what_would_be_served() {
+    let output = output(&["check", "--config", SHIPPED]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), "");
+    for line in [
+        "listening on 127.0.0.1:8000 (http)",
+        "discovery on, profile per_user_oauth: 1 of 5 MCP clients with auth_type per_user_oauth: github",
+        "public URLs: http://localhost:8000, http://127.0.0.1:8000",
+        "forwarding to 1 server: 127.0.0.1:8080",
+        "GET http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp -> 200",
+    ] {
+        assert!(text(&output.stdout).lines().any(|printed| printed == line), "{line}\n{}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn check_warns_and_still_succeeds() {
+    let file = config("listeners: [{address: \"127.0.0.1:1\"}]\nservers: []\n");
+    let output = output(&["check", "--config", file.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let warnings = text(&output.stdout).lines().filter(|line| line.starts_with("warning: ")).count();
+    assert_eq!(warnings, 2, "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("discovery off (404)"));
+}
+
+#[test]
+fn discover_prints_the_documents_that_a_running_edge_serves() {
+    let output = output(&["discover", "-c", SHIPPED]);
+    assert_eq!(output.status.code(), Some(0));
+    let printed = text(&output.stdout);
+    let documents: Vec<serde_json::Value> =
+        printed.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents.len(), 6);
+    assert_eq!(documents[0]["issuer"], "http://localhost:8000");
+    assert_eq!(documents[4]["authorization_servers"][0], "http://127.0.0.1:8000");
+}
+
+#[test]
+fn every_problem_is_a_line_and_the_exit_code_is_1() {
+    let file = config("listeners: []\nserver: []\nservers: [{address: x}]\n");
+    for command in ["check", "run", "discover"] {
+        let output = output(&[command, "--config", file.path().to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(text(&output.stdout), "");
+        let name = file.path().display().to_string();
+        let lines: Vec<_> = text(&output.stderr).lines().collect();
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        for (line, place) in lines.iter().zip([":1: listeners: ", ":2: server: ", ":3: servers[0].address: "]) {
+            assert!(line.starts_with(&format!("{name}{place}")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_none_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("directory")).unwrap();
+    fs::File::create(path("huge")).unwrap().set_len(1 << 30).unwrap();
+    fs::write(path("latin1"), b"listeners: []\n# caf\xe9\n").unwrap();
+    fs::write(path("empty"), "").unwrap();
+    for (name, message) in [
+        ("missing", "there is no such file; name one with --config"),
+        ("directory", "this is a directory; name the file in it"),
+        ("huge", "larger than 64 MiB"),
+        ("latin1", "line 2 is not UTF-8; save the file as UTF-8"),
+        ("empty", "the file is empty; start from the conf/proxy.yaml that is shipped"),
+    ] {
+        for command in [&["check"][..], &["run"], &[]] {
+            let output = bifrost_edge().args(command).arg("--config").arg(path(name)).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{name}");
+            let line = text(&output.stderr);
+            assert_eq!(line.lines().count(), 1, "{line}");
+            assert!(line.starts_with(&format!("{}: {message}", path(name).display())), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line_and_not_a_process_without_a_listener() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let file =
+        config(&format!("listeners: [{{address: \"{address}\"}}]\nservers: []\npublic_urls: [\"http://localhost\"]\n"));
+    let output = output(&["run", "--config", file.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors: Vec<_> = text(&output.stderr).lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{}", text(&output.stderr));
+    assert!(errors[0].contains(&format!("cannot listen on {address}: Address already in use")), "{errors:?}");
+    assert!(errors[0].contains("change listeners[0].address"), "{errors:?}");
+}
+
+#[test]
+fn at_start_the_log_says_what_is_served() {
+    let servers = servers_yaml(&["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
+    let urls = "public_urls: [\"http://gw.example.com\"]\n";
+    let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{urls}{servers}{CLIENTS}"));
+    let mut edge = Running::start(file.path());
+    edge.wait_for(&format!("configuration {}", file.path().display()));
+    let listening = edge.wait_for("listening on 127.0.0.1:");
+    edge.wait_for("discovery on, profile per_user_oauth: 1 of 1 MCP clients with auth_type per_user_oauth: github");
+    edge.wait_for("public URLs: http://gw.example.com");
+    edge.wait_for("forwarding to 2 servers, round robin: 127.0.0.1:1, 127.0.0.1:2");
+    edge.wait_for("http://gw.example.com is plain http");
+    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    let document = Connection::to(address).ask("GET", "/.well-known/oauth-authorization-server", "gw.example.com", "");
+    assert_eq!(document.status, 200);
+}
+
+#[test]
+fn a_signal_ends_it_with_exit_code_0() {
+    for name in ["TERM", "INT"] {
+        let file = config("listeners: [{address: \"127.0.0.1:0\"}]\nservers: []\n");
+        let mut edge = Running::start(file.path());
+        edge.wait_for("listening on");
+        edge.wait_for("forwarding to no server");
+        edge.signal(name);
+        edge.wait_for("stopped, 0 requests cut");
+        assert_eq!(edge.child.wait().unwrap().code(), Some(0), "SIG{name}");
+    }
+}
+
+#[test]
+fn a_failure_in_the_log_shows_no_query() {
+    let servers = servers_yaml(&["127.0.0.1:1".parse().unwrap()]);
+    let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{servers}"));
+    let mut edge = Running::start(file.path());
+    let listening = edge.wait_for("listening on 127.0.0.1:");
+    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    Connection::to(address).ask("GET", "/api/oauth/callback?code=planted", "x", "Authorization: planted\r\n");
+    let line = edge.wait_for("the Bifrost server cannot be reached");
+    assert!(line.contains("GET /api/oauth/callback, 127.0.0.1:1:") && !line.contains("planted"), "{line}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2_and_help_is_for_operators() {
+    assert_eq!(output(&["chek"]).status.code(), Some(2));
+    assert_eq!(output(&["--version"]).status.code(), Some(0));
+    let help = output(&["--help"]);
+    for part in ["check", "discover", "run", "--config", "conf/proxy.yaml", "Exit codes:", "SIGTERM", "RUST_LOG"] {
+        assert!(text(&help.stdout).contains(part), "{part}");
+    }
+}

@@ -1,0 +1,171 @@
+//! Real MCP clients, which nobody here wrote, log in and call a tool through a running edge, over
+//! plain HTTP and behind a TLS terminator. Not one request for discovery reaches the server.
+
+use std::{
+    env, fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    bifrost::Bifrost,
+    edge::{CLIENTS, Edge, servers_yaml},
+};
+
+const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
+
+/// One of the official SDKs.
+struct Client {
+    name: &'static str,
+    /// The program and its first argument, both relative: `.env` is where they are installed.
+    command: &'static [&'static str],
+}
+
+const PYTHON_V1: Client = Client { name: "python-v1", command: &[".env/python-v1/bin/python", "python-v1/login.py"] };
+const PYTHON_V2: Client = Client { name: "python-v2", command: &[".env/python-v2/bin/python", "python-v2/login.py"] };
+const NODE_V1: Client = Client { name: "node-v1", command: &["node", "node-v1/login.mjs"] };
+const NODE_V2: Client = Client { name: "node-v2", command: &["node", "node-v2/login.mjs"] };
+const RUST_RMCP: Client = Client { name: "rust-rmcp", command: &[".env/rmcp-target/debug/interop-rust-rmcp"] };
+
+impl Client {
+    /// Logs in at this origin and returns what the client saw.
+    fn log_in(&self, origin: &str, ca: Option<&Path>) -> serde_json::Value {
+        let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(INTEROP).join(".env"), PathBuf::from);
+        let program = match self.command[0].strip_prefix(".env/") {
+            Some(program) => installed.join(program),
+            None => self.command[0].into(),
+        };
+        let stamp = installed.join(format!("{}.stamp", self.name));
+        assert!(stamp.exists(), "{} is not installed: run `make test`, which installs it", self.name);
+        let mut command = Command::new(program);
+        command.args(&self.command[1..]).arg(format!("{origin}/mcp")).current_dir(INTEROP);
+        for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+            match ca {
+                Some(ca) => command.env(variable, ca),
+                None => command.env_remove(variable),
+            };
+        }
+        let output = command.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}: {}{printed}", self.name, String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&printed).unwrap()
+    }
+}
+
+/// What every login must have come to.
+fn logged_in(seen: &serde_json::Value, origin: &str, bifrost: &Bifrost) {
+    assert_eq!(seen["issuer"], origin);
+    assert_eq!(seen["authorize_url_origin"], origin);
+    assert_eq!(seen["tools"], serde_json::json!(["count"]));
+    assert_eq!(seen["result"], "counted to 3");
+    assert_eq!(seen["progress"], 3);
+    let pages: Vec<_> = seen["browser_urls"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
+    assert!(pages.contains(&format!("{origin}/oauth/consent").as_str()), "{pages:?}");
+    assert!(pages.iter().all(|page| page.starts_with(&format!("{origin}/"))), "{pages:?}");
+    assert!(bifrost.recorded().iter().any(|request| request.target.starts_with("/api/oauth/per-user/token")));
+    assert!(bifrost.discovery_requests().is_empty(), "{:?}", bifrost.discovery_requests());
+}
+
+fn over_http(client: &Client) {
+    let bifrost = Bifrost::start();
+    let edge = Edge::in_front_of(&[bifrost.address()]);
+    let origin = format!("http://{}", edge.host());
+    logged_in(&client.log_in(&origin, None), &origin, &bifrost);
+}
+
+fn behind_tls(client: &Client) {
+    let bifrost = Bifrost::start();
+    let port = free_address().port();
+    let origin = format!("https://localhost:{port}");
+    let urls = format!("public_urls: [\"{origin}\"]\n");
+    let edge = Edge::start(&format!("{urls}{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
+    let terminator = TlsTerminator::start(port, edge.address);
+    logged_in(&client.log_in(&origin, Some(&terminator.ca())), &origin, &bifrost);
+}
+
+macro_rules! logins {
+    ($($name:ident: $client:expr;)*) => {$(
+        mod $name {
+            #[test]
+            fn logs_in_over_http() {
+                super::over_http(&$client);
+            }
+
+            #[test]
+            fn logs_in_behind_a_tls_terminator() {
+                super::behind_tls(&$client);
+            }
+        }
+    )*};
+}
+
+logins! {
+    python_sdk_1: super::PYTHON_V1;
+    python_sdk_2: super::PYTHON_V2;
+    typescript_sdk_1: super::NODE_V1;
+    typescript_sdk_2: super::NODE_V2;
+    rmcp: super::RUST_RMCP;
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// stunnel in front of the edge: it ends TLS and says nothing of it in any header.
+struct TlsTerminator {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl TlsTerminator {
+    fn start(port: u16, edge: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let ca = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+        openssl(&ca, &["-subj", "/CN=test CA", "-keyout", &file("ca.key"), "-out", &file("ca.pem")]);
+        let leaf =
+            ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"];
+        openssl(&leaf, &["-keyout", &file("leaf.key"), "-out", &file("leaf.csr")]);
+        let extensions = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n";
+        fs::write(file("leaf.ext"), extensions).unwrap();
+        let sign = ["x509", "-req", "-days", "2", "-CAcreateserial"];
+        let (csr, ca, key, ext, pem) =
+            (file("leaf.csr"), file("ca.pem"), file("ca.key"), file("leaf.ext"), file("leaf.pem"));
+        openssl(&sign, &["-in", &csr, "-CA", &ca, "-CAkey", &key, "-extfile", &ext, "-out", &pem]);
+        let settings = format!(
+            "foreground = yes\npid =\n[edge]\naccept = 127.0.0.1:{port}\nconnect = {edge}\ncert = {pem}\nkey = {}\n",
+            file("leaf.key")
+        );
+        fs::write(file("stunnel.conf"), settings).unwrap();
+        let child =
+            Command::new("stunnel").arg(file("stunnel.conf")).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+        let child = child.expect("stunnel is not installed: run `make test`, which installs it");
+        let terminator = TlsTerminator { child, folder };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "stunnel does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        terminator
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+}
+
+impl Drop for TlsTerminator {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn openssl(first: &[&str], then: &[&str]) {
+    let output = Command::new("openssl").args(first).args(then).output().expect("openssl is not installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

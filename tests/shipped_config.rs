@@ -1,0 +1,50 @@
+//! The configuration that is shipped loads, says what it promises, and shows every key.
+
+use std::path::Path;
+
+use bifrost_edge::config::{AuthType, Loaded, McpClient};
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
+
+#[test]
+fn the_shipped_file_runs_as_it_stands() {
+    let loaded = Loaded::from_file(Path::new(SHIPPED)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let config = loaded.config;
+    let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.address.0.to_string()).collect();
+    assert_eq!(listeners, ["127.0.0.1:8000"]);
+    assert_eq!(config.admin.unwrap().address.0.to_string(), "127.0.0.1:8001");
+    let urls: Vec<_> = config.public_urls.iter().map(ToString::to_string).collect();
+    assert_eq!(urls, ["http://localhost:8000", "http://127.0.0.1:8000"]);
+    let servers: Vec<_> = config.servers.iter().map(|server| server.address.to_string()).collect();
+    assert_eq!(servers, ["127.0.0.1:8080"]);
+    let types: Vec<_> = config.mcp_clients.iter().map(McpClient::auth_type).collect();
+    let one_of_each =
+        [AuthType::None, AuthType::Headers, AuthType::Oauth, AuthType::PerUserOauth, AuthType::PerUserHeaders];
+    assert_eq!(types, one_of_each);
+}
+
+#[test]
+fn what_the_shipped_file_writes_out_are_the_defaults() {
+    let written = Loaded::from_file(Path::new(SHIPPED)).unwrap().config;
+    let minimal = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"127.0.0.1:8080\"}]\n";
+    let default = Loaded::from_text("minimal.yaml".as_ref(), minimal).unwrap().config;
+    assert_eq!(written.timeouts, default.timeouts);
+    assert_eq!(written.discovery, default.discovery);
+    assert_eq!(written.profile, default.profile);
+    assert_eq!(written.trusted_proxies, default.trusted_proxies);
+    assert_eq!(written.threads, default.threads);
+}
+
+#[test]
+fn every_top_level_key_is_described() {
+    let text = std::fs::read_to_string(SHIPPED).unwrap();
+    // The schema itself names the keys, in the message about one that it does not know.
+    let problems = Loaded::from_text("x.yaml".as_ref(), "zzzzzzzzzzzzzzzz: 1\n").unwrap_err().to_string();
+    let (_, known) = problems.lines().find_map(|line| line.split_once("known here: ")).unwrap();
+    for key in known.split(", ") {
+        let is_described =
+            text.lines().any(|line| line.strip_prefix("# ").unwrap_or(line).starts_with(&format!("{key}:")));
+        assert!(is_described, "{key} is not in the shipped file");
+    }
+}

@@ -1,0 +1,175 @@
+//! From a request to the handler that answers it, as Bifrost's router would choose.
+
+use std::sync::Arc;
+
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    body::Incoming,
+    header::{self, HeaderName},
+};
+
+use super::{
+    State, consent, mcp, oauth, plain,
+    record::{Upload, record},
+    reply::{self, Abort, Reply},
+};
+
+/// Bodies above this size are read and counted, but not kept for a handler.
+const HELD_BODY: usize = 16 << 20;
+
+/// The fixed routes of the original that this server has, each with its methods.
+const ROUTES: [(&str, &[&str]); 10] = [
+    (oauth::SERVER_METADATA, &["GET"]),
+    (oauth::RESOURCE_METADATA, &["GET"]),
+    (oauth::REGISTER, &["POST"]),
+    (oauth::AUTHORIZE, &["GET"]),
+    (oauth::TOKEN, &["POST"]),
+    (oauth::CONSENT, &["GET"]),
+    (oauth::SUBMIT, &["POST"]),
+    ("/mcp", &["GET", "POST"]),
+    ("/health", &["GET"]),
+    ("/v1/chat/completions", &["POST"]),
+];
+
+/// A request whose body has been read.
+pub(super) struct Ask {
+    pub(super) state: Arc<State>,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    /// Nothing when it was too large to hold.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl Ask {
+    /// The first value of a query parameter, decoded.
+    pub(super) fn param(&self, name: &str) -> Option<String> {
+        field(self.query.as_bytes(), name)
+    }
+
+    /// A field of a form body, decoded.
+    pub(super) fn form(&self, name: &str) -> Option<String> {
+        field(self.body.as_deref()?, name)
+    }
+
+    /// The `Host` header as the original sees it, that is in lower case.
+    pub(super) fn host(&self) -> String {
+        let host = self.headers.get(header::HOST);
+        let host = host.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        host.unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// The origin the original believes it has. Generation A trusts the request for it.
+    pub(super) fn base(&self) -> String {
+        let tls = reply::behind_tls(&self.headers);
+        format!("{}://{}", if tls { "https" } else { "http" }, self.host())
+    }
+
+    /// Every value of a header that is text.
+    pub(super) fn texts(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        let values = self.headers.get_all(name).iter();
+        values.filter_map(|value| value.to_str().ok())
+    }
+}
+
+fn field(form: &[u8], name: &str) -> Option<String> {
+    form_urlencoded::parse(form).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}
+
+/// Records and answers one request.
+pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connection: u64) -> Result<Reply, Abort> {
+    let place = record(&state, &request, connection);
+    let (head, incoming) = request.into_parts();
+    let upload = Upload::new(Arc::clone(&state), place, incoming);
+    let path = head.uri.path();
+
+    let is_echo = path == "/echo" || path.starts_with("/echo/");
+    let mut reply = if is_echo && head.method != Method::OPTIONS {
+        plain::echo(&head, upload).await?
+    } else {
+        let ask = Ask {
+            state,
+            method: head.method.clone(),
+            path: path.to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers.clone(),
+            // The original reads every body whole before it looks at the request.
+            body: upload.collect(HELD_BODY).await?,
+        };
+        dispatch(&ask).await?
+    };
+    reply::wrap(&mut reply, &head.method, &head.headers);
+    Ok(reply)
+}
+
+async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
+    if ask.method == Method::OPTIONS {
+        return Ok(reply::empty(StatusCode::OK));
+    }
+    if let Some(reply) = plain::aid(ask).await? {
+        return Ok(reply);
+    }
+    if ask.path == "/mcp" {
+        return Ok(mcp::handle(ask));
+    }
+    Ok(match (ask.method.as_str(), ask.path.as_str()) {
+        ("GET", oauth::SERVER_METADATA) => oauth::server_metadata(ask),
+        ("GET", oauth::RESOURCE_METADATA) => oauth::resource_metadata(ask),
+        ("POST", oauth::REGISTER) => oauth::register(ask),
+        ("GET", oauth::AUTHORIZE) => consent::authorize(ask),
+        ("GET", oauth::CONSENT) => consent::consent(ask),
+        ("POST", oauth::SUBMIT) => consent::submit(ask),
+        ("POST", oauth::TOKEN) => consent::token(ask),
+        ("GET", "/health") => plain::health(),
+        ("POST", "/v1/chat/completions") => plain::chat(ask),
+        _ => unmatched(ask),
+    })
+}
+
+fn unmatched(ask: &Ask) -> Reply {
+    let method = ask.method.as_str();
+    let shorter = ask.path.strip_suffix('/').and_then(methods_of);
+    if shorter.is_some_and(|methods| methods.contains(&method)) {
+        return without_slash(ask);
+    }
+    if ask.method == Method::GET {
+        // The catch-all of the dashboard takes whatever no other route took.
+        return plain::dashboard();
+    }
+    if let Some(methods) = methods_of(&ask.path) {
+        not_allowed(&format!("{}, OPTIONS", methods.join(", ")))
+    } else {
+        let message = format!("Route not found: {}", ask.path);
+        reply::bifrost_error(StatusCode::NOT_FOUND, &message)
+    }
+}
+
+fn methods_of(path: &str) -> Option<&'static [&'static str]> {
+    let route = ROUTES.iter().find(|(known, _)| *known == path);
+    route.map(|(_, methods)| *methods)
+}
+
+/// The answer to a method that a known path does not have.
+pub(super) fn not_allowed(allow: &str) -> Reply {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let reply = reply::whole(status, reply::TEXT, "Method Not Allowed");
+    reply::with_header(reply, header::ALLOW, allow)
+}
+
+/// The redirect away from a trailing slash: absolute, and with the scheme always `http`.
+fn without_slash(ask: &Ask) -> Reply {
+    let path = ask.path.trim_end_matches('/');
+    let mut location = format!("http://{}{path}", ask.host());
+    if !ask.query.is_empty() {
+        location = format!("{location}?{}", ask.query);
+    }
+    let mut reply = reply::found(&location);
+    if reply.status() == StatusCode::FOUND {
+        *reply.status_mut() = match ask.method {
+            Method::GET => StatusCode::MOVED_PERMANENTLY,
+            _ => StatusCode::PERMANENT_REDIRECT,
+        };
+    }
+    reply
+}

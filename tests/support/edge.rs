@@ -1,0 +1,79 @@
+//! A running edge, in this process, on a port that the system chose.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    thread::{self, JoinHandle},
+};
+
+use bifrost_edge::{
+    config::Loaded,
+    server::{Server, Stop},
+};
+use tokio::{runtime, sync::oneshot};
+
+use super::http::Connection;
+
+/// Dropping it stops the edge.
+pub struct Edge {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<Stop>>,
+    thread: Option<JoinHandle<usize>>,
+}
+
+impl Edge {
+    /// Starts an edge with this configuration, but for the listeners: `{port}` in it is the port that
+    /// the edge listens on.
+    pub fn start(yaml: &str) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{yaml}");
+        let yaml = yaml.replace("{port}", &address.port().to_string());
+        let loaded = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}"));
+        let server = Server::on(&loaded.config, vec![socket]).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(server.serve(async { stopped.await.unwrap_or(Stop::Now) }))
+        });
+        Edge { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// An edge with public URLs for its own port and one `per_user_oauth` client, in front of servers.
+    pub fn in_front_of(servers: &[SocketAddr]) -> Self {
+        Self::start(&format!("{PUBLIC_URLS}{}{CLIENTS}", servers_yaml(servers)))
+    }
+
+    /// A new connection to it.
+    pub fn connect(&self) -> Connection {
+        Connection::to(self.address)
+    }
+
+    /// The Host that a client of `http://localhost:{port}` sends.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.address.port())
+    }
+
+    /// Stops it in good order and returns how many requests were cut.
+    pub fn stop(mut self) -> usize {
+        self.stop.take().unwrap().send(Stop::Gracefully).unwrap();
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+pub const PUBLIC_URLS: &str = "public_urls: [\"http://localhost:{port}\", \"http://127.0.0.1:{port}\"]\n";
+pub const CLIENTS: &str =
+    "mcp_clients:\n- {name: github, auth_type: per_user_oauth, connection_type: http, connection_string: env.URL}\n";
+
+pub fn servers_yaml(servers: &[SocketAddr]) -> String {
+    let list: Vec<_> = servers.iter().map(|server| format!("{{address: \"{server}\"}}")).collect();
+    format!("servers: [{}]\n", list.join(", "))
+}
