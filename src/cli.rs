@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
 fn run(loaded: Loaded) -> ExitCode {
     // Pingora's own lines below a warning are for its developers.
     let filter = env_logger::Env::default().default_filter_or("info,pingora_core=warn,pingora_proxy=warn");
-    env_logger::Builder::from_env(filter).init();
+    env_logger::Builder::from_env(filter).format_target(false).init();
     let threads = Server::threads(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let served = runtime.map_err(|error| format!("cannot start {threads} worker threads: {error}"));

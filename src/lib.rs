@@ -5,7 +5,7 @@
 //! # The life of a request
 //!
 //! 1. [`server`] has bound the listeners and handed them to Pingora, which reads the request's head.
-//! 2. [`edge`] pins the current [`state::Snapshot`], then takes the request through its phases.
+//! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases.
 //! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
 //!    answer was rendered when the configuration was compiled, and is written: the request ends here.
 //! 4. [`fleet`] picks a Bifrost server, `edge` connects to it.
@@ -27,5 +27,4 @@ pub mod discovery;
 pub mod edge;
 pub mod fleet;
 pub mod server;
-pub mod state;
 pub mod trust;

@@ -20,7 +20,10 @@ use pingora::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::{config::Config, edge::Edge, state::Snapshot};
+use crate::{
+    config::Config,
+    edge::{Edge, Snapshot},
+};
 
 /// How long a stopping edge waits for the requests in flight.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);

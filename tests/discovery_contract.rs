@@ -92,6 +92,19 @@ fn get_answers_the_documents_built_on_the_public_url_of_the_host() {
 }
 
 #[test]
+fn header_names_are_written_as_old_scripts_expect_them() {
+    let setup = setup();
+    let mut connection = setup.edge.connect();
+    connection.send(format!("OPTIONS {AS} HTTP/1.0\r\nHost: {}\r\n\r\n", setup.edge.host()));
+    let head = String::from_utf8(connection.read_to_end()).unwrap();
+    for name in
+        ["Access-Control-Allow-Origin: *", "X-Content-Type-Options: nosniff", "Cache-Control: no-store", "Allow: GET"]
+    {
+        assert!(head.contains(&format!("\r\n{name}")), "{head}");
+    }
+}
+
+#[test]
 fn a_query_and_odd_headers_change_nothing() {
     let setup = setup();
     let plain = setup.ask("GET", AS);

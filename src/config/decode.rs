@@ -3,7 +3,7 @@
 //! unknown keys and stops at the first value that does not fit; that value is then left out and the
 //! pass repeated, until the tree decodes or nothing can be left out.
 
-use std::{cell::RefCell, collections::HashSet, fmt};
+use std::{cell::RefCell, collections::HashSet};
 
 use serde::{
     Deserialize, Deserializer,
@@ -12,7 +12,10 @@ use serde::{
 };
 use serde_yaml::{Mapping, Value};
 
-use super::problem::{KeyPath, Problem, Step};
+use super::{
+    fault::{Fault, Kind, suggestion},
+    problem::{KeyPath, Problem, Step},
+};
 
 /// How many values that do not fit are collected before giving up.
 const MOST_PASSES: usize = 100;
@@ -79,111 +82,6 @@ impl<T> Decoded<T> {
             steps.push(step);
         }
         KeyPath(steps)
-    }
-}
-
-/// The known name that a mistyped one most likely meant.
-pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
-    let typed = typed.to_ascii_lowercase();
-    known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&typed, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-fn suggestion(typed: &str, known: &[&str]) -> String {
-    match nearest(typed, known) {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => format!("known here: {}", known.join(", ")),
-    }
-}
-
-// === Fault: the error of this deserializer ===
-
-#[derive(Debug)]
-struct Fault {
-    path: Option<KeyPath>,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Missing(&'static str),
-    Other(String),
-}
-
-impl Fault {
-    fn at(mut self, path: &KeyPath) -> Self {
-        self.path.get_or_insert_with(|| path.clone());
-        self
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Missing(key) => write!(f, "the key {key:?} is missing; add it"),
-            Kind::Other(message) => f.write_str(message),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl de::Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Fault { path: None, kind: Kind::Other(message.to_string()) }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Fault { path: None, kind: Kind::Missing(field) }
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format_args!("{variant:?} is not a known value; {}", suggestion(variant, expected)))
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        // The value itself is not shown: it may be a secret pasted into the wrong place.
-        let found = match found {
-            Unexpected::Bool(_) => "true or false",
-            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a whole number",
-            Unexpected::Float(_) => "a number with a fraction",
-            Unexpected::Str(_) | Unexpected::Char(_) => "text",
-            Unexpected::Seq => "a list",
-            Unexpected::Map => "a mapping",
-            Unexpected::Unit | Unexpected::Option => "nothing",
-            _ => "something else",
-        };
-        Self::custom(format_args!("found {found}; write {}", in_yaml_words(expected)))
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format_args!("not a value that fits; write {}", in_yaml_words(expected)))
-    }
-}
-
-/// What serde's visitors expect is said in the words of Rust.
-fn in_yaml_words(expected: &dyn de::Expected) -> String {
-    let expected = expected.to_string();
-    match expected.as_str() {
-        "a sequence" => "a list".into(),
-        "a map" => "a mapping of keys to values".into(),
-        "a string" => "text in quotes".into(),
-        "a boolean" => "true or false".into(),
-        "a duration" => "a duration such as 5s, 10m or 1h 30m".into(),
-        "f64" => "a number".into(),
-        "a nonzero usize" => "a whole number above 0".into(),
-        other if other.starts_with("struct ") => "a mapping of keys to values".into(),
-        _ => expected,
     }
 }
 

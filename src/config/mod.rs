@@ -12,6 +12,7 @@
 
 mod checks;
 mod decode;
+mod fault;
 mod lines;
 mod mcp_client;
 mod problem;

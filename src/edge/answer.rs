@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 
@@ -109,10 +109,10 @@ impl DiscoveryFilter {
 impl Prepared {
     fn new(answer: &Answer) -> Self {
         // Two more: Pingora adds Date and Connection.
-        let mut header = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 2))
+        let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 2))
             .expect("a status of the http crate is a status");
         for (name, value) in &answer.headers {
-            header.append_header(name, value).expect("a header of the http crate is a header");
+            header.append_header(title_case(name), value).expect("a header of the http crate is a header");
         }
         Prepared { header, body: answer.body.clone() }
     }
@@ -128,6 +128,12 @@ impl Prepared {
         }
         Ok(())
     }
+}
+
+/// A header name as people and old scripts write it; case means nothing (RFC 9110 section 5.1).
+fn title_case(name: &HeaderName) -> String {
+    let words = name.as_str().split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
+    words.collect::<Vec<_>>().join("-")
 }
 
 /// Reads a small request body, which none of our answers needs, so that what follows it on the

@@ -6,7 +6,8 @@ use http::HeaderValue;
 use once_cell::sync::Lazy;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::{fleet::Attempts, state::Snapshot};
+use super::snapshot::Snapshot;
+use crate::fleet::Attempts;
 
 pub(super) const X_REQUEST_ID: &str = "X-Request-Id";
 

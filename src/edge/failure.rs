@@ -115,8 +115,9 @@ pub(super) async fn answer(session: &mut Session, exchange: &Exchange, error: &E
     let request = session.req_header();
     let id = exchange.request_id.to_str().unwrap_or_default();
     let server = if exchange.server.is_empty() { "no server" } else { &exchange.server };
+    let cause = error.root_cause();
     // The path alone: a query may carry an OAuth code.
-    let line = format!("request {id} {} {}, {server}: {reason}: {error}", request.method, request.uri.path());
+    let line = format!("request {id} {} {}, {server}: {reason}: {cause}", request.method, request.uri.path());
     if reason == Reason::ClientGone {
         debug!("{line}");
     } else {

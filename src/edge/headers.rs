@@ -12,11 +12,11 @@ use pingora_proxy::Session;
 use super::{
     exchange::X_REQUEST_ID,
     peer::{Client, X_FORWARDED_FOR},
+    snapshot::Snapshot,
 };
 use crate::{
     config::{PublicUrl, Scheme},
     discovery::{Origins, repair},
-    state::Snapshot,
 };
 
 const X_FORWARDED: &str = "x-forwarded-";

@@ -9,10 +9,11 @@ mod headers;
 mod peer;
 mod proxy;
 mod route;
+mod snapshot;
 
 use std::time::Duration;
 
-pub use self::{answer::DiscoveryFilter, exchange::Exchange, proxy::Edge, route::Servers};
+pub use self::{answer::DiscoveryFilter, exchange::Exchange, proxy::Edge, route::Servers, snapshot::Snapshot};
 
 /// How long a client may keep an idle connection: a little more than the minute that load balancers
 /// keep theirs, so that the edge is not the first to close.

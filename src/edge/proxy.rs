@@ -17,8 +17,9 @@ use super::{
     admit,
     exchange::{Exchange, new_request_id},
     failure, headers,
+    snapshot::Snapshot,
 };
-use crate::{fleet::Attempts, state::Snapshot};
+use crate::fleet::Attempts;
 
 /// The edge: discovery answered, everything else forwarded.
 pub struct Edge {

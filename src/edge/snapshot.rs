@@ -1,12 +1,9 @@
-//! What a running edge knows: the [`Snapshot`] compiled from one version of the configuration.
+//! What the edge serves, compiled from one version of the configuration.
 
 use std::sync::Arc;
 
-use crate::{
-    config::{Config, Timeouts},
-    edge::{DiscoveryFilter, Servers},
-    trust::TrustedProxies,
-};
+use super::{answer::DiscoveryFilter, route::Servers};
+use crate::{config::Config, trust::TrustedProxies};
 
 /// Everything compiled from one version of the configuration. Immutable; a request keeps the one it
 /// began with.
@@ -17,8 +14,6 @@ pub struct Snapshot {
     pub servers: Servers,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted: Arc<TrustedProxies>,
-    /// How long a server is waited for.
-    pub timeouts: Timeouts,
 }
 
 impl Snapshot {
@@ -29,7 +24,6 @@ impl Snapshot {
             discovery: DiscoveryFilter::with_trusted(config, Arc::clone(&trusted)),
             servers: Servers::new(config),
             trusted,
-            timeouts: config.timeouts,
         }
     }
 }
