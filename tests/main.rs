@@ -13,3 +13,4 @@ mod interop;
 mod plugin;
 mod shipped_config;
 mod table;
+mod websocket;

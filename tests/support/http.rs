@@ -101,7 +101,7 @@ impl Connection {
         (size > 0).then_some(chunk)
     }
 
-    fn read_exactly(&mut self, length: usize) -> Vec<u8> {
+    pub fn read_exactly(&mut self, length: usize) -> Vec<u8> {
         while self.unread.len() < length {
             assert!(self.fill(), "the connection was closed within a body");
         }

@@ -5,3 +5,4 @@
 pub mod bifrost;
 pub mod edge;
 pub mod http;
+pub mod raw;
