@@ -16,6 +16,7 @@ use crate::{
         AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
     server::{Server, Stop},
+    telemetry,
 };
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
@@ -89,9 +90,10 @@ pub fn main() -> ExitCode {
 // === run ===
 
 fn run(loaded: Loaded) -> ExitCode {
-    // Pingora's own lines below a warning are for its developers.
-    let filter = env_logger::Env::default().default_filter_or("info,pingora_core=warn,pingora_proxy=warn");
-    env_logger::Builder::from_env(filter).format_target(false).init();
+    if let Err(error) = telemetry::start() {
+        eprintln!("cannot start the log: {error}");
+        return ExitCode::FAILURE;
+    }
     let threads = Server::threads(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let served = runtime.map_err(|error| format!("cannot start {threads} worker threads: {error}"));

@@ -14,7 +14,7 @@
 //! 6. What the server says of itself (redirects, challenges) is kept consistent with the documents by
 //!    [`discovery::repair`].
 //!
-//! [`config`] is what the operator wrote, [`cli`] the commands.
+//! [`config`] is what the operator wrote, [`cli`] the commands, [`telemetry`] what the edge says of itself.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
@@ -27,4 +27,5 @@ pub mod discovery;
 pub mod edge;
 pub mod fleet;
 pub mod server;
+pub mod telemetry;
 pub mod trust;

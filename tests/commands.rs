@@ -2,13 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
 
 use crate::support::{
+    bifrost::Bifrost,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
 };
@@ -37,7 +38,13 @@ struct Running {
 
 impl Running {
     fn start(config: &Path) -> Self {
-        let mut child = bifrost_edge().arg("run").arg("--config").arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(config, "info")
+    }
+
+    fn start_with(config: &Path, level: &str) -> Self {
+        let mut command = bifrost_edge();
+        command.env("RUST_LOG", level).arg("run").arg("--config").arg(config);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         Running { child, log }
     }
@@ -53,6 +60,12 @@ impl Running {
             }
             seen += &line;
         }
+    }
+
+    fn rest_of_the_log(&mut self) -> String {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).unwrap();
+        log
     }
 
     fn signal(&self, name: &str) {
@@ -195,6 +208,25 @@ fn a_signal_ends_it_with_exit_code_0() {
         edge.wait_for("stopped, 0 requests cut");
         assert_eq!(edge.child.wait().unwrap().code(), Some(0), "SIG{name}");
     }
+}
+
+#[test]
+fn no_secret_is_in_the_log_at_the_most_talkative_level() {
+    let bifrost = Bifrost::start();
+    let servers = servers_yaml(&[bifrost.address()]);
+    let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{servers}"));
+    let mut edge = Running::start_with(file.path(), "trace");
+    let listening = edge.wait_for("listening on 127.0.0.1:");
+    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    let secrets = "Authorization: Bearer planted\r\nCookie: token=planted\r\nX-Bf-Vk: planted\r\n";
+    for path in ["/echo", "/reset", "/status/500", "/.well-known/oauth-authorization-server", "/truncate"] {
+        let mut connection = Connection::to(address);
+        connection.send(format!("GET {path}?code=planted HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{secrets}\r\n"));
+        connection.read_to_end();
+    }
+    edge.signal("TERM");
+    let log = edge.rest_of_the_log();
+    assert!(log.contains("/reset") && !log.contains("planted"), "{log}");
 }
 
 #[test]

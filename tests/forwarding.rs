@@ -1,6 +1,9 @@
 //! Everything that is not discovery reaches a server unharmed, and its answer the client.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    io::Write,
+    net::{SocketAddr, TcpListener},
+};
 
 use base64::Engine;
 use sha2::{Digest, Sha256};
@@ -9,6 +12,7 @@ use crate::support::{
     bifrost::{Bifrost, Recorded},
     edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
     http::Response,
+    raw,
 };
 
 fn setup() -> (Bifrost, Edge) {
@@ -215,6 +219,43 @@ fn a_server_that_breaks_off_is_502_and_a_post_is_not_sent_twice() {
     connection.send(format!("POST /reset HTTP/1.1\r\nHost: {}\r\nContent-Length: 2\r\n\r\nhi", edge.host()));
     is_error(&connection.read_response("POST"), 502, "the Bifrost server broke off without a complete answer");
     assert_eq!(bifrost.recorded().len(), 1);
+}
+
+/// A server that answers one request on its first connection, dies on the second, and answers one
+/// request on each connection after.
+fn dies_on_the_second_request() -> SocketAddr {
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    raw::serve(vec![
+        Box::new(|mut stream| {
+            raw::read_head(&mut stream);
+            stream.write_all(OK).unwrap();
+            raw::read_head(&mut stream);
+        }),
+        Box::new(|mut stream| {
+            raw::read_head(&mut stream);
+            stream.write_all(OK).unwrap();
+        }),
+    ])
+}
+
+#[test]
+fn a_connection_that_died_idle_costs_a_get_nothing() {
+    let edge = Edge::in_front_of(&[dies_on_the_second_request()]);
+    let mut connection = edge.connect();
+    for _ in 0..2 {
+        assert_eq!(connection.ask("GET", "/", &edge.host(), "").text(), "ok");
+    }
+}
+
+#[test]
+fn a_connection_that_died_idle_is_502_for_a_post_which_is_not_sent_twice() {
+    let edge = Edge::in_front_of(&[dies_on_the_second_request()]);
+    let mut connection = edge.connect();
+    assert_eq!(connection.ask("GET", "/", &edge.host(), "").text(), "ok");
+    let response = connection.ask("POST", "/", &edge.host(), "Content-Length: 0\r\n");
+    is_error(&response, 502, "the Bifrost server broke off without a complete answer");
+    // The third connection's answer is still there for the next request.
+    assert_eq!(edge.connect().ask("GET", "/", &edge.host(), "").text(), "ok");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
 #[test]
 fn a_silent_websocket_outlives_the_limit_for_answers() {
     let (heads, head) = mpsc::channel();
-    let websocket = raw::serve_once(move |mut stream| {
+    let websocket = raw::serve(vec![Box::new(move |mut stream| {
         heads.send(raw::read_head(&mut stream)).unwrap();
         let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                       Sec-WebSocket-Protocol: realtime\r\n\r\n";
@@ -27,7 +27,7 @@ fn a_silent_websocket_outlives_the_limit_for_answers() {
         while let Ok(read @ 1..) = stream.read(&mut buffer) {
             stream.write_all(&buffer[..read]).unwrap();
         }
-    });
+    })]);
     let bifrost = Bifrost::start();
     // The first request goes to the first server, the second to the second, the third to the first.
     let servers = servers_yaml(&[websocket, bifrost.address()]);

@@ -57,7 +57,8 @@ fn names_ours(path: &[u8]) -> bool {
     decoded.make_ascii_lowercase();
     let mut segments: Vec<&[u8]> = Vec::new();
     for part in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
-        let segment = part.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or(part);
+        let name = part.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or(part);
+        let segment = trim(name);
         match segment {
             b"" | b"." => {}
             b".." => {
@@ -68,6 +69,15 @@ fn names_ours(path: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Without the spaces and control bytes around it, which a lenient server may drop.
+fn trim(segment: &[u8]) -> &[u8] {
+    let is_visible = |byte: &u8| *byte > b' ' && *byte != 0x7f;
+    match (segment.iter().position(is_visible), segment.iter().rposition(is_visible)) {
+        (Some(start), Some(end)) => &segment[start..=end],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +128,10 @@ mod tests {
             "/.well-known;x/oauth-authorization-server",
             "/.well-known/oauth-authorization-server;x",
             "/.well-known/oauth-authorization-server%3bx",
+            "/.well-known/oauth-authorization-server%20",
+            "/.well-known/%09oauth-authorization-server",
+            "/.well-known%00/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server\0",
         ] {
             assert_eq!(classify(path.as_bytes()), Some(Target::Nothing), "{path}");
         }

@@ -80,6 +80,27 @@ impl ProxyHttp for Edge {
         error
     }
 
+    /// Only a request that may be repeated (RFC 9110 section 9.2.2), on an idle connection that turned
+    /// out to be dead, is sent again.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let is_repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+        error.retry.decide_reuse(client_reused);
+        if !(client_reused && is_repeatable) {
+            error.set_retry(false);
+        }
+        if error.retry() {
+            exchange.snapshot.servers.fleet().repeat(&mut exchange.attempts);
+        }
+        error
+    }
+
     async fn upstream_request_filter(
         &self,
         session: &mut Session,

@@ -52,6 +52,12 @@ impl Fleet {
         Some(place)
     }
 
+    /// Makes the last server the next one once more: its connection was an idle one that had died, which
+    /// says nothing about the server.
+    pub fn repeat(&self, attempts: &mut Attempts) {
+        attempts.made = attempts.made.saturating_sub(1);
+    }
+
     /// Whether another server, or another address of the last one, is left for this request.
     pub fn has_another(&self, attempts: &Attempts) -> bool {
         !attempts.untried.is_empty() || attempts.made < self.servers.len()
@@ -81,6 +87,15 @@ mod tests {
         let mut attempts = Attempts::default();
         let tried: Vec<_> = (0..4).map(|_| fleet.pick(&mut attempts)).collect();
         assert_eq!(tried, [Some(1), Some(2), Some(0), None]);
+    }
+
+    #[test]
+    fn a_repeated_attempt_goes_to_the_same_server() {
+        let (fleet, mut attempts) = (fleet(2), Attempts::default());
+        assert_eq!(fleet.pick(&mut attempts), Some(0));
+        fleet.repeat(&mut attempts);
+        assert_eq!(fleet.pick(&mut attempts), Some(0));
+        assert_eq!(fleet.pick(&mut attempts), Some(1));
     }
 
     #[test]

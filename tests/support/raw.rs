@@ -7,14 +7,16 @@ use std::{
     time::Duration,
 };
 
-/// Listens on a free port and handles the first connection on a thread of its own.
-pub fn serve_once(handle: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
+/// Listens on a free port and handles the first connections one after the other, each in its own way.
+pub fn serve(handlers: Vec<Box<dyn FnOnce(TcpStream) + Send>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        handle(stream);
+        for handle in handlers {
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            handle(stream);
+        }
     });
     address
 }

@@ -1,0 +1,41 @@
+//! What the edge says of itself: for now its log.
+
+use std::io;
+
+use env_logger::{Builder, Env, Logger};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// The log on standard error, at the levels of `RUST_LOG`, `info` when it is not set.
+///
+/// Below `info` only the edge's own lines are written, whatever `RUST_LOG` says: the libraries'
+/// debug lines show whole request heads, with their keys, cookies and OAuth codes.
+struct EdgeLog(Logger);
+
+/// Starts the log of this process.
+///
+/// # Errors
+/// When the process has a log already.
+pub fn start() -> io::Result<()> {
+    // Pingora's own lines below a warning are for its developers.
+    let filter = Env::default().default_filter_or("info,pingora_core=warn,pingora_proxy=warn");
+    let log = EdgeLog(Builder::from_env(filter).format_target(false).build());
+    log::set_max_level(log.0.filter().min(LevelFilter::Debug));
+    log::set_boxed_logger(Box::new(log)).map_err(io::Error::other)
+}
+
+impl Log for EdgeLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let is_ours = metadata.target().starts_with("bifrost_edge");
+        (is_ours || metadata.level() <= Level::Info) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
