@@ -222,7 +222,7 @@ fn options_is_204_for_any_origin_before_anything_that_could_refuse() {
             assert_eq!(response.status, 204, "{target} {host}");
             assert_eq!(response.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
             let allowed = response.header("access-control-allow-headers").unwrap();
-            assert_eq!(allowed, "MCP-Protocol-Version, Authorization, Content-Type");
+            assert_eq!(allowed, "MCP-Protocol-Version, Authorization, Content-Type, *");
             assert_eq!(response.header("content-length"), None, "RFC 9110 section 8.6");
             is_discovery_answer(&response);
         }

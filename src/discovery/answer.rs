@@ -26,8 +26,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
-/// MCP clients in browsers send the first two on discovery, so they always ask first.
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("MCP-Protocol-Version, Authorization, Content-Type");
+/// MCP clients in browsers send the first two on discovery, and whatever else their user configured,
+/// such as `x-bf-vk`. The Fetch standard's `*` does not cover `Authorization`.
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("MCP-Protocol-Version, Authorization, Content-Type, *");
 /// How long a browser may keep the answer to a preflight: 24 h, as Bifrost says.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
