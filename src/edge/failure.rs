@@ -110,14 +110,15 @@ impl fmt::Display for Reason {
 
 /// Logs a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
 /// already. Returns the status that was sent, 0 for none.
-pub(super) async fn answer(session: &mut Session, exchange: &Exchange, error: &Error) -> u16 {
+pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error: &Error) -> u16 {
     let reason = Reason::of(error);
     let request = session.req_header();
-    let id = exchange.request_id.to_str().unwrap_or_default();
-    let server = if exchange.server.is_empty() { "no server" } else { &exchange.server };
+    let id = exchange.request_id().clone();
+    let shown = id.to_str().unwrap_or_default();
+    let server = exchange.server();
     let cause = error.root_cause();
     // The path alone: a query may carry an OAuth code.
-    let line = format!("request {id} {} {}, {server}: {reason}: {cause}", request.method, request.uri.path());
+    let line = format!("request {shown} {} {}, {server}: {reason}: {cause}", request.method, request.uri.path());
     if reason == Reason::ClientGone {
         debug!("{line}");
     } else {
@@ -126,17 +127,16 @@ pub(super) async fn answer(session: &mut Session, exchange: &Exchange, error: &E
     let Some(status) = reason.status().filter(|_| session.response_written().is_none()) else {
         return 0;
     };
-    match write(session, exchange, status, reason).await {
+    match write(session, &id, status, reason).await {
         Ok(()) => status.as_u16(),
         Err(error) => {
-            debug!("request {id}: the client went away before it could be told: {error}");
+            debug!("request {shown}: the client went away before it could be told: {error}");
             0
         }
     }
 }
 
-async fn write(session: &mut Session, exchange: &Exchange, status: StatusCode, reason: Reason) -> Result<()> {
-    let id = &exchange.request_id;
+async fn write(session: &mut Session, id: &HeaderValue, status: StatusCode, reason: Reason) -> Result<()> {
     let body = ErrorBody {
         is_bifrost_error: false,
         status_code: status.as_u16(),

@@ -10,9 +10,8 @@ use pingora::{
 use pingora_proxy::Session;
 
 use super::{
-    exchange::X_REQUEST_ID,
+    exchange::{Exchange, X_REQUEST_ID},
     peer::{Client, X_FORWARDED_FOR},
-    snapshot::Snapshot,
 };
 use crate::{
     config::{PublicUrl, Scheme},
@@ -25,12 +24,9 @@ const X_FORWARDED: &str = "x-forwarded-";
 const TRUST_HEADERS: [&str; 3] = ["forwarded", "x-real-ip", "x-bf-forwarded-proto"];
 
 /// The request as a server gets it.
-pub(super) fn request(
-    session: &Session,
-    snapshot: &Snapshot,
-    request_id: &HeaderValue,
-    upstream: &mut RequestHeader,
-) -> Result<()> {
+pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut RequestHeader) -> Result<()> {
+    upstream.insert_header(X_REQUEST_ID, exchange.request_id())?;
+    let snapshot = &exchange.snapshot;
     let client = Client::of(session, &snapshot.trusted);
     let forwarded_for = forwarded_for(&client, upstream);
     if !client.is_trusted() {
@@ -44,7 +40,6 @@ pub(super) fn request(
     if let Some(host) = client.host().filter(|_| !upstream.headers.contains_key("x-forwarded-host")) {
         upstream.insert_header("X-Forwarded-Host", HeaderValue::from_bytes(host).unwrap_or(EMPTY))?;
     }
-    upstream.insert_header(X_REQUEST_ID, request_id)?;
     origin_form(upstream)
 }
 
@@ -94,16 +89,11 @@ fn own<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUr
 }
 
 /// The answer as the client gets it.
-pub(super) fn response(
-    session: &Session,
-    snapshot: &Snapshot,
-    request_id: &HeaderValue,
-    answer: &mut ResponseHeader,
-) -> Result<()> {
+pub(super) fn response(session: &Session, exchange: &mut Exchange, answer: &mut ResponseHeader) -> Result<()> {
     if answer.status.is_informational() {
         return Ok(());
     }
-    answer.insert_header(X_REQUEST_ID, request_id)?;
+    answer.insert_header(X_REQUEST_ID, exchange.request_id())?;
     let speaks_of_us = answer.status == StatusCode::UNAUTHORIZED
         || answer.headers.contains_key(header::LOCATION)
         || answer.headers.contains_key(header::WWW_AUTHENTICATE);
@@ -113,6 +103,7 @@ pub(super) fn response(
     if answer.status == StatusCode::UNAUTHORIZED {
         expose_challenge(answer)?;
     }
+    let snapshot = &exchange.snapshot;
     let origins = snapshot.discovery.discovery().origins();
     let Some(own) = own(&Client::of(session, &snapshot.trusted), origins) else {
         return Ok(());

@@ -13,13 +13,7 @@ use pingora::{
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use tokio_util::task::TaskTracker;
 
-use super::{
-    admit,
-    exchange::{Exchange, new_request_id},
-    failure, headers,
-    snapshot::Snapshot,
-};
-use crate::fleet::Attempts;
+use super::{admit, exchange::Exchange, failure, headers, snapshot::Snapshot};
 
 /// The edge: discovery answered, everything else forwarded.
 pub struct Edge {
@@ -39,13 +33,7 @@ impl ProxyHttp for Edge {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
-        Exchange {
-            snapshot: self.snapshot.load_full(),
-            request_id: new_request_id(),
-            attempts: Attempts::default(),
-            server: String::new(),
-            _in_flight: self.in_flight.token(),
-        }
+        Exchange::new(self.snapshot.load_full(), self.in_flight.token())
     }
 
     /// None: nothing is compressed or rewritten on its way.
@@ -61,7 +49,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        let mut peer = exchange.snapshot.servers.next(&mut exchange.attempts, &mut exchange.server).await?;
+        let mut peer = exchange.snapshot.servers.next(&mut exchange.attempts).await?;
         if session.is_upgrade_req() {
             admit::upgrade(session, &mut peer);
         }
@@ -107,7 +95,7 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        headers::request(session, &exchange.snapshot, &exchange.request_id, upstream)
+        headers::request(session, exchange, upstream)
     }
 
     async fn response_filter(
@@ -116,7 +104,7 @@ impl ProxyHttp for Edge {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        headers::response(session, &exchange.snapshot, &exchange.request_id, answer)
+        headers::response(session, exchange, answer)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
@@ -131,7 +119,6 @@ impl ProxyHttp for Edge {
     /// For Pingora's lines about retries.
     fn request_summary(&self, session: &Session, exchange: &Exchange) -> String {
         let request = session.req_header();
-        let id = exchange.request_id.to_str().unwrap_or_default();
-        format!("request {id} {} {}", request.method, request.uri.path())
+        format!("{} {}, {}", request.method, request.uri.path(), exchange.server())
     }
 }

@@ -34,9 +34,8 @@ impl Servers {
         &self.fleet
     }
 
-    /// The peer for the next attempt: the next address of the last server, or of the next one. Names
-    /// `server` as the operator wrote it.
-    pub(super) async fn next(&self, attempts: &mut Attempts, server: &mut String) -> Result<Box<HttpPeer>> {
+    /// The peer for the next attempt: the next address of the last server, or of the next one.
+    pub(super) async fn next(&self, attempts: &mut Attempts) -> Result<Box<HttpPeer>> {
         let mut unresolved = None;
         loop {
             if let Some(address) = attempts.untried.pop_front() {
@@ -45,14 +44,14 @@ impl Servers {
             let Some(place) = self.fleet.pick(attempts) else {
                 return Err(unresolved.unwrap_or_else(|| Error::explain(NO_SERVER, "no server is configured")));
             };
-            self.fleet.servers()[place].as_str().clone_into(server);
             if let Some(peer) = &self.prototypes[place] {
                 return Ok(Box::new(peer.clone()));
             }
-            match tokio::net::lookup_host(server.as_str()).await {
+            let name = self.fleet.servers()[place].as_str();
+            match tokio::net::lookup_host(name).await {
                 Ok(addresses) => attempts.untried.extend(addresses),
                 Err(error) => {
-                    let message = format!("the name {server} does not resolve");
+                    let message = format!("the name {name} does not resolve");
                     unresolved = Some(Error::because(ErrorType::ConnectError, message, error));
                 }
             }

@@ -52,6 +52,12 @@ impl Fleet {
         Some(place)
     }
 
+    /// The server of the last attempt.
+    pub fn last(&self, attempts: &Attempts) -> Option<&ServerAddress> {
+        let made = attempts.made.checked_sub(1)?;
+        self.servers.get((attempts.first? + made) % self.servers.len())
+    }
+
     /// Makes the last server the next one once more: its connection was an idle one that had died, which
     /// says nothing about the server.
     pub fn repeat(&self, attempts: &mut Attempts) {
