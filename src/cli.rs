@@ -8,7 +8,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use log::{error, info, warn};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use crate::{
     config::{Loaded, Scheme},
@@ -48,7 +51,8 @@ Environment:
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
 
 Signals to a running edge:
-  SIGTERM  stop accepting, finish the requests in flight for at most 30 s, exit
+  SIGTERM  stop accepting, finish the requests in flight for at most 30 s, exit;
+           a second one exits at once
   SIGINT   exit at once";
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -96,8 +100,16 @@ fn run(loaded: Loaded) -> ExitCode {
     }
     let threads = Server::threads(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let served = runtime.map_err(|error| format!("cannot start {threads} worker threads: {error}"));
-    match served.and_then(|runtime| runtime.block_on(serve(loaded))) {
+    let served = match runtime {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve(loaded));
+            // Whatever still runs, a name being looked up for example, is not waited for.
+            runtime.shutdown_background();
+            served
+        }
+        Err(error) => Err(format!("cannot start {threads} worker threads: {error}")),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             error!("{message}");
@@ -107,9 +119,7 @@ fn run(loaded: Loaded) -> ExitCode {
 }
 
 async fn serve(loaded: Loaded) -> Result<(), String> {
-    let signals = |error| format!("cannot wait for signals: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
+    let stop = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     info!("bifrost-edge {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
     let server = Server::bind(&loaded.config).map_err(|error| error.to_string())?;
     for address in server.addresses() {
@@ -123,19 +133,33 @@ async fn serve(loaded: Loaded) -> Result<(), String> {
     }
     // A large table needs its memory only until it is compiled.
     drop(loaded);
-    let cut = server
-        .serve(async {
-            tokio::select! {
-                _ = interrupt.recv() => Stop::Now,
-                _ = terminate.recv() => {
-                    info!("SIGTERM: finishing the requests in flight");
-                    Stop::Gracefully
-                }
-            }
-        })
-        .await;
+    let cut = server.serve(stop).await.map_err(|error| error.to_string())?;
     info!("stopped, {cut} requests cut");
     Ok(())
+}
+
+/// Turns signals into words to the server: the first SIGTERM asks it to finish, everything after that,
+/// and SIGINT always, to end at once.
+fn on_signals() -> io::Result<mpsc::Receiver<Stop>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (sender, receiver) = mpsc::channel(2);
+    tokio::spawn(async move {
+        let asked_to_finish = tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => false,
+        };
+        if asked_to_finish {
+            info!("SIGTERM: finishing the requests in flight");
+            let _server_gone = sender.send(Stop::Gracefully).await;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        let _server_gone = sender.send(Stop::Now).await;
+    });
+    Ok(receiver)
 }
 
 // === check, discover ===

@@ -2,7 +2,6 @@
 //! stop.
 
 use std::{
-    future::Future,
     io,
     net::{SocketAddr, TcpListener},
     os::fd::IntoRawFd,
@@ -17,7 +16,11 @@ use pingora::{
     server::{Fds, ListenFds, configuration::ServerConf},
     services::Service,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinError,
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -58,6 +61,11 @@ pub struct BindError {
     address: SocketAddr,
     source: io::Error,
 }
+
+/// The listeners ended although nobody had told them to.
+#[derive(Debug, thiserror::Error)]
+#[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
+pub struct ServeError(Option<JoinError>);
 
 impl Server {
     /// Binds every listener of the configuration.
@@ -104,8 +112,13 @@ impl Server {
         config.threads.map_or_else(cores, usize::from)
     }
 
-    /// Serves on the current Tokio runtime until `stop` resolves. Returns how many requests were cut.
-    pub async fn serve(self, stop: impl Future<Output = Stop>) -> usize {
+    /// Serves on the current Tokio runtime until it is told to stop, or nobody is left to tell it. While
+    /// it finishes the requests in flight, a second word ends it at once. Returns how many requests were
+    /// cut.
+    ///
+    /// # Errors
+    /// When the listeners end without having been told to.
+    pub async fn serve(self, mut stop: mpsc::Receiver<Stop>) -> Result<usize, ServeError> {
         let in_flight = TaskTracker::new();
         let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot));
         let settings = Arc::new(ServerConf {
@@ -127,19 +140,21 @@ impl Server {
         let (shutdown, watch) = watch::channel(false);
         let mut serving = tokio::spawn(async move { service.start_service(Some(sockets), watch, 1).await });
 
-        let stop = tokio::select! {
-            stop = stop => stop,
-            // Only a panic ends the service before it is told to.
-            _ = &mut serving => Stop::Now,
+        let first = tokio::select! {
+            first = stop.recv() => first.unwrap_or(Stop::Now),
+            ended = &mut serving => return Err(ServeError(ended.err())),
         };
-        if stop == Stop::Gracefully && shutdown.send(true).is_ok() {
+        if first == Stop::Gracefully && shutdown.send(true).is_ok() {
             in_flight.close();
             let drained = async {
-                let _stopped = serving.await;
+                let _listeners_closed = serving.await;
                 in_flight.wait().await;
             };
-            let _in_time = timeout(STOP_GRACE, drained).await;
+            tokio::select! {
+                _in_time = timeout(STOP_GRACE, drained) => {}
+                Some(_) = stop.recv() => {}
+            }
         }
-        in_flight.len()
+        Ok(in_flight.len())
     }
 }

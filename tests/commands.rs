@@ -211,6 +211,24 @@ fn a_signal_ends_it_with_exit_code_0() {
 }
 
 #[test]
+fn a_second_sigterm_ends_it_at_once_and_says_what_was_cut() {
+    let bifrost = Bifrost::start();
+    let servers = servers_yaml(&[bifrost.address()]);
+    let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{servers}"));
+    let mut edge = Running::start(file.path());
+    let listening = edge.wait_for("listening on 127.0.0.1:");
+    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    let mut connection = Connection::to(address);
+    connection.send("GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(connection.read_head().status, 200);
+    edge.signal("TERM");
+    edge.wait_for("SIGTERM: finishing the requests in flight");
+    edge.signal("TERM");
+    edge.wait_for("stopped, 1 requests cut");
+    assert_eq!(edge.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn no_secret_is_in_the_log_at_the_most_talkative_level() {
     let bifrost = Bifrost::start();
     let servers = servers_yaml(&[bifrost.address()]);

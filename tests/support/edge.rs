@@ -9,14 +9,14 @@ use bifrost_edge::{
     config::Loaded,
     server::{Server, Stop},
 };
-use tokio::{runtime, sync::oneshot};
+use tokio::{runtime, sync::mpsc};
 
 use super::http::Connection;
 
 /// Dropping it stops the edge.
 pub struct Edge {
     pub address: SocketAddr,
-    stop: Option<oneshot::Sender<Stop>>,
+    stop: Option<mpsc::Sender<Stop>>,
     thread: Option<JoinHandle<usize>>,
 }
 
@@ -31,10 +31,10 @@ impl Edge {
         let loaded = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}"));
         let threads = loaded.config.threads.map_or(2, usize::from);
         let server = Server::on(&loaded.config, vec![socket]).unwrap();
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
-            runtime.block_on(server.serve(async { stopped.await.unwrap_or(Stop::Now) }))
+            runtime.block_on(server.serve(stopped)).unwrap()
         });
         Edge { address, stop: Some(stop), thread: Some(thread) }
     }
@@ -56,7 +56,7 @@ impl Edge {
 
     /// Stops it in good order and returns how many requests were cut.
     pub fn stop(mut self) -> usize {
-        self.stop.take().unwrap().send(Stop::Gracefully).unwrap();
+        self.stop.as_ref().unwrap().blocking_send(Stop::Gracefully).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
 }
