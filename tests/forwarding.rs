@@ -197,6 +197,52 @@ fn a_server_may_be_given_by_name() {
     }
 }
 
+#[test]
+fn a_request_without_a_host_is_refused() {
+    let (bifrost, edge) = setup();
+    for request in
+        ["GET /health HTTP/1.1\r\n\r\n", "GET /health HTTP/1.1\r\nHost:\r\n\r\n", "GET /health HTTP/1.0\r\n\r\n"]
+    {
+        let mut connection = edge.connect();
+        connection.send(request);
+        is_error(&connection.read_response("GET"), 400, "the request is malformed");
+        assert!(connection.is_closed());
+    }
+    assert!(bifrost.recorded().is_empty());
+}
+
+/// A server with one answer.
+fn answers(answer: &'static str) -> SocketAddr {
+    raw::serve(vec![Box::new(|mut stream| {
+        raw::read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+    })])
+}
+
+#[test]
+fn what_a_server_means_for_the_edge_alone_does_not_reach_the_client() {
+    let edge = Edge::in_front_of(&[answers(
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\n\
+         Upgrade: h2c\r\nTrailer: x\r\nX-End: 2\r\nContent-Length: 2\r\n\r\nok",
+    )]);
+    let response = edge.connect().ask("GET", "/", &edge.host(), "");
+    for name in ["x-hop", "keep-alive", "proxy-authenticate", "upgrade", "trailer"] {
+        assert_eq!(response.header(name), None, "{name}");
+    }
+    assert_eq!((response.header("x-end"), response.text()), (Some("2"), "ok"));
+}
+
+#[test]
+fn a_client_of_http_1_0_gets_no_chunks() {
+    let edge =
+        Edge::in_front_of(&[answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")]);
+    let mut connection = edge.connect();
+    connection.send(format!("GET / HTTP/1.0\r\nHost: {}\r\nConnection: keep-alive\r\n\r\n", edge.host()));
+    let response = connection.read_response("GET");
+    assert_eq!((response.header("transfer-encoding"), response.header("connection")), (None, Some("close")));
+    assert_eq!(response.text(), "ok");
+}
+
 /// The one shape of the edge's own errors.
 fn is_error(response: &Response, status: u16, message: &str) {
     assert_eq!(response.status, status, "{response:?}");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
@@ -89,10 +89,12 @@ fn own<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUr
 }
 
 /// The answer as the client gets it.
-pub(super) fn response(session: &Session, exchange: &mut Exchange, answer: &mut ResponseHeader) -> Result<()> {
+pub(super) fn response(session: &mut Session, exchange: &mut Exchange, answer: &mut ResponseHeader) -> Result<()> {
     if answer.status.is_informational() {
         return Ok(());
     }
+    delete_hop_by_hop(answer);
+    unchunk(session, answer);
     answer.insert_header(X_REQUEST_ID, exchange.request_id())?;
     let speaks_of_us = answer.status == StatusCode::UNAUTHORIZED
         || answer.headers.contains_key(header::LOCATION)
@@ -110,6 +112,33 @@ pub(super) fn response(session: &Session, exchange: &mut Exchange, answer: &mut 
     };
     rewrite(answer, &header::LOCATION, |value| repair::location(value, &own, origins))?;
     rewrite(answer, &header::WWW_AUTHENTICATE, |value| repair::challenge(value, &own))
+}
+
+/// Deletes what the server meant for the edge alone (RFC 9110 section 7.6.1). Pingora has read the framing
+/// and writes its own `Connection`.
+fn delete_hop_by_hop(answer: &mut ResponseHeader) {
+    const ALWAYS: [&str; 6] = ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade"];
+    for name in ALWAYS {
+        answer.remove_header(name);
+    }
+    let nominated: Vec<HeaderName> = answer
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| ![header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
+        .collect();
+    for name in nominated {
+        answer.remove_header(&name);
+    }
+}
+
+/// A client of HTTP/1.0 knows no chunks (RFC 9112 section 6.1): the end of its connection ends the body.
+fn unchunk(session: &mut Session, answer: &mut ResponseHeader) {
+    if session.req_header().version == Version::HTTP_10 && answer.remove_header(&header::TRANSFER_ENCODING).is_some() {
+        session.set_keepalive(None);
+    }
 }
 
 /// Lets a web page of another origin read the challenge (Fetch standard).

@@ -45,7 +45,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        exchange.snapshot.discovery.answer(session).await
+        if exchange.snapshot.discovery.answer(session).await? {
+            return Ok(true);
+        }
+        admit::request(session, &exchange.snapshot)?;
+        Ok(false)
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
