@@ -8,6 +8,10 @@ use bifrost_edge::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn yaml(clients: usize) -> String {
     let head = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: []\npublic_urls: [\"https://gw.example.com\"]\nmcp_clients:\n";
     let client = |number| {
