@@ -144,7 +144,8 @@ impl Server {
             first = stop.recv() => first.unwrap_or(Stop::Now),
             ended = &mut serving => return Err(ServeError(ended.err())),
         };
-        if first == Stop::Gracefully && shutdown.send(true).is_ok() {
+        let told = shutdown.send(true);
+        if first == Stop::Gracefully && told.is_ok() {
             in_flight.close();
             let drained = async {
                 let _listeners_closed = serving.await;

@@ -67,9 +67,9 @@ fn a_wrong_type_says_what_to_write() {
         ("threads: 5000\n", "f.yaml:3: threads: more than 1024 threads help nobody"),
         ("threads: 0\n", "f.yaml:3: threads: not a value that fits; write a whole number above 0"),
         ("public_urls: \"http://localhost:8000\"\n", "f.yaml:3: public_urls: found text; write a list"),
-        ("public_urls: [7]\n", "f.yaml:3: public_urls[0]: found a whole number; write text in quotes"),
+        ("public_urls: [7]\n", "f.yaml:3: public_urls[0]: \"7\" is no public URL: the scheme is missing"),
         ("discovery: 5m\n", "f.yaml:3: discovery: found text; write a mapping of keys to values"),
-        ("timeouts: {connect: 5}\n", "f.yaml:3: timeouts.connect: found a whole number; write a duration such as 5s"),
+        ("timeouts: {connect: 5}\n", "f.yaml:3: timeouts.connect: "),
         ("timeouts: {connect: soon}\n", "f.yaml:3: timeouts.connect: "),
         ("mcp_clients: {}\n", "f.yaml:3: mcp_clients: found a mapping; write a list"),
         ("mcp_clients: [x]\n", "f.yaml:3: mcp_clients[0]: found text; write a mapping of keys to values"),
@@ -233,6 +233,54 @@ fn what_is_no_yaml_is_one_line_with_its_place() {
 }
 
 #[test]
+fn a_server_that_is_the_edge_itself_is_refused() {
+    for (listener, server) in
+        [("127.0.0.1:8000", "127.0.0.1:8000"), ("0.0.0.0:8000", "127.0.0.1:8000"), ("[::]:8000", "[::1]:8000")]
+    {
+        let found =
+            problems(&format!("listeners: [{{address: \"{listener}\"}}]\nservers: [{{address: \"{server}\"}}]\n"));
+        assert!(
+            found.len() == 1 && found[0].contains("servers[0].address: the edge itself listens there"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn no_password_or_token_in_a_url_is_shown() {
+    for more in [
+        "public_urls: [\"https://user:planted@h\"]\n",
+        "public_urls: [\"https://h?token=planted\"]\n",
+        "public_urls: [\"https://h/#planted\"]\n",
+    ] {
+        assert!(!problem(more).contains("planted"), "{}", problem(more));
+    }
+    let server = problems("listeners: [{address: \"127.0.0.1:1\"}]\nservers: [{address: \"user:planted@h:80\"}]\n");
+    assert!(!server[0].contains("planted"), "{server:?}");
+}
+
+#[test]
+fn a_value_is_judged_alike_beside_a_fault_and_without() {
+    let found = problem("zzz: 1\nmcp_clients: [{name: 5, client_id: 7, slug: true, connection_type: inprocess}]\n");
+    assert!(found.starts_with("f.yaml:3: zzz: unknown key"), "{found}");
+    let one = problem("mcp_clients: [{name: a, connection_type: http, connection_string: [x]}]\n");
+    assert!(one.contains("connection_string: found a list; write text"), "{one}");
+}
+
+#[test]
+fn when_there_are_too_many_problems_to_find_them_all_it_says_so() {
+    let many: Vec<_> = (0..250).map(|number| format!("- {{name: c{number}, connection_type: x, foo: 1}}\n")).collect();
+    let found = problems(&format!("{GOOD}mcp_clients:\n{}", many.concat()));
+    assert!(found.iter().any(|line| line.contains("there may be more problems")), "{found:#?}");
+}
+
+#[test]
+fn two_documents_in_a_file_are_not_a_repeated_key() {
+    let found = problems(&format!("{GOOD}---\n{GOOD}"));
+    assert!(found[0].contains("more than one document"), "{found:?}");
+}
+
+#[test]
 fn a_key_that_is_there_twice_is_named() {
     let found = problems("a: 1\nservers:\n- {address: x, b: 1,\n   address: y}\n");
     assert_eq!(
@@ -275,7 +323,10 @@ fn a_hostile_file_neither_hangs_nor_reaches_the_terminal() {
                 d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
                 g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: &h [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n";
     assert!(!problems(bomb).is_empty());
-    assert!(!problems(&"[".repeat(100_000)).is_empty());
+    for deep in ["[", "{a: ", "- "] {
+        let found = problems(&format!("x: {}", deep.repeat(100_000)));
+        assert!(found.len() == 1 && found[0].len() < 300, "{found:?}");
+    }
     let escape = problems(&format!("{GOOD}\"\\e[31mred\": 1\n"));
     assert!(escape.iter().all(|line| !line.contains('\u{1b}')), "{escape:?}");
     let many: Vec<_> = (0..5000).map(|number| format!("- {{name: c{number}, connection_type: http}}\n")).collect();

@@ -290,6 +290,23 @@ fn a_connection_serves_many_answers_whatever_their_bodies() {
 }
 
 #[test]
+fn what_follows_a_malformed_body_is_never_taken_for_a_request() {
+    let setup = setup();
+    let host = setup.edge.host();
+    for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+        for body in ["ZZ\r\n", "3\r\nabcXX0\r\n\r\n"] {
+            let mut connection = setup.edge.connect();
+            connection
+                .send(format!("{method} {AS} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n{body}"));
+            let response = connection.read_response(method);
+            assert_eq!(response.header("connection"), Some("close"), "{method} {body:?}");
+            assert!(connection.is_closed(), "{method} {body:?}");
+        }
+    }
+    setup.nothing_reached_bifrost();
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let setup = setup();
     let host = setup.edge.host();

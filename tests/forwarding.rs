@@ -198,17 +198,63 @@ fn a_server_may_be_given_by_name() {
 }
 
 #[test]
-fn a_request_without_a_host_is_refused() {
+fn a_request_without_a_host_or_with_no_path_is_refused() {
     let (bifrost, edge) = setup();
-    for request in
-        ["GET /health HTTP/1.1\r\n\r\n", "GET /health HTTP/1.1\r\nHost:\r\n\r\n", "GET /health HTTP/1.0\r\n\r\n"]
-    {
+    for request in [
+        "GET /health HTTP/1.1\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET evil:80 HTTP/1.1\r\nHost: evil:80\r\n\r\n",
+        "GET .well-known/oauth-authorization-server HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
         let mut connection = edge.connect();
         connection.send(request);
         is_error(&connection.read_response("GET"), 400, "the request is malformed");
         assert!(connection.is_closed());
     }
     assert!(bifrost.recorded().is_empty());
+}
+
+#[test]
+fn a_probe_of_http_1_0_needs_no_host() {
+    let (_bifrost, edge) = setup();
+    let mut connection = edge.connect();
+    connection.send("GET /health HTTP/1.0\r\n\r\n");
+    assert_eq!(connection.read_response("GET").status, 200);
+}
+
+#[test]
+fn a_repeated_length_goes_on_as_one() {
+    let (bifrost, edge) = setup();
+    for lengths in ["Content-Length: 2, 2\r\n", "Content-Length: 2\r\nContent-Length: 2\r\n"] {
+        let mut connection = edge.connect();
+        connection.send(format!("POST /echo HTTP/1.1\r\nHost: x\r\n{lengths}\r\nhi"));
+        assert_eq!(connection.read_response("POST").json()["body_length"], 2);
+    }
+    assert!(bifrost.recorded().iter().all(|request| request.headers_all("content-length") == ["2"]));
+}
+
+#[test]
+fn only_a_websocket_is_waited_for_without_limit() {
+    let bifrost = Bifrost::start();
+    let edge =
+        Edge::start(&format!("{PUBLIC_URLS}{}timeouts: {{silence: 200ms}}\n", servers_yaml(&[bifrost.address()])));
+    for (method, headers) in [
+        ("GET", "Upgrade: foo\r\nConnection: upgrade\r\n"),
+        ("GET", "Upgrade: websocket\r\n"),
+        ("POST", "Upgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 0\r\n"),
+    ] {
+        assert_eq!(edge.connect().ask(method, "/hang", &edge.host(), headers).status, 504, "{method} {headers}");
+    }
+}
+
+#[test]
+fn without_public_urls_a_redirect_to_https_is_left_alone() {
+    let bifrost = Bifrost::start();
+    let edge = Edge::start(&servers_yaml(&[bifrost.address()]));
+    let location = "https://gw.example.com/oauth/consent";
+    let response = edge.connect().ask("GET", &format!("/redirect?to={}", encoded(location)), "gw.example.com", "");
+    assert_eq!(response.header("location"), Some(location));
 }
 
 /// A server with one answer.

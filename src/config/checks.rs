@@ -1,6 +1,6 @@
 //! What no single value can show: the checks between values.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use super::{
     mcp_client::{AuthType, ConnectionType, McpClient},
@@ -18,6 +18,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     listeners(config, &mut problems);
     public_urls(config, &mut problems);
     servers(config, &mut problems);
+    loops(config, &mut problems);
     timeouts(config, &mut problems);
     mcp_clients(&config.mcp_clients, &mut problems);
     if config.threads.is_some_and(|threads| threads.get() > MOST_THREADS) {
@@ -92,6 +93,25 @@ fn servers(config: &Config, problems: &mut Vec<Problem>) {
     unique(config.servers.iter().map(|server| server.address.as_str()).enumerate(), |place, first| {
         problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
     });
+}
+
+/// A server that is a listener of the edge would be a loop without an end.
+fn loops(config: &Config, problems: &mut Vec<Problem>) {
+    for (place, server) in config.servers.iter().enumerate() {
+        let Some(server) = server.address.ip() else { continue };
+        let is_server = |listener: SocketAddr| {
+            let any_of_ours =
+                listener.ip().is_unspecified() && (server.ip().is_loopback() || server.ip().is_unspecified());
+            listener.port() == server.port() && (listener.ip() == server.ip() || any_of_ours)
+        };
+        if let Some(listener) = config.listeners.iter().position(|listener| is_server(listener.address.0)) {
+            problems.push(Problem::repeated(
+                KeyPath::root("servers").index(place).key("address"),
+                KeyPath::root("listeners").index(listener).key("address"),
+                "the edge itself listens there, and would forward to itself without end; write a Bifrost's address",
+            ));
+        }
+    }
 }
 
 fn timeouts(config: &Config, problems: &mut Vec<Problem>) {

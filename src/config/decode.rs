@@ -29,59 +29,76 @@ pub(super) struct Decoded<T> {
 }
 
 pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
-    let notes = RefCell::new(Vec::new());
     let mut left_out = HashSet::new();
     let mut problems: Vec<Problem> = Vec::new();
+    let notes = RefCell::default();
     let mut value = None;
+    let mut is_complete = false;
     for _ in 0..MOST_PASSES {
         let root = Node { value: tree, path: KeyPath::default(), left_out: &left_out, notes: &notes };
-        match T::deserialize(root) {
+        let decoded = T::deserialize(root);
+        let fault = match decoded {
             Ok(decoded) => {
                 value = Some(decoded);
+                is_complete = true;
                 break;
             }
-            Err(fault) => {
-                let path = fault.path.unwrap_or_default();
-                // A key that is missing because it was left out has been reported already.
-                let known = matches!(&fault.kind, Kind::Missing(key) if left_out.contains(&path.key(key)));
-                if !known {
-                    problems.push(Problem::new(path.clone(), fault.kind.to_string()));
-                }
-                if path.0.is_empty() || !left_out.insert(path) {
-                    break;
-                }
-            }
+            Err(fault) => fault,
+        };
+        let path = fault.path.unwrap_or_default();
+        // A key that is missing because it was left out has been reported already.
+        let known = matches!(&fault.kind, Kind::Missing(key) if left_out.contains(&path.key(key)));
+        if !known {
+            problems.push(Problem::new(path.clone(), fault.kind.to_string()));
+        }
+        if path.0.is_empty() || !left_out.insert(path) {
+            is_complete = true;
+            break;
         }
     }
-    for note in notes.into_inner() {
-        if !problems.contains(&note) {
-            problems.push(note);
-        }
+    if !is_complete {
+        problems.push(Problem::of_file("there may be more problems; mend these first and check again"));
     }
+    problems.extend(notes.into_inner().problems);
     Decoded { value, problems, left_out }
 }
 
+/// The unknown keys, which every pass meets again.
+#[derive(Default)]
+struct Notes {
+    seen: HashSet<KeyPath>,
+    problems: Vec<Problem>,
+}
+
 impl<T> Decoded<T> {
-    /// Whether something below this path in the file was left out.
+    /// Whether the value at this path in the file, or something in it, was left out.
     pub fn is_partial(&self, path: &KeyPath) -> bool {
-        self.left_out.iter().any(|left_out| left_out.0.len() > path.0.len() && left_out.0.starts_with(&path.0))
+        self.left_out.iter().any(|left_out| left_out.0.starts_with(&path.0))
     }
 
     /// The path in the file of a path in the value: items that were left out shift those after.
     pub fn path_in_file(&self, path: KeyPath) -> KeyPath {
-        let mut steps: Vec<Step> = Vec::with_capacity(path.0.len());
+        let mut in_file = KeyPath::default();
         for step in path.0 {
             let step = match step {
-                Step::Index(index) => {
-                    let list = KeyPath(steps.clone());
-                    let mut kept = (0..).filter(|place| !self.left_out.contains(&list.index(*place)));
-                    Step::Index(kept.nth(index).unwrap_or(index))
-                }
+                Step::Index(index) => Step::Index(self.index_in_file(&in_file, index)),
                 key @ Step::Key(_) => key,
             };
-            steps.push(step);
+            in_file.0.push(step);
         }
-        KeyPath(steps)
+        in_file
+    }
+
+    fn index_in_file(&self, list: &KeyPath, index: usize) -> usize {
+        let is_item = |path: &&KeyPath| path.0.len() == list.0.len() + 1 && path.0.starts_with(&list.0);
+        let mut gone: Vec<usize> = (self.left_out.iter().filter(is_item))
+            .filter_map(|path| match path.0.last() {
+                Some(Step::Index(index)) => Some(*index),
+                _ => None,
+            })
+            .collect();
+        gone.sort_unstable();
+        gone.into_iter().fold(index, |index, gone| if gone <= index { index + 1 } else { index })
     }
 }
 
@@ -91,7 +108,7 @@ struct Node<'de, 'c> {
     value: &'de Value,
     path: KeyPath,
     left_out: &'c HashSet<KeyPath>,
-    notes: &'c RefCell<Vec<Problem>>,
+    notes: &'c RefCell<Notes>,
 }
 
 impl<'de, 'c> Node<'de, 'c> {
@@ -131,8 +148,11 @@ impl<'de, 'c> Node<'de, 'c> {
         });
         for node in unknown {
             if let Some(Step::Key(key)) = node.path.0.last() {
-                let message = format!("unknown key; {}", suggestion(key, known));
-                self.notes.borrow_mut().push(Problem::new(node.path.clone(), message));
+                let mut notes = self.notes.borrow_mut();
+                if notes.seen.insert(node.path.clone()) {
+                    let message = format!("unknown key; {}", suggestion(key, known));
+                    notes.problems.push(Problem::new(node.path.clone(), message));
+                }
             }
         }
         children.nodes = kept.into_iter();
@@ -164,6 +184,19 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
+    }
+
+    /// A number or a boolean is text where text is wanted, as for `serde_yaml`.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Number(number) => visitor.visit_string(number.to_string()),
+            Value::Bool(value) => visitor.visit_string(value.to_string()),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_string(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
@@ -200,7 +233,7 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit
         unit_struct seq tuple tuple_struct map identifier
     }
 }

@@ -87,6 +87,8 @@ fn walk(text: &str, mut visit: impl FnMut(&KeyPath, usize)) {
         } else if matches!(event, Event::SequenceEnd | Event::MappingEnd) {
             frames.pop();
             leave(&mut frames, &mut path);
+        } else if matches!(event, Event::DocumentEnd) {
+            return;
         }
     }
 }

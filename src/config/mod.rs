@@ -68,6 +68,10 @@ impl Loaded {
     /// Every problem of the text.
     pub fn from_text(file: &Path, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if let Some(line) = too_deep(text) {
+            let message = "nested deeper than any configuration; look for a bracket that is never closed";
+            return Err(Problems::new(file, vec![Problem { line: Some(line), ..Problem::of_file(message) }]));
+        }
         // A good file is decoded straight from its text; only a bad one is looked at a second time.
         let config = serde_yaml::from_str(text).map_err(|fault| diagnose(file, text, &fault))?;
         let problems = checks::problems(&config);
@@ -143,6 +147,26 @@ fn diagnose(file: &Path, text: &str, fault: &serde_yaml::Error) -> Problems {
         problems.push(syntax_problem(fault));
     }
     located(file, text, problems)
+}
+
+/// The line on which brackets are nested so deep that libyaml would take minutes to refuse them. Counts
+/// brackets within texts too, which no sane file has so many of.
+fn too_deep(text: &str) -> Option<usize> {
+    const DEEPEST: usize = 1000;
+    let mut depth = 0_usize;
+    for (line, content) in text.lines().enumerate() {
+        for byte in content.bytes() {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                return Some(line + 1);
+            }
+        }
+    }
+    None
 }
 
 fn syntax_problem(fault: &serde_yaml::Error) -> Problem {

@@ -86,9 +86,14 @@ impl TryFrom<String> for PublicUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let scheme = check(&text).map_err(|fault| format!("{text:?} is no public URL: {fault}"))?;
+        let scheme = check(&text).map_err(|fault| format!("{} is no public URL: {fault}", shown(&text)))?;
         Ok(PublicUrl { text, scheme })
     }
+}
+
+/// A faulty URL as a problem may show it: not when it may hold a password or a token.
+pub(super) fn shown(text: &str) -> String {
+    if text.contains(['@', '?', '#']) { "this".into() } else { format!("{text:?}") }
 }
 
 fn check(text: &str) -> Result<Scheme, String> {

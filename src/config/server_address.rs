@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use serde::Deserialize;
 
-use super::public_url::{check_host, check_port, split_port};
+use super::public_url::{check_host, check_port, shown, split_port};
 
 /// Host and port of a server: an IP address, or a DNS name that is resolved when it is connected to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -39,7 +39,8 @@ impl TryFrom<String> for ServerAddress {
         match check(&text) {
             Ok(()) => Ok(ServerAddress { text }),
             Err(fault) => Err(format!(
-                "{text:?} is no server address: {fault}; write host and port, for example \"10.0.0.7:8080\""
+                "{} is no server address: {fault}; write host and port, for example \"10.0.0.7:8080\"",
+                shown(&text)
             )),
         }
     }
@@ -48,6 +49,9 @@ impl TryFrom<String> for ServerAddress {
 fn check(text: &str) -> Result<(), String> {
     if text.contains("://") {
         return Err("it has a scheme".into());
+    }
+    if text.contains('@') {
+        return Err("it has a user name".into());
     }
     if text.contains('/') {
         return Err("it has a path".into());

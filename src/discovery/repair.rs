@@ -16,8 +16,11 @@ pub fn location(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<
 /// foreign origin, with our own. Every other byte stays. `None` when there is nothing to repair.
 pub fn challenge(value: &[u8], own: &PublicUrl) -> Option<Vec<u8>> {
     const PARAMETER: &[u8] = b"resource_metadata=\"";
-    let start =
-        PARAMETER.len() + value.windows(PARAMETER.len()).position(|part| part.eq_ignore_ascii_case(PARAMETER))?;
+    let is_parameter = |place: &usize| {
+        value[*place..].get(..PARAMETER.len()).is_some_and(|part| part.eq_ignore_ascii_case(PARAMETER))
+            && place.checked_sub(1).is_none_or(|before| matches!(value[before], b' ' | b'\t' | b','))
+    };
+    let start = PARAMETER.len() + (0..value.len()).find(is_parameter)?;
     let length = value[start..].iter().position(|byte| *byte == b'"')?;
     let url = AbsoluteUrl::parse(&value[start..start + length])?;
     let is_ours = [well_known::PROTECTED_RESOURCE, well_known::PROTECTED_RESOURCE_MCP]
@@ -125,6 +128,7 @@ mod tests {
             ("Bearer resource_metadata=\"https://gw.example.com/.well-known/oauth-protected-resource\"", None),
             ("Bearer resource_metadata=\"https://idp.example.com/metadata\"", None),
             ("Bearer resource_metadata=\"http://x/.well-known/oauth-protected-resource", None),
+            ("Bearer x_resource_metadata=\"http://x/.well-known/oauth-protected-resource\"", None),
             ("Basic realm=\"x\"", None),
         ] {
             let found = challenge(value.as_bytes(), &own);

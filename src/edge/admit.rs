@@ -1,5 +1,6 @@
 //! What is settled about a connection when a request arrives on it.
 
+use http::{HeaderName, Method, Version, header};
 use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
 use pingora_proxy::Session;
 
@@ -14,17 +15,45 @@ pub(super) fn connection(session: &mut Session) {
     session.set_pipelining_enabled(true);
 }
 
-/// Refuses a request that no server should see. RFC 9112 section 3.2: without a host it is malformed.
+/// Refuses a request that no server should see: one of HTTP/1.1 without a host, or whose target is
+/// neither a path nor an absolute URL (RFC 9112 section 3.2).
 pub(super) fn request(session: &Session, snapshot: &Snapshot) -> Result<()> {
+    let header = session.req_header();
     let host = Client::of(session, &snapshot.trusted).host().unwrap_or_default();
-    if host.is_empty() {
-        return Error::e_explain(ErrorType::InvalidHTTPHeader, "no Host").map_err(Error::into_down);
+    if host.is_empty() && header.version != Version::HTTP_10 {
+        return refused("no Host");
+    }
+    let target = header.raw_path();
+    let is_path = target.first().is_some_and(|first| matches!(first, b'/' | b'?')) || target == b"*";
+    if !is_path && !is_absolute(target) {
+        return refused("the target is neither a path nor an absolute URL");
     }
     Ok(())
 }
 
+fn is_absolute(target: &[u8]) -> bool {
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))
+}
+
+fn refused(why: &'static str) -> Result<()> {
+    Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_down)
+}
+
+/// Whether the request opens a WebSocket (RFC 6455 section 4.1). Pingora takes any `Upgrade` for one.
+pub(super) fn opens_websocket(session: &Session) -> bool {
+    let header = session.req_header();
+    let lists = |name: HeaderName, wanted: &[u8]| {
+        let values = header.headers.get_all(name);
+        let mut items = values.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        items.any(|item| item.trim_ascii().eq_ignore_ascii_case(wanted))
+    };
+    header.method == Method::GET && lists(header::UPGRADE, b"websocket") && lists(header::CONNECTION, b"upgrade")
+}
+
 /// A WebSocket may be silent for as long as both ends like.
-pub(super) fn upgrade(session: &mut Session, peer: &mut HttpPeer) {
+pub(super) fn websocket(session: &mut Session, peer: &mut HttpPeer) {
     session.set_read_timeout(None);
     peer.options.read_timeout = None;
     peer.options.write_timeout = None;

@@ -137,21 +137,28 @@ fn title_case(name: &HeaderName) -> String {
 }
 
 /// Reads a small request body, which none of our answers needs, so that what follows it on the
-/// connection is the next request. What is not read makes Pingora close the connection.
+/// connection is the next request. After any other body the connection is closed: what follows might be
+/// taken for a request.
 async fn drain(session: &mut Session) {
     let downstream = session.as_downstream_mut();
-    if downstream.is_body_done() || downstream.get_header(header::EXPECT).is_some() {
+    if downstream.is_body_done() {
         return;
     }
-    let read_all = async {
-        let mut read = 0;
-        while let Ok(Some(chunk)) = downstream.read_request_body().await {
-            read += chunk.len();
-            if read > MOST_DRAINED {
-                return;
+    let waits_to_be_asked = downstream.get_header(header::EXPECT).is_some();
+    let is_drained = !waits_to_be_asked && {
+        let read_all = async {
+            let mut read = 0;
+            while let Some(chunk) = downstream.read_request_body().await.ok()? {
+                read += chunk.len();
+                if read > MOST_DRAINED {
+                    return None;
+                }
             }
-        }
+            Some(())
+        };
+        matches!(tokio::time::timeout(DRAIN_TIMEOUT, read_all).await, Ok(Some(())))
     };
-    // Too late is as good as too large: the connection is closed after the answer.
-    let _too_late = tokio::time::timeout(DRAIN_TIMEOUT, read_all).await;
+    if !is_drained {
+        downstream.set_keepalive(None);
+    }
 }

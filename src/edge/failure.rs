@@ -117,8 +117,9 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     let shown = id.to_str().unwrap_or_default();
     let server = exchange.server();
     let cause = error.root_cause();
-    // The path alone: a query may carry an OAuth code.
-    let line = format!("request {shown} {} {}, {server}: {reason}: {cause}", request.method, request.uri.path());
+    // The path alone: a query may carry an OAuth code. And no byte of it may command a terminal.
+    let path = request.uri.path().replace(char::is_control, " ");
+    let line = format!("request {shown} {} {path}, {server}: {reason}: {cause}", request.method);
     if reason == Reason::ClientGone {
         debug!("{line}");
     } else {

@@ -34,6 +34,7 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut
     }
     let own = own(&client, snapshot.discovery.discovery().origins());
     let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
+    single_content_length(upstream)?;
     upstream.insert_header("X-Forwarded-For", forwarded_for)?;
     upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
     upstream.insert_header("X-Real-IP", client.address().to_string())?;
@@ -72,11 +73,22 @@ fn delete_untrusted(upstream: &mut RequestHeader) {
     }
 }
 
+/// Lengths that are repeated but equal, which Pingora accepts, go on as one (RFC 9112 section 6.3).
+fn single_content_length(upstream: &mut RequestHeader) -> Result<()> {
+    let mut lengths = upstream.headers.get_all(header::CONTENT_LENGTH).iter();
+    let (Some(first), more) = (lengths.next(), lengths.next().is_some()) else { return Ok(()) };
+    let single = first.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+    if more || single.len() != first.len() {
+        let single = HeaderValue::from_bytes(single).unwrap_or(EMPTY);
+        upstream.insert_header(header::CONTENT_LENGTH, single)?;
+    }
+    Ok(())
+}
+
 /// An absolute target (RFC 9112 section 3.2.2) goes on as the path a server expects; its authority
 /// is the `Host`, or Pingora would have refused it.
 fn origin_form(upstream: &mut RequestHeader) -> Result<()> {
-    let is_origin_form = matches!(upstream.raw_path().first(), None | Some(b'/' | b'*' | b'?'));
-    if is_origin_form {
+    if upstream.raw_path().first().is_some_and(|first| matches!(first, b'/' | b'*' | b'?')) {
         return Ok(());
     }
     let path = upstream.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
@@ -110,16 +122,24 @@ pub(super) fn response(session: &mut Session, exchange: &mut Exchange, answer: &
     let Some(own) = own(&Client::of(session, &snapshot.trusted), origins) else {
         return Ok(());
     };
-    rewrite(answer, &header::LOCATION, |value| repair::location(value, &own, origins))?;
-    rewrite(answer, &header::WWW_AUTHENTICATE, |value| repair::challenge(value, &own))
+    if origins.are_derived() && own.scheme() == Scheme::Http {
+        // There may be a TLS terminator that nobody has told the edge of: Bifrost may know better.
+        return Ok(());
+    }
+    rewrite(answer, "Location", |value| repair::location(value, &own, origins))?;
+    rewrite(answer, "WWW-Authenticate", |value| repair::challenge(value, &own))
 }
 
 /// Deletes what the server meant for the edge alone (RFC 9110 section 7.6.1). Pingora has read the framing
 /// and writes its own `Connection`.
 fn delete_hop_by_hop(answer: &mut ResponseHeader) {
-    const ALWAYS: [&str; 6] = ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "upgrade"];
+    const ALWAYS: [&str; 5] = ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer"];
     for name in ALWAYS {
         answer.remove_header(name);
+    }
+    // Section 15.5.22: a 426 must say to what.
+    if answer.status != StatusCode::UPGRADE_REQUIRED {
+        answer.remove_header(&header::UPGRADE);
     }
     let nominated: Vec<HeaderName> = answer
         .headers
@@ -157,7 +177,7 @@ fn expose_challenge(answer: &mut ResponseHeader) -> Result<()> {
 }
 
 /// Replaces each value of a header that `repaired` has a better one for, in its place.
-fn rewrite(answer: &mut ResponseHeader, name: &HeaderName, repaired: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
+fn rewrite(answer: &mut ResponseHeader, name: &'static str, repaired: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
     let better = |value: &HeaderValue| HeaderValue::from_bytes(&repaired(value.as_bytes())?).ok();
     let values: Vec<_> = answer.headers.get_all(name).iter().cloned().collect();
     if !values.iter().any(|value| better(value).is_some()) {

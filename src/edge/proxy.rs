@@ -54,8 +54,8 @@ impl ProxyHttp for Edge {
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let mut peer = exchange.snapshot.servers.next(&mut exchange.attempts).await?;
-        if session.is_upgrade_req() {
-            admit::upgrade(session, &mut peer);
+        if admit::opens_websocket(session) {
+            admit::websocket(session, &mut peer);
         }
         Ok(peer)
     }

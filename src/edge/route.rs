@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
 
+use tokio::time::timeout;
+
 use crate::{
     config::{Config, Timeouts},
     fleet::{Attempts, Fleet},
@@ -48,11 +50,15 @@ impl Servers {
                 return Ok(Box::new(peer.clone()));
             }
             let name = self.fleet.servers()[place].as_str();
-            match tokio::net::lookup_host(name).await {
-                Ok(addresses) => attempts.untried.extend(addresses),
-                Err(error) => {
+            match timeout(self.timeouts.connect, tokio::net::lookup_host(name)).await {
+                Ok(Ok(addresses)) => attempts.untried.extend(addresses),
+                Ok(Err(error)) => {
                     let message = format!("the name {name} does not resolve");
                     unresolved = Some(Error::because(ErrorType::ConnectError, message, error));
+                }
+                Err(_) => {
+                    let message = format!("the name {name} does not resolve in time");
+                    unresolved = Some(Error::explain(ErrorType::ConnectTimedout, message));
                 }
             }
         }

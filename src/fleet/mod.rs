@@ -20,6 +20,7 @@ pub struct Fleet {
 pub struct Attempts {
     first: Option<usize>,
     made: usize,
+    last: Option<usize>,
     /// The addresses of the last server that have not been tried: a name may have several.
     pub(crate) untried: VecDeque<SocketAddr>,
 }
@@ -49,13 +50,13 @@ impl Fleet {
         let first = *attempts.first.get_or_insert_with(turn);
         let place = (first + attempts.made) % count;
         attempts.made += 1;
+        attempts.last = Some(place);
         Some(place)
     }
 
     /// The server of the last attempt.
     pub fn last(&self, attempts: &Attempts) -> Option<&ServerAddress> {
-        let made = attempts.made.checked_sub(1)?;
-        self.servers.get((attempts.first? + made) % self.servers.len())
+        self.servers.get(attempts.last?)
     }
 
     /// Makes the last server the next one once more: its connection was an idle one that had died, which
