@@ -1,7 +1,7 @@
 //! What is settled about a connection when a request arrives on it.
 
-use http::{HeaderName, Method, Version, header};
-use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
+use http::Version;
+use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::{KEEPALIVE, peer::Client, snapshot::Snapshot};
@@ -39,22 +39,4 @@ fn is_absolute(target: &[u8]) -> bool {
 
 fn refused(why: &'static str) -> Result<()> {
     Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_down)
-}
-
-/// Whether the request opens a WebSocket (RFC 6455 section 4.1). Pingora takes any `Upgrade` for one.
-pub(super) fn opens_websocket(session: &Session) -> bool {
-    let header = session.req_header();
-    let lists = |name: HeaderName, wanted: &[u8]| {
-        let values = header.headers.get_all(name);
-        let mut items = values.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        items.any(|item| item.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
-    header.method == Method::GET && lists(header::UPGRADE, b"websocket") && lists(header::CONNECTION, b"upgrade")
-}
-
-/// A WebSocket may be silent for as long as both ends like.
-pub(super) fn websocket(session: &mut Session, peer: &mut HttpPeer) {
-    session.set_read_timeout(None);
-    peer.options.read_timeout = None;
-    peer.options.write_timeout = None;
 }

@@ -1,5 +1,5 @@
-//! The life of a request on Pingora, one file a phase: `admit`, `answer`, `route` to a server, `headers`,
-//! `failure`; `proxy` implements `ProxyHttp` and hands on to them.
+//! The life of a request on Pingora, one file a phase: `admit`, `answer`, `route` to a server, `websocket`,
+//! `headers`, `failure`; `proxy` implements `ProxyHttp` and hands on to them.
 
 mod admit;
 mod answer;
@@ -10,6 +10,7 @@ mod peer;
 mod proxy;
 mod route;
 mod snapshot;
+mod websocket;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use pingora::{
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use tokio_util::task::TaskTracker;
 
-use super::{admit, exchange::Exchange, failure, headers, snapshot::Snapshot};
+use super::{admit, exchange::Exchange, failure, headers, snapshot::Snapshot, websocket};
 
 /// The edge: discovery answered, everything else forwarded.
 pub struct Edge {
@@ -54,8 +54,8 @@ impl ProxyHttp for Edge {
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let mut peer = exchange.snapshot.servers.next(&mut exchange.attempts).await?;
-        if admit::opens_websocket(session) {
-            admit::websocket(session, &mut peer);
+        if websocket::is_opened_by(session) {
+            websocket::prepare(session, &mut peer);
         }
         Ok(peer)
     }
