@@ -1,7 +1,10 @@
 //! Finds the lines of key paths. `serde_yaml` keeps no positions in its values, so the text is
 //! walked once more, and only when there is a problem to report.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use saphyr_parser::{Event, Parser};
 
@@ -17,21 +20,29 @@ enum Frame {
 pub(super) fn locate(text: &str, problems: &mut [Problem]) {
     let mut wanted: HashMap<KeyPath, Option<usize>> = HashMap::new();
     for problem in problems.iter().filter(|problem| problem.line.is_none()) {
-        for length in 1..=problem.path.0.len() {
-            wanted.insert(KeyPath(problem.path.0[..length].to_vec()), None);
+        for (place, step) in problem.path.0.iter().enumerate() {
+            // A key that is nowhere in the text need not be looked for in all of a large table.
+            if matches!(step, Step::Key(key) if !text.contains(key.as_str())) {
+                break;
+            }
+            wanted.insert(KeyPath(problem.path.0[..=place].to_vec()), None);
         }
     }
-    if wanted.is_empty() {
+    let mut missing = wanted.len();
+    if missing == 0 {
         return;
     }
     walk(text, |path, line| {
-        if let Some(found) = wanted.get_mut(path) {
-            found.get_or_insert(line);
+        if let Some(found @ None) = wanted.get_mut(path) {
+            *found = Some(line);
+            missing -= 1;
         }
+        if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     for problem in problems.iter_mut().filter(|problem| problem.line.is_none()) {
-        problem.line =
-            (1..=problem.path.0.len()).rev().find_map(|length| wanted[&KeyPath(problem.path.0[..length].to_vec())]);
+        problem.line = (1..=problem.path.0.len())
+            .rev()
+            .find_map(|length| *wanted.get(&KeyPath(problem.path.0[..length].to_vec()))?);
     }
 }
 
@@ -41,16 +52,19 @@ pub(super) fn first_repeated_key(text: &str) -> Option<Problem> {
     let mut found = None;
     walk(text, |path, line| {
         let is_key = matches!(path.0.last(), Some(Step::Key(_)));
-        if found.is_none() && is_key && !seen.insert(path.clone()) {
-            let message = "not valid YAML: the key is here for the second time; remove one";
-            found = Some(Problem { line: Some(line), ..Problem::new(path.clone(), message) });
+        if !is_key || seen.insert(path.clone()) {
+            return ControlFlow::Continue(());
         }
+        let message = "not valid YAML: the key is here for the second time; remove one";
+        found = Some(Problem { line: Some(line), ..Problem::new(path.clone(), message) });
+        ControlFlow::Break(())
     });
     found
 }
 
-/// Calls `visit` with the path and line of every key and list item, up to the first syntax error.
-fn walk(text: &str, mut visit: impl FnMut(&KeyPath, usize)) {
+/// Calls `visit` with the path and line of every key and list item, until it breaks off or the text has a
+/// syntax error.
+fn walk(text: &str, mut visit: impl FnMut(&KeyPath, usize) -> ControlFlow<()>) {
     let mut frames: Vec<Frame> = Vec::new();
     let mut path = KeyPath::default();
     for step in Parser::new_from_str(text) {
@@ -61,7 +75,9 @@ fn walk(text: &str, mut visit: impl FnMut(&KeyPath, usize)) {
                 Some(Frame::List { next }) => {
                     path.0.push(Step::Index(*next));
                     *next += 1;
-                    visit(&path, line);
+                    if visit(&path, line).is_break() {
+                        return;
+                    }
                     true
                 }
                 Some(Frame::Mapping { key: key @ None }) => {
@@ -70,7 +86,9 @@ fn walk(text: &str, mut visit: impl FnMut(&KeyPath, usize)) {
                         _ => String::new(),
                     };
                     path.0.push(Step::Key(name.clone()));
-                    visit(&path, line);
+                    if visit(&path, line).is_break() {
+                        return;
+                    }
                     *key = Some(name);
                     false
                 }
