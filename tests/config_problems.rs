@@ -233,6 +233,24 @@ fn what_is_no_yaml_is_one_line_with_its_place() {
 }
 
 #[test]
+fn brackets_in_texts_and_comments_are_no_nesting() {
+    let block = |number| format!("- name: c{number}\n  connection_type: inprocess\n  state: a[ # {{\n");
+    let json =
+        |number| format!("{{\"name\": \"c{number}\", \"connection_type\": \"inprocess\", \"state\": \"[{{\\\"[\"}}");
+    let clients = [
+        format!("\n{}", (0..2000).map(block).collect::<Vec<_>>().concat()),
+        format!(" [{}]\n", (0..2000).map(json).collect::<Vec<_>>().join(",\n")),
+    ];
+    for clients in clients {
+        let loaded = Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}mcp_clients:{clients}"));
+        assert_eq!(
+            loaded.map(|loaded| loaded.config.mcp_clients.len()).unwrap_or_else(|problems| panic!("{problems}")),
+            2000
+        );
+    }
+}
+
+#[test]
 fn a_server_that_is_the_edge_itself_is_refused() {
     for (listener, server) in
         [("127.0.0.1:8000", "127.0.0.1:8000"), ("0.0.0.0:8000", "127.0.0.1:8000"), ("[::]:8000", "[::1]:8000")]

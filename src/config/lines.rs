@@ -62,6 +62,19 @@ pub(super) fn first_repeated_key(text: &str) -> Option<Problem> {
     found
 }
 
+/// The line of the first key or item that is nested deeper than this.
+pub(super) fn first_deeper_than(text: &str, depth: usize) -> Option<usize> {
+    let mut found = None;
+    walk(text, |path, line| {
+        if path.0.len() <= depth {
+            return ControlFlow::Continue(());
+        }
+        found = Some(line);
+        ControlFlow::Break(())
+    });
+    found
+}
+
 /// Calls `visit` with the path and line of every key and list item, until it breaks off or the text has a
 /// syntax error.
 fn walk(text: &str, mut visit: impl FnMut(&KeyPath, usize) -> ControlFlow<()>) {

@@ -149,24 +149,28 @@ fn diagnose(file: &Path, text: &str, fault: &serde_yaml::Error) -> Problems {
     located(file, text, problems)
 }
 
-/// The line on which brackets are nested so deep that libyaml would take minutes to refuse them. Counts
-/// brackets within texts too, which no sane file has so many of.
+/// The line on which the text is nested so deep that libyaml would take minutes to refuse it. A file
+/// without so many open brackets cannot be; one that has them, perhaps in its texts, is looked at closely
+/// up to there.
 fn too_deep(text: &str) -> Option<usize> {
-    const DEEPEST: usize = 1000;
-    let mut depth = 0_usize;
-    for (line, content) in text.lines().enumerate() {
-        for byte in content.bytes() {
-            match byte {
-                b'[' | b'{' => depth += 1,
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > DEEPEST {
-                return Some(line + 1);
-            }
+    // serde_yaml itself goes no deeper than 128.
+    const DEEPEST: usize = 200;
+    let mut open = 0_usize;
+    let suspect = text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
         }
+        // Twice, so that the nesting is there to be seen before the text is cut off.
+        open > 2 * DEEPEST
+    })?;
+    let before = &text[..suspect];
+    // Lists that open one right after the other are too much for the parser that finds lines, too.
+    if before.ends_with(&"[".repeat(DEEPEST)) {
+        return Some(before.lines().count());
     }
-    None
+    lines::first_deeper_than(before, DEEPEST)
 }
 
 fn syntax_problem(fault: &serde_yaml::Error) -> Problem {
