@@ -318,8 +318,8 @@ fn a_server_that_breaks_off_is_502_and_a_post_is_not_sent_twice() {
     assert_eq!(bifrost.recorded().len(), 1);
 }
 
-/// A server that answers one request on its first connection, dies on the second, and answers one
-/// request on each connection after.
+/// A server that answers the first request on its first connection and dies on the second, then answers
+/// one request on its second connection.
 fn dies_on_the_second_request() -> SocketAddr {
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     raw::serve(vec![
@@ -351,7 +351,7 @@ fn a_connection_that_died_idle_is_502_for_a_post_which_is_not_sent_twice() {
     assert_eq!(connection.ask("GET", "/", &edge.host(), "").text(), "ok");
     let response = connection.ask("POST", "/", &edge.host(), "Content-Length: 0\r\n");
     is_error(&response, 502, "the Bifrost server broke off without a complete answer");
-    // The third connection's answer is still there for the next request.
+    // The second connection's answer is still there for the next request.
     assert_eq!(edge.connect().ask("GET", "/", &edge.host(), "").text(), "ok");
 }
 

@@ -33,14 +33,11 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
     let mut problems: Vec<Problem> = Vec::new();
     let notes = RefCell::default();
     let mut value = None;
-    let mut is_complete = false;
     for _ in 0..MOST_PASSES {
         let root = Node { value: tree, path: KeyPath::default(), left_out: &left_out, notes: &notes };
-        let decoded = T::deserialize(root);
-        let fault = match decoded {
+        let fault = match T::deserialize(root) {
             Ok(decoded) => {
                 value = Some(decoded);
-                is_complete = true;
                 break;
             }
             Err(fault) => fault,
@@ -52,11 +49,11 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
             problems.push(Problem::new(path.clone(), fault.kind.to_string()));
         }
         if path.0.is_empty() || !left_out.insert(path) {
-            is_complete = true;
             break;
         }
     }
-    if !is_complete {
+    // Every pass has left something out, and none was the last.
+    if left_out.len() == MOST_PASSES {
         problems.push(Problem::of_file("there may be more problems; mend these first and check again"));
     }
     problems.extend(notes.into_inner().problems);

@@ -104,6 +104,7 @@ mod tests {
         for path in [
             "/.well-known/oauth-authorization-server/",
             "/.well-known/oauth-authorization-server/mcp",
+            "/.well-known/oauth-authorization-server#x",
             "/.well-known/oauth-protected-resource/",
             "/.well-known/oauth-protected-resource/mcp/",
             "/.well-known/oauth-protected-resource/other",

@@ -31,7 +31,7 @@ pub(super) fn request(session: &Session, snapshot: &Snapshot) -> Result<()> {
     Ok(())
 }
 
-fn is_absolute(target: &[u8]) -> bool {
+pub(super) fn is_absolute(target: &[u8]) -> bool {
     ["http://", "https://"]
         .iter()
         .any(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))

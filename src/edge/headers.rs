@@ -10,6 +10,7 @@ use pingora::{
 use pingora_proxy::Session;
 
 use super::{
+    admit,
     exchange::{Exchange, X_REQUEST_ID},
     peer::{Client, X_FORWARDED_FOR},
 };
@@ -88,7 +89,7 @@ fn single_content_length(upstream: &mut RequestHeader) -> Result<()> {
 /// An absolute target (RFC 9112 section 3.2.2) goes on as the path a server expects; its authority
 /// is the `Host`, or Pingora would have refused it.
 fn origin_form(upstream: &mut RequestHeader) -> Result<()> {
-    if upstream.raw_path().first().is_some_and(|first| matches!(first, b'/' | b'*' | b'?')) {
+    if !admit::is_absolute(upstream.raw_path()) {
         return Ok(());
     }
     let path = upstream.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();

@@ -47,8 +47,8 @@ impl<'a> Client<'a> {
 
     /// The address of the client itself.
     pub fn address(&self) -> IpAddr {
-        let values: Vec<_> = self.session.req_header().headers.get_all(X_FORWARDED_FOR).iter().collect();
-        self.trusted.client(self.peer(), values.into_iter().map(HeaderValue::as_bytes))
+        let values = self.session.req_header().headers.get_all(X_FORWARDED_FOR);
+        self.trusted.client(self.peer(), values.iter().map(HeaderValue::as_bytes))
     }
 
     /// The scheme that the client used as far as the connection shows it: TLS here, or what a trusted

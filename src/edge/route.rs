@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
-
 use tokio::time::timeout;
 
 use crate::{

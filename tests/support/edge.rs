@@ -29,11 +29,10 @@ impl Edge {
         let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{yaml}");
         let yaml = yaml.replace("{port}", &address.port().to_string());
         let loaded = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}"));
-        let threads = loaded.config.threads.map_or(2, usize::from);
         let server = Server::on(&loaded.config, vec![socket]).unwrap();
         let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
-            let runtime = runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
+            let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(server.serve(stopped)).unwrap()
         });
         Edge { address, stop: Some(stop), thread: Some(thread) }
