@@ -125,7 +125,7 @@ async fn serve(loaded: Loaded) -> Result<(), String> {
     for address in server.addresses() {
         info!("listening on {address} (http)");
     }
-    for line in summary(&loaded, server.snapshot().discovery.discovery()) {
+    for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
         info!("{line}");
     }
     for warning in &loaded.warnings {

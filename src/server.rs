@@ -12,20 +12,22 @@ use std::{
 
 use arc_swap::ArcSwap;
 use pingora::{
+    apps::HttpServerOptions,
     listeners::{L4BufferSettings, ListenerConfig},
     server::{Fds, ListenFds, configuration::ServerConf},
     services::Service,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinError,
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
-    config::Config,
-    edge::{Edge, Snapshot},
+    config::{Config, Retries},
+    edge::{self, Snapshot, supervise},
+    fleet::{Report, Runtime},
 };
 
 /// How long a stopping edge waits for the requests in flight.
@@ -34,8 +36,8 @@ pub const STOP_GRACE: Duration = Duration::from_secs(30);
 /// Room for a whole discovery answer in one write to the socket.
 const CONNECTION_BUFFER: usize = 16 * 1024;
 
-/// At most so many attempts are made to deliver one request.
-const MOST_ATTEMPTS: usize = 8;
+/// Names of servers are waited for so long before the first request is served.
+const FIRST_LOOKUP: Duration = Duration::from_secs(5);
 
 /// How a running edge is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +51,16 @@ pub enum Stop {
 /// An edge whose listeners are bound, and that serves nobody yet.
 pub struct Server {
     threads: usize,
-    snapshot: Snapshot,
+    control: Control,
     listeners: Vec<(SocketAddr, TcpListener)>,
+}
+
+/// The hand on a running edge: what it serves can be replaced, what it does be asked for.
+#[derive(Clone)]
+pub struct Control {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    runtime: Arc<Runtime>,
+    changed: Arc<Notify>,
 }
 
 /// A listener that could not be bound.
@@ -66,6 +76,34 @@ pub struct BindError {
 #[derive(Debug, thiserror::Error)]
 #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
 pub struct ServeError(Option<JoinError>);
+
+impl Control {
+    fn new(config: &Config) -> Self {
+        let runtime = Arc::default();
+        let snapshot = Snapshot::compile(config, Arc::clone(&runtime));
+        Control { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), runtime, changed: Arc::default() }
+    }
+
+    /// What is served.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
+    /// threads stay as they are.
+    pub fn replace(&self, config: &Config) {
+        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime)));
+        self.snapshot.store(Arc::clone(&snapshot));
+        // A name may have been resolved anew in between.
+        snapshot.servers.fleet().refresh();
+        self.changed.notify_one();
+    }
+
+    /// What the fleet has done so far.
+    pub fn report(&self) -> Report {
+        self.snapshot.load().servers.fleet().report()
+    }
+}
 
 impl Server {
     /// Binds every listener of the configuration.
@@ -93,7 +131,7 @@ impl Server {
             Ok((socket.local_addr()?, socket))
         });
         let listeners = listeners.collect::<io::Result<_>>()?;
-        Ok(Server { threads: Self::threads(config), snapshot: Snapshot::compile(config), listeners })
+        Ok(Server { threads: Self::threads(config), control: Control::new(config), listeners })
     }
 
     /// The addresses that are bound, with the port that the system chose where the file says 0.
@@ -101,9 +139,9 @@ impl Server {
         self.listeners.iter().map(|(address, _)| *address)
     }
 
-    /// What it will serve.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    /// The hand on it, now and while it serves.
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// The number of worker threads: as configured, or one for each core.
@@ -120,15 +158,16 @@ impl Server {
     /// When the listeners end without having been told to.
     pub async fn serve(self, mut stop: mpsc::Receiver<Stop>) -> Result<usize, ServeError> {
         let in_flight = TaskTracker::new();
-        let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot));
         let settings = Arc::new(ServerConf {
             threads: self.threads,
-            // Total attempts at one request; before that, the fleet says when there is no other server.
-            max_retries: MOST_ATTEMPTS,
+            // The fleet says when there are no attempts left.
+            max_retries: Retries::MOST_ATTEMPTS + 1,
             ..ServerConf::default()
         });
-        let edge = Edge::new(snapshot, in_flight.clone());
-        let mut service = pingora_proxy::http_proxy_service_with_name(&settings, edge, "bifrost-edge");
+        let Control { snapshot, changed, .. } = self.control;
+        edge::resolve_all(&snapshot.load_full(), FIRST_LOOKUP).await;
+        let _supervisor = AbortOnDropHandle::new(tokio::spawn(supervise(Arc::clone(&snapshot), changed)));
+        let mut service = edge::service(&settings, snapshot, in_flight.clone(), HttpServerOptions::default());
         let mut sockets = Fds::new();
         for (address, socket) in self.listeners {
             let name = address.to_string();

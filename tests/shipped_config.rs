@@ -29,11 +29,38 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     let written = Loaded::from_file(Path::new(SHIPPED)).unwrap().config;
     let minimal = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"127.0.0.1:8080\"}]\n";
     let default = Loaded::from_text("minimal.yaml".as_ref(), minimal).unwrap().config;
+    assert_eq!(written.servers, default.servers);
+    assert_eq!(written.balance, default.balance);
+    assert_eq!(written.health, default.health);
+    assert_eq!(written.breaker, default.breaker);
+    assert_eq!(written.retries, default.retries);
+    assert_eq!(written.dns, default.dns);
     assert_eq!(written.timeouts, default.timeouts);
+    assert_eq!(written.limits, default.limits);
     assert_eq!(written.discovery, default.discovery);
     assert_eq!(written.profile, default.profile);
     assert_eq!(written.trusted_proxies, default.trusted_proxies);
     assert_eq!(written.threads, default.threads);
+}
+
+/// Without their comment signs, too, the examples in it are right.
+#[test]
+fn the_examples_in_the_shipped_file_are_valid() {
+    let text = std::fs::read_to_string(SHIPPED).unwrap();
+    let example = text
+        .replace("    # weight: 1 ", "    weight: 1 ")
+        .replace("    # backup: false", "    backup: false")
+        .replace("  # hash_key:", "  hash_key:")
+        .replace("  # hash_load:", "  hash_load:")
+        .replace("policy: least_requests", "policy: hash")
+        .replace("  # request: 1h", "  request: 1h")
+        .replace("  # paths:", "  paths:")
+        .replace("  #   - prefix: /api", "    - prefix: /api")
+        .replace("  #     first_byte: 30s", "      first_byte: 30s")
+        .replace("  #     request: 60s", "      request: 60s");
+    let config = Loaded::from_text(Path::new(SHIPPED), &example).unwrap_or_else(|problems| panic!("{problems}")).config;
+    assert_eq!(config.timeouts.paths.len(), 1);
+    assert!(config.balance.hash_key.is_some() && config.timeouts.request.is_some());
 }
 
 #[test]

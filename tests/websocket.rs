@@ -82,7 +82,9 @@ fn a_silent_websocket_outlives_the_limit_for_answers() {
     let bifrost = Bifrost::start();
     // The first request goes to the first server, the second to the second, the third to the first.
     let servers = servers_yaml(&[websocket, bifrost.address()]);
-    let edge = Edge::start(&format!("{PUBLIC_URLS}{servers}timeouts: {{silence: 200ms}}\n"));
+    let edge = Edge::start(&format!(
+        "{PUBLIC_URLS}{servers}timeouts: {{first_byte: 200ms, silence: 200ms, request: 1s}}\nbalance: {{policy: round_robin}}\n"
+    ));
     let host = edge.host();
     let mut client = edge.connect();
     client.send(format!("GET /v1/realtime?model=m HTTP/1.1\r\nHost: {host}\r\n{UPGRADE}\r\n"));

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use super::{
+    fleet_checks,
     mcp_client::{AuthType, ConnectionType, McpClient},
     problem::{KeyPath, Problem},
     public_url::{PublicUrl, Scheme},
@@ -17,9 +18,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     listeners(config, &mut problems);
     public_urls(config, &mut problems);
-    servers(config, &mut problems);
+    fleet_checks::problems(config, &mut problems);
     loops(config, &mut problems);
-    timeouts(config, &mut problems);
+    discovery(config, &mut problems);
     mcp_clients(&config.mcp_clients, &mut problems);
     if config.threads.is_some_and(|threads| threads.get() > MOST_THREADS) {
         let message = format!("more than {MOST_THREADS} threads help nobody; leave it out for one a core");
@@ -46,12 +47,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             ));
         }
     }
-    if config.servers.is_empty() {
-        warnings.push(Problem::new(
-            KeyPath::root("servers"),
-            "empty, so everything but discovery is answered 503; add a server",
-        ));
-    }
+    fleet_checks::warnings(config, &mut warnings);
     warnings
 }
 
@@ -88,13 +84,6 @@ fn public_urls(config: &Config, problems: &mut Vec<Problem>) {
     });
 }
 
-fn servers(config: &Config, problems: &mut Vec<Problem>) {
-    let address = |place| KeyPath::root("servers").index(place).key("address");
-    unique(config.servers.iter().map(|server| server.address.as_str()).enumerate(), |place, first| {
-        problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
-    });
-}
-
 /// A server that is a listener of the edge would be a loop without an end.
 fn loops(config: &Config, problems: &mut Vec<Problem>) {
     for (place, server) in config.servers.iter().enumerate() {
@@ -114,16 +103,7 @@ fn loops(config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
-fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("timeouts");
-    for (key, value, example) in
-        [("connect", config.timeouts.connect, "5s"), ("silence", config.timeouts.silence, "10m")]
-    {
-        if value.is_zero() {
-            problems
-                .push(Problem::new(path.key(key), format!("0 would end every request; write for example {example}")));
-        }
-    }
+fn discovery(config: &Config, problems: &mut Vec<Problem>) {
     let max_age = config.discovery.max_age;
     if max_age != Duration::from_secs(max_age.as_secs()) {
         problems.push(Problem::new(
@@ -172,7 +152,10 @@ fn client_fault(client: &McpClient) -> Option<(&'static str, String)> {
 }
 
 /// Calls `report` with the place of each value that was there before, and the place of the first.
-fn unique<T: std::hash::Hash + Eq>(values: impl Iterator<Item = (usize, T)>, mut report: impl FnMut(usize, usize)) {
+pub(super) fn unique<T: std::hash::Hash + Eq>(
+    values: impl Iterator<Item = (usize, T)>,
+    mut report: impl FnMut(usize, usize),
+) {
     let mut seen = HashMap::new();
     for (place, value) in values {
         if let Some(first) = seen.get(&value) {

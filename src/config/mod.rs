@@ -13,12 +13,16 @@
 mod checks;
 mod decode;
 mod fault;
+mod fleet;
+mod fleet_checks;
 mod lines;
 mod mcp_client;
+mod path_prefix;
 mod problem;
 mod public_url;
 mod schema;
 mod server_address;
+mod server_tls;
 
 use std::{
     fs::File,
@@ -29,13 +33,19 @@ use std::{
 use serde_yaml::Value;
 
 pub use self::{
+    fleet::{
+        Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
+        Timeouts,
+    },
     mcp_client::{
         AuthType, ConnectionType, GoDuration, McpClient, OauthConfig, Secret, StdioConfig, TlsConfig, TokenExchange,
     },
+    path_prefix::PathPrefix,
     problem::{KeyPath, Problem, Problems, Step},
     public_url::{PublicUrl, Scheme},
-    schema::{Admin, Config, DiscoveryOptions, ListenAddress, Listener, Profile, Server, Timeouts, TrustedProxy},
+    schema::{Admin, BodyLimit, Config, DiscoveryOptions, Limits, ListenAddress, Listener, Profile, TrustedProxy},
     server_address::ServerAddress,
+    server_tls::{ServerName, ServerTls, TlsFiles},
 };
 
 /// A larger file is refused: 64 MiB is room for more than 200,000 MCP clients.
@@ -73,8 +83,8 @@ impl Loaded {
             return Err(Problems::new(file, vec![Problem { line: Some(line), ..Problem::of_file(message) }]));
         }
         // A good file is decoded straight from its text; only a bad one is looked at a second time.
-        let config = serde_yaml::from_str(text).map_err(|fault| diagnose(file, text, &fault))?;
-        let problems = checks::problems(&config);
+        let mut config: Config = serde_yaml::from_str(text).map_err(|fault| diagnose(file, text, &fault))?;
+        let problems = judge(&mut config, file);
         if !problems.is_empty() {
             return Err(located(file, text, problems));
         }
@@ -82,6 +92,18 @@ impl Loaded {
         lines::locate(text, &mut warnings);
         Ok(Loaded { file: file.to_owned(), config, warnings })
     }
+}
+
+/// Everything that is wrong with a configuration that decoded. Reads the files that it names.
+fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
+    let mut problems = checks::problems(config);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    for (place, server) in config.servers.iter_mut().enumerate() {
+        if let Some(tls) = &mut server.tls {
+            problems.extend(tls.read(folder, &KeyPath::root("servers").index(place).key("tls")));
+        }
+    }
+    problems
 }
 
 fn read(file: &Path) -> Result<String, String> {
@@ -131,10 +153,10 @@ fn diagnose(file: &Path, text: &str, fault: &serde_yaml::Error) -> Problems {
             return Problems::new(file, vec![problem]);
         }
     };
-    let decoded = decode::decode::<Config>(&tree);
+    let mut decoded = decode::decode::<Config>(&tree);
     let mut problems = Vec::new();
-    if let Some(config) = &decoded.value {
-        let checked = checks::problems(config).into_iter().map(|problem| Problem {
+    if let Some(mut config) = decoded.value.take() {
+        let checked = judge(&mut config, file).into_iter().map(|problem| Problem {
             path: decoded.path_in_file(problem.path),
             first: problem.first.map(|first| decoded.path_in_file(first)),
             ..problem

@@ -2,10 +2,15 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
+use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use super::{mcp_client::McpClient, public_url::PublicUrl, server_address::ServerAddress};
+use super::{
+    fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts},
+    mcp_client::McpClient,
+    public_url::PublicUrl,
+};
 
 /// What the operator wrote in `conf/proxy.yaml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,9 +36,27 @@ pub struct Config {
     pub discovery: DiscoveryOptions,
     /// The Bifrost servers of the fleet.
     pub servers: Vec<Server>,
+    /// How a server is chosen for a request.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub balance: Balance,
+    /// The active checks of the servers.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub health: HealthChecks,
+    /// When a server is given a pause because of what became of its requests.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub breaker: BreakerOptions,
+    /// How often a request may be tried.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub retries: Retries,
+    /// How the names of servers are looked up.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub dns: Dns,
     /// How long the edge waits for a server.
     #[serde(default, deserialize_with = "default_when_null")]
     pub timeouts: Timeouts,
+    /// What the edge takes from clients.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub limits: Limits,
     /// Peers whose `X-Forwarded-*` headers are believed. Default: none.
     #[serde(default, deserialize_with = "empty_when_null")]
     pub trusted_proxies: Vec<TrustedProxy>,
@@ -77,26 +100,18 @@ pub struct DiscoveryOptions {
     pub max_age: Duration,
 }
 
-/// One Bifrost server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// Host and port, for example `10.0.0.7:8080` or `bifrost.internal:8080`.
-    pub address: ServerAddress,
+/// What the edge takes from clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest body of a request. Default 100 MiB, as in Bifrost.
+    pub request_body: BodyLimit,
 }
 
-/// How long the edge waits for a server.
+/// A number of bytes such as `100MiB`, or `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// For a connection to be made. Default 5 s.
-    #[serde(with = "humantime_serde")]
-    pub connect: Duration,
-    /// For the next byte of an answer, the first one included. Default 10 min, because Bifrost
-    /// sends nothing until the provider's first token. Does not apply to a WebSocket.
-    #[serde(with = "humantime_serde")]
-    pub silence: Duration,
-}
+#[serde(try_from = "String")]
+pub struct BodyLimit(pub Option<u64>);
 
 /// An IP address and port to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -110,9 +125,23 @@ pub struct TrustedProxy(pub IpNet);
 
 // === impl ===
 
-impl Default for Timeouts {
+impl Default for BodyLimit {
     fn default() -> Self {
-        Timeouts { connect: Duration::from_secs(5), silence: Duration::from_mins(10) }
+        BodyLimit(Some(ByteSize::mib(100).as_u64()))
+    }
+}
+
+impl TryFrom<String> for BodyLimit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "unlimited" {
+            return Ok(BodyLimit(None));
+        }
+        match text.parse::<ByteSize>() {
+            Ok(size) if size.as_u64() > 0 => Ok(BodyLimit(Some(size.as_u64()))),
+            _ => Err(format!("{text:?} is no size; write for example \"100MiB\", or \"unlimited\"")),
+        }
     }
 }
 
@@ -147,7 +176,7 @@ impl Profile {
 }
 
 /// A key whose items are all commented out reads as null: that means an empty list.
-fn empty_when_null<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(super) fn empty_when_null<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

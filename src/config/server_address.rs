@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::public_url::{check_host, check_port, shown, split_port};
 
-/// Host and port of a server: an IP address, or a DNS name that is resolved when it is connected to.
+/// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ServerAddress {
@@ -17,6 +17,11 @@ impl ServerAddress {
     /// The address as `host:port`, the host in lower case.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The host, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        split_port(&self.text).0.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// The socket address, unless the host is a name.

@@ -6,11 +6,17 @@ use std::sync::{
 };
 
 use http::HeaderValue;
+use log::warn;
 use once_cell::sync::Lazy;
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::snapshot::Snapshot;
-use crate::fleet::Attempts;
+use super::{
+    route::Waits,
+    snapshot::Snapshot,
+    watch::{Expired, Limits, Turn, Watch},
+};
+use crate::fleet::{Attempts, Change, Outcome, Server};
 
 pub(super) const X_REQUEST_ID: &str = "X-Request-Id";
 
@@ -19,6 +25,14 @@ pub struct Exchange {
     /// The configuration it began with, and ends with.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) attempts: Attempts,
+    /// Bytes of the request's body that this attempt has sent on.
+    pub(super) body_sent: u64,
+    /// The connection of this attempt, before the request is sent on it, and after.
+    pub(super) connection: Option<Arc<Watch>>,
+    turn: Option<Turn>,
+    /// Whether the head of an answer has come.
+    has_head: bool,
+    started: Instant,
     request_id: Option<HeaderValue>,
     /// Keeps a stopping edge alive until the exchange is over.
     _in_flight: TaskTrackerToken,
@@ -26,7 +40,17 @@ pub struct Exchange {
 
 impl Exchange {
     pub(super) fn new(snapshot: Arc<Snapshot>, in_flight: TaskTrackerToken) -> Self {
-        Exchange { snapshot, attempts: Attempts::default(), request_id: None, _in_flight: in_flight }
+        Exchange {
+            snapshot,
+            attempts: Attempts::default(),
+            body_sent: 0,
+            connection: None,
+            turn: None,
+            has_head: false,
+            started: Instant::now(),
+            request_id: None,
+            _in_flight: in_flight,
+        }
     }
 
     /// Names the request in the log, to the server and to the client. Made when it is first needed:
@@ -37,7 +61,70 @@ impl Exchange {
 
     /// The server of the last attempt, as the operator wrote it.
     pub(super) fn server(&self) -> &str {
-        self.snapshot.servers.fleet().last(&self.attempts).map_or("no server", |server| server.as_str())
+        self.attempts.server().map_or("no server", |server| server.name().as_str())
+    }
+
+    /// Forgets the last attempt, for the next one.
+    pub(super) fn begin_attempt(&mut self) {
+        self.body_sent = 0;
+        self.connection = None;
+        self.turn = None;
+    }
+
+    /// The request is about to be sent; nothing is read before it has been flushed so many times.
+    pub(super) fn begin_turn(&mut self, waits: Waits, flushes: u8) {
+        let limits = Limits {
+            first_byte: waits.first_byte,
+            silence: waits.silence,
+            end: waits.request.map(|request| self.started + request),
+        };
+        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, flushes));
+    }
+
+    /// The head of the answer is there.
+    pub(super) fn has_head(&mut self, is_server_error: bool) {
+        self.has_head = true;
+        self.record(if is_server_error { Outcome::ServerError } else { Outcome::Answered });
+    }
+
+    /// What has become a WebSocket may take as long as it likes.
+    pub(super) fn lift_limits(&self) {
+        if let Some(turn) = &self.turn {
+            turn.lift();
+        }
+    }
+
+    /// Whether any byte of an answer has come.
+    pub(super) fn has_received(&self) -> bool {
+        self.has_head || self.turn.as_ref().is_some_and(Turn::has_received)
+    }
+
+    /// The limit that the request ran into.
+    pub(super) fn expired(&self) -> Option<Expired> {
+        self.turn.as_ref()?.expired()
+    }
+
+    /// Says what became of the attempt.
+    pub(super) fn record(&mut self, outcome: Outcome) {
+        let change = self.attempts.record(outcome);
+        if let (Some(change), Some(server)) = (change, self.attempts.server()) {
+            log_change(server, change);
+        }
+    }
+}
+
+pub(super) fn log_change(server: &Server, change: Change) {
+    let (name, address) = (server.name(), server.address());
+    let now = match change {
+        Change::Opened => "its requests fail one after the other; it gets a pause, then a probe",
+        Change::Closed => "its requests are answered again",
+        Change::Up => "its health checks are good again",
+        Change::Down => "its health checks are bad; it gets no requests while another is available",
+    };
+    if name.ip().is_some() {
+        warn!("server {name}: {now}");
+    } else {
+        warn!("server {name} at {address}: {now}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every failure has its home here: what went wrong becomes a reason, and the reason becomes the
 //! status, the body and the line in the log.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -9,10 +9,13 @@ use log::{debug, warn};
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{
+    body::TOO_LARGE,
     exchange::{Exchange, X_REQUEST_ID},
     route::NO_SERVER,
+    watch::Expired,
 };
 
 /// Bifrost's own error shape, so that a client has one to understand.
@@ -39,18 +42,28 @@ pub(super) enum Reason {
     ConnectTimedOut,
     ConnectFailed,
     AnswerTimedOut,
+    SilenceTimedOut,
+    ExchangeTimedOut,
     AnswerBroken,
     BadRequest,
+    BodyTooLarge,
     RequestTimedOut,
     ClientGone,
     Internal,
 }
 
 impl Reason {
-    pub fn of(error: &Error) -> Self {
+    fn of(error: &Error, exchange: &Exchange) -> Self {
         use ErrorType as E;
+        match exchange.expired() {
+            Some(Expired::FirstByte) => return Reason::AnswerTimedOut,
+            Some(Expired::Silence) => return Reason::SilenceTimedOut,
+            Some(Expired::Request) => return Reason::ExchangeTimedOut,
+            None => {}
+        }
         match (error.esource(), error.etype()) {
             (_, kind) if *kind == NO_SERVER => Reason::NoServer,
+            (_, kind) if *kind == TOO_LARGE => Reason::BodyTooLarge,
             (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
             (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
                 Reason::ClientGone
@@ -78,7 +91,10 @@ impl Reason {
     fn status(self) -> Option<StatusCode> {
         Some(match self {
             Reason::NoServer => StatusCode::SERVICE_UNAVAILABLE,
-            Reason::ConnectTimedOut | Reason::AnswerTimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Reason::ConnectTimedOut | Reason::AnswerTimedOut | Reason::SilenceTimedOut | Reason::ExchangeTimedOut => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::ConnectFailed | Reason::AnswerBroken => StatusCode::BAD_GATEWAY,
             Reason::BadRequest => StatusCode::BAD_REQUEST,
             Reason::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
@@ -93,6 +109,9 @@ impl Reason {
             Reason::ConnectTimedOut => "the Bifrost server did not accept the connection in time",
             Reason::ConnectFailed => "the Bifrost server cannot be reached",
             Reason::AnswerTimedOut => "the Bifrost server did not answer in time",
+            Reason::SilenceTimedOut => "the Bifrost server fell silent within its answer",
+            Reason::ExchangeTimedOut => "the request took longer than the edge allows",
+            Reason::BodyTooLarge => "the request's body is larger than the edge allows",
             Reason::AnswerBroken => "the Bifrost server broke off without a complete answer",
             Reason::BadRequest => "the request is malformed",
             Reason::RequestTimedOut => "the request did not arrive in time",
@@ -111,7 +130,7 @@ impl fmt::Display for Reason {
 /// Logs a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
 /// already. Returns the status that was sent, 0 for none.
 pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error: &Error) -> u16 {
-    let reason = Reason::of(error);
+    let reason = Reason::of(error, exchange);
     let request = session.req_header();
     let id = exchange.request_id().clone();
     let shown = id.to_str().unwrap_or_default();
@@ -159,5 +178,13 @@ async fn write(session: &mut Session, id: &HeaderValue, status: StatusCode, reas
     if !is_head {
         downstream.write_response_body(body, true).await?;
     }
+    if !downstream.is_body_done() {
+        // Closing a connection with unread bytes resets it, and the answer may be lost on its way.
+        let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
+        let _enough = timeout(LINGER, read_on).await;
+    }
     Ok(())
 }
+
+/// How long a client that still sends its body is listened to, so that it can read its answer.
+const LINGER: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
@@ -21,6 +21,17 @@ use crate::{
 
 const X_FORWARDED: &str = "x-forwarded-";
 
+/// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
+fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(name).into_iter();
+    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Whether a list header has this item, in any case.
+pub(super) fn lists(headers: &HeaderMap, name: HeaderName, item: &[u8]) -> bool {
+    items(headers, name).any(|found| found.eq_ignore_ascii_case(item))
+}
+
 /// Headers besides `X-Forwarded-*` that only a trusted proxy may send. Bifrost reads the last one.
 const TRUST_HEADERS: [&str; 3] = ["forwarded", "x-real-ip", "x-bf-forwarded-proto"];
 
@@ -36,6 +47,11 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut
     let own = own(&client, snapshot.discovery.discovery().origins());
     let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
     single_content_length(upstream)?;
+    single_cookie(upstream)?;
+    if session.req_header().version == Version::HTTP_10 {
+        // Section 10.1.1 of RFC 9110: such a client knows no 100.
+        upstream.remove_header(&header::EXPECT);
+    }
     upstream.insert_header("X-Forwarded-For", forwarded_for)?;
     upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
     upstream.insert_header("X-Real-IP", client.address().to_string())?;
@@ -82,6 +98,16 @@ fn single_content_length(upstream: &mut RequestHeader) -> Result<()> {
     if more || single.len() != first.len() {
         let single = HeaderValue::from_bytes(single).unwrap_or(EMPTY);
         upstream.insert_header(header::CONTENT_LENGTH, single)?;
+    }
+    Ok(())
+}
+
+/// The fields in which HTTP/2 clients split their cookies go on as one (RFC 9113 section 8.2.3).
+fn single_cookie(upstream: &mut RequestHeader) -> Result<()> {
+    let cookies: Vec<_> = upstream.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1 {
+        let joined = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).unwrap_or(EMPTY);
+        upstream.insert_header(header::COOKIE, joined)?;
     }
     Ok(())
 }
@@ -142,12 +168,8 @@ fn delete_hop_by_hop(answer: &mut ResponseHeader) {
     if answer.status != StatusCode::UPGRADE_REQUIRED {
         answer.remove_header(&header::UPGRADE);
     }
-    let nominated: Vec<HeaderName> = answer
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+    let nominated: Vec<HeaderName> = items(&answer.headers, header::CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(|name| ![header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
         .collect();
     for name in nominated {
@@ -164,13 +186,7 @@ fn unchunk(session: &mut Session, answer: &mut ResponseHeader) {
 
 /// Lets a web page of another origin read the challenge (Fetch standard).
 fn expose_challenge(answer: &mut ResponseHeader) -> Result<()> {
-    let names = answer.headers.get_all(header::ACCESS_CONTROL_EXPOSE_HEADERS);
-    let is_exposed = names.iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"www-authenticate"))
-    });
+    let is_exposed = lists(&answer.headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, b"www-authenticate");
     if !is_exposed {
         answer.append_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate")?;
     }

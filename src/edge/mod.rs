@@ -1,23 +1,35 @@
-//! The life of a request on Pingora, one file a phase: `admit`, `answer`, `route` to a server, `websocket`,
-//! `headers`, `failure`; `proxy` implements `ProxyHttp` and hands on to them.
+//! The life of a request on Pingora, one file a phase: `admit`, `answer`, `route` to a server,
+//! `connect`, `headers`, `body`, `retry`, `failure`; `proxy` implements `ProxyHttp` and hands on to them. Beside it,
+//! `supervise` keeps checking the servers.
 
 mod admit;
 mod answer;
+mod body;
+mod connect;
 mod exchange;
 mod failure;
 mod headers;
+mod health;
 mod peer;
 mod proxy;
+mod retry;
 mod route;
 mod snapshot;
+mod supervise;
+mod watch;
 mod websocket;
 
 use std::time::Duration;
 
-pub use self::{answer::DiscoveryFilter, exchange::Exchange, proxy::Edge, route::Servers, snapshot::Snapshot};
+pub(crate) use self::supervise::resolve_all;
+pub use self::{
+    answer::DiscoveryFilter,
+    proxy::{Edge, service},
+    route::Servers,
+    snapshot::Snapshot,
+    supervise::supervise,
+};
 
 /// How long a client may keep an idle connection: a little more than the minute that load balancers
 /// keep theirs, so that the edge is not the first to close.
 const KEEPALIVE: Duration = Duration::from_secs(75);
-/// How long an idle connection to a server is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);

@@ -1,31 +1,54 @@
 //! The edge as a Pingora proxy: each hook hands on to the phase of that name.
 
-use std::sync::Arc;
+use std::{os::fd::RawFd, pin::Pin, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::StatusCode;
 use pingora::{
     Error, Result,
+    apps::HttpServerOptions,
+    connectors::ConnectorOptions,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
+    protocols::{Digest, Stream},
+    server::configuration::ServerConf,
+    services::listening::Service,
     upstreams::peer::HttpPeer,
 };
-use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyServiceBuilder, Session};
 use tokio_util::task::TaskTracker;
 
-use super::{admit, exchange::Exchange, failure, headers, snapshot::Snapshot, websocket};
+use super::{
+    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, retry, snapshot::Snapshot,
+    watch::Watch, websocket,
+};
+
+type NoStream = Pin<Box<dyn Future<Output = Option<Stream>> + Send>>;
+
+/// The edge as a Pingora service without listeners, that serves the snapshot and counts its requests
+/// with the tracker.
+pub fn service(
+    settings: &Arc<ServerConf>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    in_flight: TaskTracker,
+    options: HttpServerOptions,
+) -> Service<HttpProxy<Edge, WatchedConnector>> {
+    let connector = WatchedConnector::new(ConnectorOptions::from_server_conf(settings));
+    // No listener offers a protocol that Pingora does not know.
+    let no_other_protocol = Arc::new(|_, _, _: &_| -> NoStream { Box::pin(async { None }) });
+    ProxyServiceBuilder::new(settings, Edge { snapshot, in_flight })
+        .name("bifrost-edge")
+        .custom(connector, no_other_protocol)
+        .server_options(options)
+        .build()
+}
 
 /// The edge: discovery answered, everything else forwarded.
 pub struct Edge {
     snapshot: Arc<ArcSwap<Snapshot>>,
     in_flight: TaskTracker,
-}
-
-impl Edge {
-    /// An edge that serves the snapshot, and counts its requests with the tracker.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, in_flight: TaskTracker) -> Self {
-        Edge { snapshot, in_flight }
-    }
 }
 
 #[async_trait]
@@ -49,15 +72,15 @@ impl ProxyHttp for Edge {
             return Ok(true);
         }
         admit::request(session, &exchange.snapshot)?;
+        body::announced(session, &exchange.snapshot)?;
         Ok(false)
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        let mut peer = exchange.snapshot.servers.next(&mut exchange.attempts).await?;
-        if websocket::is_opened_by(session) {
-            websocket::prepare(session, &mut peer);
-        }
-        Ok(peer)
+        exchange.begin_attempt();
+        let snapshot = Arc::clone(&exchange.snapshot);
+        let waits = snapshot.servers.waits(session.req_header().raw_path());
+        snapshot.servers.next(session, &snapshot.trusted, &mut exchange.attempts, waits)
     }
 
     fn fail_to_connect(
@@ -67,30 +90,21 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent, so that even a POST may go to another server.
-        error.set_retry(exchange.snapshot.servers.fleet().has_another(&exchange.attempts));
+        retry::not_connected(exchange, &mut error);
         error
     }
 
-    /// Only a request that may be repeated (RFC 9110 section 9.2.2), on an idle connection that turned
-    /// out to be dead, is sent again.
-    fn error_while_proxy(
+    async fn connected_to_upstream(
         &self,
+        _: &mut Session,
+        _: bool,
         _: &HttpPeer,
-        session: &mut Session,
-        mut error: Box<Error>,
+        _: RawFd,
+        connection: Option<&Digest>,
         exchange: &mut Exchange,
-        client_reused: bool,
-    ) -> Box<Error> {
-        let is_repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
-        error.retry.decide_reuse(client_reused);
-        if !(client_reused && is_repeatable) {
-            error.set_retry(false);
-        }
-        if error.retry() {
-            exchange.snapshot.servers.fleet().repeat(&mut exchange.attempts);
-        }
-        error
+    ) -> Result<()> {
+        exchange.connection = connection.and_then(Watch::of);
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -99,7 +113,20 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        headers::request(session, exchange, upstream)
+        headers::request(session, exchange, upstream)?;
+        let waits = exchange.snapshot.servers.waits(session.req_header().raw_path());
+        exchange.begin_turn(waits, if websocket::is_opened_by(session) { websocket::FLUSHES } else { 0 });
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        body::piece(body, is_end, exchange)
     }
 
     async fn response_filter(
@@ -108,7 +135,26 @@ impl ProxyHttp for Edge {
         answer: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            exchange.lift_limits();
+            session.set_read_timeout(None);
+        }
+        if !answer.status.is_informational() || answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            exchange.has_head(answer.status.is_server_error());
+        }
         headers::response(session, exchange, answer)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        is_reused: bool,
+    ) -> Box<Error> {
+        retry::broken_off(session, exchange, &mut error, is_reused);
+        error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {

@@ -1,32 +1,53 @@
-//! To a server: the fleet's choice as a Pingora peer.
+//! To a server: the fleet's choice as a Pingora peer, with the limits of the request's path.
 
-use std::net::SocketAddr;
+use std::{sync::Arc, time::Duration};
 
-use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
-use tokio::time::timeout;
+use http::header;
+use pingora::{Error, ErrorType, Result, protocols::l4::socket::SocketAddr, upstreams::peer::HttpPeer};
+use pingora_proxy::Session;
 
+use super::{connect, peer::Client};
 use crate::{
-    config::{Config, Timeouts},
-    fleet::{Attempts, Fleet},
+    config::{Config, HashKey, PathPrefix, Timeouts},
+    fleet::{Attempts, Fleet, Runtime},
+    trust::TrustedProxies,
 };
 
 /// The servers of the fleet, ready to be connected to.
 pub struct Servers {
     fleet: Fleet,
-    /// A peer for each server whose address is no name.
-    prototypes: Vec<Option<HttpPeer>>,
-    timeouts: Timeouts,
+    /// The peer of each configured server, but for the address.
+    prototypes: Vec<HttpPeer>,
+    hash_key: Option<HashKey>,
+    waits: Waits,
+    /// Longest prefix first.
+    waits_by_path: Vec<(PathPrefix, Waits)>,
+}
+
+/// How long the edge waits for a server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub silence: Duration,
+    pub request: Option<Duration>,
 }
 
 impl Servers {
-    /// Compiles the servers of the configuration.
-    pub fn new(config: &Config) -> Self {
-        let fleet = Fleet::new(config);
-        let prototype = |address: SocketAddr| peer(address, config.timeouts);
+    /// Compiles the servers of the configuration, with what the runtime knows of them.
+    pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
+        let idle = Some(config.timeouts.idle);
+        let prototype = |server| {
+            let mut peer = connect::prototype(server);
+            peer.options.idle_timeout = idle;
+            peer
+        };
         Servers {
-            prototypes: fleet.servers().iter().map(|server| server.ip().map(prototype)).collect(),
-            fleet,
-            timeouts: config.timeouts,
+            prototypes: config.servers.iter().map(prototype).collect(),
+            fleet: Fleet::new(config, runtime),
+            hash_key: config.balance.hash_key.clone(),
+            waits: Waits::of(&config.timeouts),
+            waits_by_path: by_path(&config.timeouts),
         }
     }
 
@@ -35,46 +56,93 @@ impl Servers {
         &self.fleet
     }
 
-    /// The peer for the next attempt: the next address of the last server, or of the next one.
-    pub(super) async fn next(&self, attempts: &mut Attempts) -> Result<Box<HttpPeer>> {
-        let mut unresolved = None;
-        loop {
-            if let Some(address) = attempts.untried.pop_front() {
-                return Ok(Box::new(peer(address, self.timeouts)));
-            }
-            let Some(place) = self.fleet.pick(attempts) else {
-                return Err(unresolved.unwrap_or_else(|| Error::explain(NO_SERVER, "no server is configured")));
-            };
-            if let Some(peer) = &self.prototypes[place] {
-                return Ok(Box::new(peer.clone()));
-            }
-            let name = self.fleet.servers()[place].as_str();
-            match timeout(self.timeouts.connect, tokio::net::lookup_host(name)).await {
-                Ok(Ok(addresses)) => attempts.untried.extend(addresses),
-                Ok(Err(error)) => {
-                    let message = format!("the name {name} does not resolve");
-                    unresolved = Some(Error::because(ErrorType::ConnectError, message, error));
-                }
-                Err(_) => {
-                    let message = format!("the name {name} does not resolve in time");
-                    unresolved = Some(Error::explain(ErrorType::ConnectTimedout, message));
-                }
-            }
+    /// The limits for a path.
+    pub(super) fn waits(&self, path: &[u8]) -> Waits {
+        let below = self.waits_by_path.iter().find(|(prefix, _)| prefix.covers(path));
+        below.map_or(self.waits, |(_, waits)| *waits)
+    }
+
+    /// The peer for the next attempt.
+    pub(super) fn next(
+        &self,
+        session: &Session,
+        trusted: &TrustedProxies,
+        attempts: &mut Attempts,
+        waits: Waits,
+    ) -> Result<Box<HttpPeer>> {
+        let key = self.hash_key.as_ref().and_then(|key| hash_key(key, session, trusted));
+        let Some(picked) = self.fleet.pick(attempts, key.as_deref()) else {
+            return Error::e_explain(NO_SERVER, "there is no server to send it to");
+        };
+        let mut peer = Box::new(self.prototypes[picked.configured].clone());
+        peer._address = SocketAddr::Inet(picked.address);
+        peer.options.connection_timeout = Some(waits.connect);
+        peer.options.total_connection_timeout = Some(waits.connect);
+        peer.options.write_timeout = Some(waits.silence);
+        if peer.options.alpn.get_max_http_version() == 2 {
+            // On a connection that requests share, none is watched: Pingora has one limit for both.
+            peer.options.read_timeout = Some(waits.first_byte.max(waits.silence));
         }
+        Ok(peer)
+    }
+
+    /// A peer for a health check of a server.
+    pub(super) fn peer_for_check(
+        &self,
+        address: std::net::SocketAddr,
+        configured: usize,
+        timeout: Duration,
+    ) -> HttpPeer {
+        let mut peer = self.prototypes[configured].clone();
+        peer._address = SocketAddr::Inet(address);
+        peer.options.connection_timeout = Some(timeout);
+        peer.options.total_connection_timeout = Some(timeout);
+        peer
     }
 }
 
 /// There is no server to send the request to.
 pub(super) const NO_SERVER: ErrorType = ErrorType::Custom("NoServer");
 
-/// A peer for one server. `HttpPeer::new` cannot fail on a socket address.
-fn peer(address: SocketAddr, timeouts: Timeouts) -> HttpPeer {
-    let mut peer = HttpPeer::new(address, false, String::new());
-    peer.options.connection_timeout = Some(timeouts.connect);
-    peer.options.total_connection_timeout = Some(timeouts.connect);
-    peer.options.read_timeout = Some(timeouts.silence);
-    peer.options.write_timeout = Some(timeouts.silence);
-    // Bifrost itself never closes an idle connection; a firewall between us may.
-    peer.options.idle_timeout = Some(super::IDLE_TIMEOUT);
-    peer
+impl Waits {
+    fn of(timeouts: &Timeouts) -> Self {
+        Waits {
+            connect: timeouts.connect,
+            first_byte: timeouts.first_byte,
+            silence: timeouts.silence,
+            request: timeouts.request,
+        }
+    }
+}
+
+fn by_path(timeouts: &Timeouts) -> Vec<(PathPrefix, Waits)> {
+    let all = Waits::of(timeouts);
+    let paths = timeouts.paths.iter().map(|path| {
+        let waits = Waits {
+            connect: path.connect.unwrap_or(all.connect),
+            first_byte: path.first_byte.unwrap_or(all.first_byte),
+            silence: path.silence.unwrap_or(all.silence),
+            request: path.request.or(all.request),
+        };
+        (path.prefix.clone(), waits)
+    });
+    let mut paths: Vec<_> = paths.collect();
+    paths.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.as_str().len()));
+    paths
+}
+
+/// What the request is hashed by, if it has it.
+fn hash_key(key: &HashKey, session: &Session, trusted: &TrustedProxies) -> Option<Vec<u8>> {
+    let headers = &session.req_header().headers;
+    match key {
+        HashKey::Header(name) => headers.get(name).map(|value| value.as_bytes().to_vec()),
+        HashKey::Cookie(name) => {
+            let values = headers.get_all(header::COOKIE).iter();
+            let mut pairs = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+            pairs.find_map(|pair| {
+                pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec)
+            })
+        }
+        HashKey::ClientAddress => Some(Client::of(session, trusted).address().to_string().into_bytes()),
+    }
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
-use crate::{config::Config, trust::TrustedProxies};
+use crate::{
+    config::{Config, Dns, HealthChecks},
+    fleet::Runtime,
+    trust::TrustedProxies,
+};
 
 /// Everything compiled from one version of the configuration. Immutable; a request keeps the one it
 /// began with.
@@ -12,17 +16,26 @@ pub struct Snapshot {
     pub discovery: DiscoveryFilter,
     /// Where everything else goes.
     pub servers: Servers,
+    /// How the servers are checked.
+    pub health: HealthChecks,
+    /// How often their names are looked up.
+    pub dns: Dns,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted: Arc<TrustedProxies>,
+    /// The largest body of a request, in bytes.
+    pub most_body: Option<u64>,
 }
 
 impl Snapshot {
-    /// Compiles a configuration.
-    pub fn compile(config: &Config) -> Self {
+    /// Compiles a configuration, with what the runtime knows of its servers.
+    pub fn compile(config: &Config, runtime: Arc<Runtime>) -> Self {
         let trusted = Arc::new(TrustedProxies::new(&config.trusted_proxies));
         Snapshot {
             discovery: DiscoveryFilter::with_trusted(config, Arc::clone(&trusted)),
-            servers: Servers::new(config),
+            servers: Servers::new(config, runtime),
+            health: config.health.clone(),
+            dns: config.dns,
+            most_body: config.limits.request_body.0,
             trusted,
         }
     }

@@ -1,112 +1,228 @@
 //! The Bifrost servers, and which of them gets a request. Decides only; [`crate::edge`] connects.
+//!
+//! [`Fleet`] is what one configuration says of the servers, [`Runtime`] what is measured of them and
+//! outlives it. A request takes its [`Attempts`] to [`Fleet::pick`] and gets a [`Lease`] on a
+//! [`Server`], which it keeps to its last byte.
+
+mod balance;
+mod breaker;
+mod budget;
+mod health;
+mod runtime;
+mod server;
+mod table;
 
 use std::{
-    collections::VecDeque,
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
 
-use crate::config::{Config, ServerAddress};
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
+
+use self::{
+    balance::Candidate,
+    table::{Table, Tier},
+};
+pub use self::{
+    runtime::{Report, Runtime, ServerReport},
+    server::{Change, Lease, Outcome, Server, State},
+};
+use crate::config::{self, Balance, BreakerOptions, Config, Policy, Retries, ServerAddress};
 
 /// The servers of one configuration.
 #[derive(Debug)]
 pub struct Fleet {
-    servers: Vec<ServerAddress>,
-    next: AtomicUsize,
+    configured: Vec<config::Server>,
+    balance: Balance,
+    breaker: BreakerOptions,
+    retries: Retries,
+    is_checked: bool,
+    table: ArcSwap<Table>,
+    runtime: Arc<Runtime>,
 }
 
 /// The attempts to deliver one request.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    first: Option<usize>,
+    /// The servers that there were at the first attempt.
+    table: Option<Arc<Table>>,
+    /// The places of those that have been tried.
+    tried: SmallVec<[usize; 4]>,
     made: usize,
-    last: Option<usize>,
-    /// The addresses of the last server that have not been tried: a name may have several.
-    pub(crate) untried: VecDeque<SocketAddr>,
+    last: Option<Last>,
 }
 
+/// The server for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picked {
+    /// Its place in the configuration.
+    pub configured: usize,
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+/// The last attempt.
+#[derive(Debug)]
+struct Last {
+    place: usize,
+    lease: Lease,
+}
+
+/// The places that may be chosen from. More servers than this are no problem, only an allocation.
+type Candidates = SmallVec<[Candidate; 16]>;
+
 impl Fleet {
-    /// Compiles the servers of the configuration.
-    pub fn new(config: &Config) -> Self {
+    /// The servers of the configuration, with the state that the runtime knows of them. A server given by
+    /// name has no address before the name [is resolved](Self::resolved).
+    pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
         Fleet {
-            servers: config.servers.iter().map(|server| server.address.clone()).collect(),
-            next: AtomicUsize::new(0),
+            table: ArcSwap::from_pointee(Table::new(&config.servers, &runtime)),
+            configured: config.servers.clone(),
+            balance: config.balance.clone(),
+            breaker: config.breaker,
+            retries: config.retries,
+            is_checked: config.health.enabled,
+            runtime,
         }
     }
 
-    /// The servers in the order of the file.
-    pub fn servers(&self) -> &[ServerAddress] {
-        &self.servers
+    /// The servers in the order of the configuration.
+    pub fn configured(&self) -> &[config::Server] {
+        &self.configured
     }
 
-    /// The place of the server for the next attempt: in turn for a first attempt, then each of the
-    /// others once. `None` when there is none left to try.
-    pub fn pick(&self, attempts: &mut Attempts) -> Option<usize> {
-        let count = self.servers.len();
-        if attempts.made >= count {
-            return None;
+    /// Every server there is now, with its place in the configuration.
+    pub fn servers(&self) -> Vec<(usize, Arc<Server>)> {
+        self.table.load().members.iter().map(|member| (member.configured, Arc::clone(&member.server))).collect()
+    }
+
+    /// The names among the configured servers, which need to be resolved.
+    pub fn names(&self) -> impl Iterator<Item = &ServerAddress> {
+        self.configured.iter().map(|server| &server.address).filter(|address| address.ip().is_none())
+    }
+
+    /// Says what a name resolves to now. Whether that is something new.
+    pub fn resolved(&self, name: &ServerAddress, addresses: Vec<SocketAddr>) -> bool {
+        let is_new = self.runtime.resolved(name, addresses);
+        if is_new {
+            self.refresh();
         }
-        let turn = || self.next.fetch_add(1, Ordering::Relaxed) % count;
-        let first = *attempts.first.get_or_insert_with(turn);
-        let place = (first + attempts.made) % count;
-        attempts.made += 1;
-        attempts.last = Some(place);
-        Some(place)
+        is_new
     }
 
+    /// Takes over what names have been resolved to since this fleet was made.
+    pub fn refresh(&self) {
+        self.table.store(Arc::new(Table::new(&self.configured, &self.runtime)));
+    }
+
+    /// What the fleet has done so far.
+    pub fn report(&self) -> Report {
+        let table = self.table.load();
+        self.runtime.report(|server| table.members.iter().any(|member| Arc::ptr_eq(&member.server, server)))
+    }
+
+    /// Gives the request to a server that has not had it yet: an available one, a backup only when no
+    /// other is; when none is available, one that is not. `None` when there is none left. The server of the
+    /// attempt before is released.
+    pub fn pick(&self, attempts: &mut Attempts, hash_key: Option<&[u8]>) -> Option<Picked> {
+        attempts.last = None;
+        if attempts.made == 0 {
+            self.runtime.budget.earn(self.retries.budget);
+        }
+        let table = Arc::clone(attempts.table.get_or_insert_with(|| self.table.load_full()));
+        let now = Instant::now();
+        for (is_available, tier) in
+            [(true, &table.primaries), (true, &table.backups), (false, &table.primaries), (false, &table.backups)]
+        {
+            let mut candidates = self.candidates(&table, tier, attempts, is_available.then_some(now));
+            while let Some(candidate) = self.choose(tier, &candidates, hash_key) {
+                let place = candidate.place;
+                let member = &table.members[place];
+                let Some(lease) = member.server.lease(self.breaker, now, !is_available) else {
+                    candidates.retain(|candidate| candidate.place != place);
+                    continue;
+                };
+                if !is_available {
+                    self.runtime.last_resorts.fetch_add(1, Ordering::Relaxed);
+                }
+                attempts.made += 1;
+                attempts.tried.push(place);
+                attempts.last = Some(Last { place, lease });
+                return Some(Picked { configured: member.configured, address: member.server.address() });
+            }
+        }
+        None
+    }
+
+    /// Whether the request may be tried once more; if so, the retry is paid for.
+    pub fn may_retry(&self, attempts: &Attempts) -> bool {
+        if attempts.made >= self.retries.attempts || !attempts.has_untried() {
+            return false;
+        }
+        let is_paid = self.runtime.budget.spend(self.retries.budget);
+        let count = if is_paid { &self.runtime.retries } else { &self.runtime.retries_refused };
+        count.fetch_add(1, Ordering::Relaxed);
+        is_paid
+    }
+
+    /// The untried servers of a tier that have a weight; with a time, those that are available then.
+    fn candidates(&self, table: &Table, tier: &Tier, attempts: &Attempts, now: Option<Instant>) -> Candidates {
+        let is_available = |server: &Server, now| {
+            !(self.is_checked && server.is_down()) && (!self.breaker.enabled || server.is_permitted(now))
+        };
+        let untried = tier.places.iter().filter(|(place, _)| !attempts.tried.contains(place));
+        let candidate = |(place, weight): &(usize, u32)| {
+            let server = &table.members[*place].server;
+            let is_wanted = now.is_none_or(|now| is_available(server, now));
+            is_wanted.then(|| Candidate {
+                place: *place,
+                weight: *weight,
+                in_flight: server.in_flight(),
+                id: server.id,
+            })
+        };
+        untried.filter_map(candidate).collect()
+    }
+
+    fn choose<'a>(&self, tier: &Tier, candidates: &'a [Candidate], hash_key: Option<&[u8]>) -> Option<&'a Candidate> {
+        use rand::Rng;
+        match (self.balance.policy, hash_key) {
+            _ if candidates.len() < 2 => candidates.first(),
+            (Policy::RoundRobin, _) => tier.turns.next(candidates),
+            (Policy::Hash, Some(key)) => balance::rendezvous(candidates, key, self.balance.hash_load),
+            (Policy::LeastRequests | Policy::Hash, _) => {
+                balance::least_requests(candidates, |below| rand::thread_rng().gen_range(0..below))
+            }
+        }
+    }
+}
+
+impl Attempts {
     /// The server of the last attempt.
-    pub fn last(&self, attempts: &Attempts) -> Option<&ServerAddress> {
-        self.servers.get(attempts.last?)
+    pub fn server(&self) -> Option<&Server> {
+        self.last.as_ref().map(|last| last.lease.server())
     }
 
-    /// Makes the last server the next one once more: its connection was an idle one that had died, which
-    /// says nothing about the server.
-    pub fn repeat(&self, attempts: &mut Attempts) {
-        attempts.made = attempts.made.saturating_sub(1);
+    /// Says what became of the last attempt.
+    pub fn record(&mut self, outcome: Outcome) -> Option<Change> {
+        self.last.as_mut()?.lease.record(outcome)
     }
 
-    /// Whether another server, or another address of the last one, is left for this request.
-    pub fn has_another(&self, attempts: &Attempts) -> bool {
-        !attempts.untried.is_empty() || attempts.made < self.servers.len()
+    /// Lets the server of the last attempt be tried again: it never had the request.
+    pub fn forgive(&mut self) {
+        if let Some(last) = &self.last {
+            self.tried.retain(|place| *place != last.place);
+        }
+    }
+
+    fn has_untried(&self) -> bool {
+        let Some(table) = &self.table else { return true };
+        let mut places = table.primaries.places.iter().chain(&table.backups.places);
+        places.any(|(place, _)| !self.tried.contains(place))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fleet(count: usize) -> Fleet {
-        let address = |port| ServerAddress::try_from(format!("127.0.0.1:{}", 8080 + port)).unwrap();
-        Fleet { servers: (0..count).map(address).collect(), next: AtomicUsize::new(0) }
-    }
-
-    #[test]
-    fn first_attempts_go_round() {
-        let fleet = fleet(3);
-        let firsts: Vec<_> = (0..6).map(|_| fleet.pick(&mut Attempts::default())).collect();
-        assert_eq!(firsts, [0, 1, 2, 0, 1, 2].map(Some));
-    }
-
-    #[test]
-    fn one_request_tries_each_server_once() {
-        let fleet = fleet(3);
-        fleet.pick(&mut Attempts::default());
-        let mut attempts = Attempts::default();
-        let tried: Vec<_> = (0..4).map(|_| fleet.pick(&mut attempts)).collect();
-        assert_eq!(tried, [Some(1), Some(2), Some(0), None]);
-    }
-
-    #[test]
-    fn a_repeated_attempt_goes_to_the_same_server() {
-        let (fleet, mut attempts) = (fleet(2), Attempts::default());
-        assert_eq!(fleet.pick(&mut attempts), Some(0));
-        fleet.repeat(&mut attempts);
-        assert_eq!(fleet.pick(&mut attempts), Some(0));
-        assert_eq!(fleet.pick(&mut attempts), Some(1));
-    }
-
-    #[test]
-    fn an_empty_fleet_has_no_server() {
-        assert_eq!(fleet(0).pick(&mut Attempts::default()), None);
-    }
-}
+mod tests;

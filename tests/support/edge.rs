@@ -6,8 +6,9 @@ use std::{
 };
 
 use bifrost_edge::{
-    config::Loaded,
-    server::{Server, Stop},
+    config::{Config, Loaded},
+    fleet::Report,
+    server::{Control, Server, Stop},
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -16,26 +17,26 @@ use super::http::Connection;
 /// Dropping it stops the edge.
 pub struct Edge {
     pub address: SocketAddr,
+    control: Control,
     stop: Option<mpsc::Sender<Stop>>,
     thread: Option<JoinHandle<usize>>,
 }
 
 impl Edge {
-    /// Starts an edge with this configuration, but for the listeners: `{port}` in it is the port that
+    /// Starts an edge with this configuration, without the listeners and, unless it says otherwise, without
+    /// health checks: `{port}` in it is the port that
     /// the edge listens on.
     pub fn start(yaml: &str) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{yaml}");
-        let yaml = yaml.replace("{port}", &address.port().to_string());
-        let loaded = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}"));
-        let server = Server::on(&loaded.config, vec![socket]).unwrap();
+        let server = Server::on(&config(address, yaml), vec![socket]).unwrap();
+        let control = server.control().clone();
         let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(server.serve(stopped)).unwrap()
         });
-        Edge { address, stop: Some(stop), thread: Some(thread) }
+        Edge { address, control, stop: Some(stop), thread: Some(thread) }
     }
 
     /// An edge with public URLs for its own port and one `per_user_oauth` client, in front of servers.
@@ -53,11 +54,29 @@ impl Edge {
         format!("localhost:{}", self.address.port())
     }
 
+    /// Serves another configuration from now on.
+    pub fn reload(&self, yaml: &str) {
+        self.control.replace(&config(self.address, yaml));
+    }
+
+    /// What its fleet has done so far.
+    pub fn report(&self) -> Report {
+        self.control.report()
+    }
+
     /// Stops it in good order and returns how many requests were cut.
     pub fn stop(mut self) -> usize {
         self.stop.as_ref().unwrap().blocking_send(Stop::Gracefully).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
+}
+
+fn config(address: SocketAddr, yaml: &str) -> Config {
+    // A server of a test sees the requests of the test alone, unless it wants more.
+    let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
+    let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{health}{yaml}");
+    let yaml = yaml.replace("{port}", &address.port().to_string());
+    Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}")).config
 }
 
 impl Drop for Edge {

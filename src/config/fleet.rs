@@ -1,0 +1,299 @@
+//! The keys about the servers: who they are, how one is chosen, how they are watched, and how long the
+//! edge waits for them.
+
+use std::time::Duration;
+
+use http::{HeaderName, StatusCode};
+use serde::Deserialize;
+
+use super::{path_prefix::PathPrefix, server_address::ServerAddress, server_tls::ServerTls};
+
+/// One Bifrost server, or several behind one name: every address of a name is a server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Host and port, for example `10.0.0.7:8080` or `bifrost.internal:8080`.
+    pub address: ServerAddress,
+    /// Its share next to the others, 0 to [`Server::MOST_WEIGHT`]. Default 1. With 0 it gets no new
+    /// requests.
+    #[serde(default = "Server::default_weight")]
+    pub weight: u16,
+    /// Whether it gets requests only while no other server is available. Default false.
+    #[serde(default)]
+    pub backup: bool,
+    /// Connects with TLS. Default: plain.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
+    /// Speaks HTTP/2 to it: chosen by ALPN with TLS, with prior knowledge (RFC 9113 section 3.3)
+    /// without. Default false: HTTP/1.1, which is all that Bifrost itself speaks.
+    #[serde(default)]
+    pub http2: bool,
+}
+
+/// How a server is chosen for a request.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Balance {
+    /// By which rule.
+    pub policy: Policy,
+    /// For [`Policy::Hash`]: what keeps to one server.
+    pub hash_key: Option<HashKey>,
+    /// For [`Policy::Hash`]: a server takes at most so many times its fair share of the requests in
+    /// flight; what is above goes to the next server of that key. Default 1.25.
+    pub hash_load: f64,
+}
+
+/// The rule by which a server is chosen. Weights count in each of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Of two servers drawn by lot, the one with fewer requests in flight for its weight.
+    #[default]
+    LeastRequests,
+    /// In turn.
+    RoundRobin,
+    /// By rendezvous hashing: requests with the same key go to the same server as long as it is
+    /// available, and only those of a server that goes away move. Requests without the key are spread
+    /// as by `least_requests`.
+    Hash,
+}
+
+/// What a request is hashed by: `header:NAME`, `cookie:NAME` or `client_address`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum HashKey {
+    /// The value of this header.
+    Header(HeaderName),
+    /// The value of this cookie.
+    Cookie(String),
+    /// The address of the client, found behind the trusted proxies.
+    ClientAddress,
+}
+
+/// The active checks of every server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthChecks {
+    /// Whether servers are checked at all. Default true.
+    pub enabled: bool,
+    /// What is asked for with GET. Default `/health`.
+    pub path: String,
+    /// Between two checks of one server, give or take a tenth. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// For one check, from connecting to the status. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// So many good checks in a row bring a server up. Default 2. The first check of all decides alone.
+    pub rise: u32,
+    /// So many bad checks in a row take it down. Default 3.
+    pub fall: u32,
+    /// The statuses of a good check. Default 200.
+    pub statuses: Vec<HealthyStatus>,
+}
+
+/// A status from 100 to 599.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u16")]
+pub struct HealthyStatus(pub StatusCode);
+
+/// When a server is given a pause because of what became of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerOptions {
+    /// Whether there is a breaker. Default true.
+    pub enabled: bool,
+    /// Opens after so many requests in a row that could not connect, broke off or timed out.
+    /// Default 5.
+    pub failures: u32,
+    /// Opens after so many answers in a row with a status from 500. Default 20: Bifrost passes on the
+    /// statuses of its providers, and their trouble is not the server's.
+    pub server_errors: u32,
+    /// How long it stays open at first; then one request probes the server. Each failed probe doubles
+    /// the time. Default 1 s.
+    #[serde(with = "humantime_serde")]
+    pub open: Duration,
+    /// It stays open no longer than this. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub longest_open: Duration,
+}
+
+/// How often a request may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Attempts to deliver one request, the first included, each to another server. Default 4.
+    pub attempts: usize,
+    /// All retries together are at most so many percent of all requests, besides
+    /// [`Retries::BURST`] at once. Default 50.
+    pub budget: u32,
+}
+
+/// How the names of servers are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// Between two lookups of a name. Default 10 s. A name that does not resolve keeps its last
+    /// addresses.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+}
+
+/// How long the edge waits for a server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a connection to be made, TLS included. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub connect: Duration,
+    /// For the first byte of an answer, after the last byte of the request. Default 15 min, because
+    /// Bifrost sends nothing until the provider's first token.
+    #[serde(with = "humantime_serde")]
+    pub first_byte: Duration,
+    /// Between two bytes of an answer. Default 15 min. Does not apply to a WebSocket.
+    #[serde(with = "humantime_serde")]
+    pub silence: Duration,
+    /// For a whole request, from its head to the last byte of its answer. Default: no limit. Does not
+    /// apply to a WebSocket.
+    #[serde(with = "humantime_serde")]
+    pub request: Option<Duration>,
+    /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// Other limits for some paths; the longest prefix counts.
+    #[serde(deserialize_with = "super::schema::empty_when_null")]
+    pub paths: Vec<PathTimeouts>,
+}
+
+/// The limits of the paths under a prefix. What is left out is as for all.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathTimeouts {
+    /// The path and everything below it.
+    pub prefix: PathPrefix,
+    /// As [`Timeouts::connect`].
+    #[serde(default, with = "humantime_serde")]
+    pub connect: Option<Duration>,
+    /// As [`Timeouts::first_byte`].
+    #[serde(default, with = "humantime_serde")]
+    pub first_byte: Option<Duration>,
+    /// As [`Timeouts::silence`].
+    #[serde(default, with = "humantime_serde")]
+    pub silence: Option<Duration>,
+    /// As [`Timeouts::request`].
+    #[serde(default, with = "humantime_serde")]
+    pub request: Option<Duration>,
+}
+
+// === impl ===
+
+impl Server {
+    /// The greatest weight.
+    pub const MOST_WEIGHT: u16 = 100;
+
+    fn default_weight() -> u16 {
+        1
+    }
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        Balance { policy: Policy::default(), hash_key: None, hash_load: 1.25 }
+    }
+}
+
+impl Policy {
+    /// The name as it is written in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::LeastRequests => "least_requests",
+            Policy::RoundRobin => "round_robin",
+            Policy::Hash => "hash",
+        }
+    }
+}
+
+impl TryFrom<String> for HashKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let key = match text.split_once(':') {
+            Some(("header", name)) => HeaderName::try_from(name.trim()).ok().map(HashKey::Header),
+            // A cookie's name is a token, as a header's is (RFC 6265 section 4.1.1).
+            Some(("cookie", name)) => {
+                let name = name.trim();
+                HeaderName::try_from(name).ok().map(|_| HashKey::Cookie(name.to_owned()))
+            }
+            None if text == "client_address" => Some(HashKey::ClientAddress),
+            _ => None,
+        };
+        key.ok_or_else(|| format!("{text:?} is no key; write \"header:NAME\", \"cookie:NAME\" or \"client_address\""))
+    }
+}
+
+impl Default for HealthChecks {
+    fn default() -> Self {
+        HealthChecks {
+            enabled: true,
+            path: "/health".into(),
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
+            rise: 2,
+            fall: 3,
+            statuses: vec![HealthyStatus(StatusCode::OK)],
+        }
+    }
+}
+
+impl TryFrom<u16> for HealthyStatus {
+    type Error = String;
+
+    fn try_from(status: u16) -> Result<Self, String> {
+        let known = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() < 600);
+        known.map(HealthyStatus).ok_or_else(|| format!("{status} is no status; write one from 100 to 599"))
+    }
+}
+
+impl Default for BreakerOptions {
+    fn default() -> Self {
+        BreakerOptions {
+            enabled: true,
+            failures: 5,
+            server_errors: 20,
+            open: Duration::from_secs(1),
+            longest_open: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Retries {
+    /// So many retries are allowed at once, whatever the budget; more are earned by requests.
+    pub const BURST: u32 = 100;
+    /// The most attempts that may be asked for.
+    pub const MOST_ATTEMPTS: usize = 16;
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Retries { attempts: 4, budget: 50 }
+    }
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Dns { interval: Duration::from_secs(10) }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_mins(15),
+            silence: Duration::from_mins(15),
+            request: None,
+            idle: Duration::from_mins(1),
+            paths: Vec::new(),
+        }
+    }
+}

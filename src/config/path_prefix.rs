@@ -1,0 +1,73 @@
+//! A path and everything below it.
+
+use serde::Deserialize;
+
+use super::public_url::shown;
+
+/// A path prefix, matched by whole segments: `/v1` is `/v1` and `/v1/models`, not `/v10`. `/` is every
+/// path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PathPrefix {
+    /// Without a slash at its end.
+    text: String,
+}
+
+impl PathPrefix {
+    /// Whether the path of a request, as it was sent, is below this one.
+    pub fn covers(&self, path: &[u8]) -> bool {
+        let rest = path.strip_prefix(self.text.as_bytes());
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
+    }
+
+    /// The prefix, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl TryFrom<String> for PathPrefix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_path || text.contains(['?', '#', '*']) {
+            let text = shown(&text);
+            return Err(format!("{text} is no path prefix; write one such as \"/v1\", without a query or wildcard"));
+        }
+        Ok(PathPrefix { text: text.trim_end_matches('/').to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(text: &str) -> Result<PathPrefix, String> {
+        text.to_owned().try_into()
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_ends() {
+        for (text, path, is_covered) in [
+            ("/v1", "/v1", true),
+            ("/v1", "/v1/models", true),
+            ("/v1", "/v1?x", true),
+            ("/v1/", "/v1", true),
+            ("/v1", "/v10", false),
+            ("/v1", "/", false),
+            ("/", "/anything", true),
+            ("/", "/", true),
+            ("/", "*", false),
+        ] {
+            assert_eq!(prefix(text).unwrap().covers(path.as_bytes()), is_covered, "{text} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for text in ["", "v1", "/v1?x", "/v1/*", "/a b", "/v1#x"] {
+            assert!(prefix(text).unwrap_err().contains("no path prefix"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Connections to servers: how one is made for a peer, and the peer that a configured server is.
+
+use std::{
+    any::Any,
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use once_cell::sync::Lazy;
+use pingora::{
+    Error, ErrorType, Result,
+    connectors::{
+        ConnectorOptions, TransportConnector,
+        http::custom::{Connection, Connector},
+    },
+    protocols::{ALPN, TcpKeepalive, tls::CustomALPN},
+    upstreams::peer::{HttpPeer, Peer},
+    utils::tls::{CertKey, WrappedX509, parse_x509},
+};
+
+use super::watch::Watched;
+use crate::config;
+
+/// Makes the connections of HTTP/1.1, each of them watched. Pingora makes those of HTTP/2, and keeps the
+/// idle ones of both.
+pub struct WatchedConnector(TransportConnector);
+
+impl WatchedConnector {
+    /// A connector of its own.
+    pub fn new(options: ConnectorOptions) -> Self {
+        WatchedConnector(TransportConnector::new(Some(options)))
+    }
+}
+
+/// Marks a peer whose connections are to be watched: for Pingora that is a protocol of our own, which
+/// then turns out to be HTTP/1.1. It is never sent.
+static WATCHED: Lazy<ALPN> = Lazy::new(|| ALPN::Custom(CustomALPN::new(b"watched".to_vec())));
+
+#[async_trait]
+impl Connector for WatchedConnector {
+    type Session = ();
+
+    async fn get_http_session<P: Peer + Send + Sync + 'static>(&self, peer: &P) -> Result<(Connection<()>, bool)> {
+        let Some(peer) = (peer as &dyn Any).downcast_ref::<HttpPeer>() else {
+            return Error::e_explain(ErrorType::InternalError, "no peer of the edge");
+        };
+        let mut peer = peer.clone();
+        peer.options.alpn = ALPN::H1;
+        let stream = self.0.new_stream(&peer).await?;
+        Ok((Connection::Stream(Box::new(Watched::new(stream)?)), false))
+    }
+
+    async fn reused_http_session<P: Peer + Send + Sync + 'static>(&self, _: &P) -> Option<()> {
+        None
+    }
+
+    async fn release_http_session<P: Peer + Send + Sync + 'static>(&self, (): (), _: &P, _: Option<Duration>) {}
+}
+
+/// The peer that every address of a configured server is made from.
+pub(super) fn prototype(server: &config::Server) -> HttpPeer {
+    let any: SocketAddr = ([0, 0, 0, 0], 0).into();
+    let server_name = server.tls.as_ref().map(|tls| match &tls.server_name {
+        Some(name) => name.0.clone(),
+        None => server.address.host().to_owned(),
+    });
+    // An address that is no name cannot fail to resolve.
+    let mut peer = HttpPeer::new(any, server.tls.is_some(), server_name.unwrap_or_default());
+    if let Some(tls) = &server.tls {
+        let certificates = |list: &[Vec<u8>]| -> Vec<WrappedX509> {
+            list.iter().map(|certificate| WrappedX509::new(certificate.clone(), parse_x509)).collect()
+        };
+        peer.options.ca = (!tls.files.ca.is_empty()).then(|| certificates(&tls.files.ca).into());
+        if !tls.files.chain.is_empty() {
+            peer.client_cert_key = Some(Arc::new(CertKey::new(tls.files.chain.clone(), tls.files.key.clone())));
+        }
+    }
+    match (server.http2, &server.tls) {
+        (true, Some(_)) => peer.options.alpn = ALPN::H2H1,
+        (true, None) => peer.options.alpn = ALPN::H2,
+        (false, _) => peer.options.alpn = WATCHED.clone(),
+    }
+    peer.options.max_h2_streams = H2_STREAMS;
+    peer.options.tcp_keepalive = Some(KEEPALIVE);
+    peer.group_key = group(server);
+    peer
+}
+
+/// Requests that share one HTTP/2 connection to a server.
+const H2_STREAMS: usize = 100;
+
+/// Finds a server whose machine has vanished in the middle of a long silence, within about 100 s.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_mins(1),
+    interval: Duration::from_secs(10),
+    count: 4,
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};
+
+/// Pingora shares idle connections between peers of one address, whatever their authorities and protocols:
+/// this keeps those of different settings apart.
+fn group(server: &config::Server) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    server.http2.hash(&mut hasher);
+    server.tls.as_ref().map(|tls| &tls.files).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,68 @@
+//! The active check of a server: one GET on a connection of its own.
+
+use std::time::Duration;
+
+use http::header;
+use pingora::{Error, ErrorType, Result, connectors::http::Connector, http::RequestHeader, upstreams::peer::HttpPeer};
+use tokio::time::timeout;
+
+use crate::config::HealthChecks;
+
+/// Checks servers with connections of its own, so that a server that has stopped to listen is found out.
+pub(super) struct Checker(Connector);
+
+impl Checker {
+    pub fn new() -> Self {
+        Checker(Connector::new(None))
+    }
+
+    /// The result of one check of the server behind the peer, whose name is `host`.
+    pub async fn check(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<()> {
+        match timeout(options.timeout, self.ask(peer, host, options)).await {
+            Ok(checked) => checked,
+            Err(_) => Error::e_explain(ErrorType::ReadTimedout, format!("no answer within {:?}", options.timeout)),
+        }
+    }
+
+    async fn ask(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<()> {
+        let mut request = RequestHeader::build("GET", options.path.as_bytes(), Some(3))?;
+        request.insert_header(header::HOST, host)?;
+        request.insert_header(header::USER_AGENT, USER_AGENT)?;
+        if peer.options.alpn.get_max_http_version() == 1 {
+            request.insert_header(header::CONNECTION, "close")?;
+        }
+        let (mut connection, _) = self.0.get_http_session(peer).await?;
+        connection.write_request_header(Box::new(request)).await?;
+        connection.finish_request_body().await?;
+        let status = loop {
+            connection.read_response_header().await?;
+            match connection.response_header().map(|head| head.status) {
+                Some(status) if status.is_informational() => {}
+                Some(status) => break status,
+                None => return Error::e_explain(ErrorType::ConnectionClosed, "no answer"),
+            }
+        };
+        // Read to its end, or the server would see its answer refused.
+        for _ in 0..MOST_PIECES {
+            if connection.read_response_body().await?.is_none() {
+                break;
+            }
+        }
+        connection.shutdown().await;
+        if options.statuses.iter().any(|good| good.0 == status) {
+            return Ok(());
+        }
+        Error::e_explain(ErrorType::HTTPStatus(status.as_u16()), "an unexpected status")
+    }
+}
+
+const USER_AGENT: &str = concat!("bifrost-edge/", env!("CARGO_PKG_VERSION"));
+
+/// Of the body of an answer.
+const MOST_PIECES: usize = 64;
+
+/// The time to the next check: the interval, give or take a tenth, so that several edges do not check
+/// in step.
+pub(super) fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())
+}

@@ -1,0 +1,42 @@
+//! Whether a request that failed on one server may go to another.
+
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_proxy::Session;
+
+use super::exchange::Exchange;
+use crate::fleet::Outcome;
+
+/// No connection could be made. Nothing was sent, so that even a POST may go to another server.
+pub(super) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
+    exchange.record(Outcome::ConnectFailed);
+    error.set_retry(may_retry(exchange));
+}
+
+/// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
+/// (RFC 9110 section 9.2.2), and of whose answer no byte has come, is sent again: to another server, or to the
+/// same one when it was an idle connection that had died.
+pub(super) fn broken_off(session: &Session, exchange: &mut Exchange, error: &mut Error, is_reused: bool) {
+    error.set_retry(false);
+    if *error.esource() != ErrorSource::Upstream {
+        return;
+    }
+    let is_cut = matches!(
+        error.etype(),
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError | ErrorType::H2Error
+    );
+    let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();
+    if is_unanswered && is_reused {
+        exchange.record(Outcome::Stale);
+        exchange.attempts.forgive();
+    } else {
+        exchange.record(Outcome::Broken);
+    }
+    let is_repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+    if is_unanswered && is_repeatable && session.response_written().is_none() {
+        error.set_retry(may_retry(exchange));
+    }
+}
+
+fn may_retry(exchange: &Exchange) -> bool {
+    exchange.snapshot.servers.fleet().may_retry(&exchange.attempts)
+}

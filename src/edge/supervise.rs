@@ -1,0 +1,155 @@
+//! What goes on beside the requests: names are looked up, servers are checked.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use log::{debug, info, warn};
+use tokio::{
+    net::lookup_host,
+    sync::Notify,
+    task::{AbortHandle, JoinSet},
+    time::{sleep, timeout},
+};
+
+use super::{
+    exchange::log_change,
+    health::{Checker, jittered},
+    snapshot::Snapshot,
+};
+use crate::config::ServerAddress;
+
+/// Keeps looking up names and checking servers, those of the current snapshot, for as long as it is
+/// polled. `changed` tells it that there is another snapshot.
+pub async fn supervise(snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
+    let mut tasks = JoinSet::new();
+    let mut names: HashMap<ServerAddress, AbortHandle> = HashMap::new();
+    let mut checks: HashMap<(ServerAddress, SocketAddr), AbortHandle> = HashMap::new();
+    let checker = Arc::new(Checker::new());
+    loop {
+        let current = snapshot.load_full();
+        let fleet = current.servers.fleet();
+
+        let wanted: HashSet<_> = fleet.names().cloned().collect();
+        keep(&mut names, &wanted);
+        for name in wanted {
+            let task = || tasks.spawn(resolve(name.clone(), Arc::clone(&snapshot), Arc::clone(&changed)));
+            names.entry(name.clone()).or_insert_with(task);
+        }
+
+        let servers = fleet.servers();
+        let wanted: HashSet<_> = if current.health.enabled {
+            servers.iter().map(|(_, server)| (server.name().clone(), server.address())).collect()
+        } else {
+            for (_, server) in &servers {
+                server.unchecked();
+            }
+            HashSet::new()
+        };
+        keep(&mut checks, &wanted);
+        for server in wanted {
+            let task = || tasks.spawn(check(server.clone(), Arc::clone(&snapshot), Arc::clone(&checker)));
+            checks.entry(server.clone()).or_insert_with(task);
+        }
+        drop((servers, current));
+        changed.notified().await;
+    }
+}
+
+/// Ends the tasks that are no longer wanted.
+fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &HashSet<K>) {
+    tasks.retain(|key, task| {
+        let is_wanted = wanted.contains(key);
+        if !is_wanted {
+            task.abort();
+        }
+        is_wanted
+    });
+}
+
+/// Looks up every name of the snapshot once, for at most so long. Those that do not resolve are warned of.
+pub(crate) async fn resolve_all(snapshot: &Snapshot, patience: Duration) {
+    let mut lookups = JoinSet::new();
+    for name in snapshot.servers.fleet().names().cloned() {
+        lookups.spawn(async move { (lookup(&name, patience).await, name) });
+    }
+    while let Some(Ok((answer, name))) = lookups.join_next().await {
+        match answer {
+            Ok(addresses) => {
+                snapshot.servers.fleet().resolved(&name, addresses);
+            }
+            Err(why) => warn!("server {name}: {why}; it gets no requests until the name resolves"),
+        }
+    }
+}
+
+/// A name may take so long.
+const LOOKUP: Duration = Duration::from_secs(5);
+/// A name that has no address yet is tried again after this.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Looks up one name again and again.
+async fn resolve(name: ServerAddress, snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
+    let mut is_failing = false;
+    loop {
+        let interval = snapshot.load().dns.interval;
+        let has_address = snapshot.load().servers.fleet().servers().iter().any(|(_, server)| *server.name() == name);
+        sleep(jittered(if has_address { interval } else { SOON.min(interval) })).await;
+        match lookup(&name, LOOKUP).await {
+            Ok(addresses) => {
+                let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                if snapshot.load().servers.fleet().resolved(&name, addresses) {
+                    info!("server {name}: now at {}", shown.join(", "));
+                    changed.notify_one();
+                }
+                is_failing = false;
+            }
+            Err(why) if !is_failing && has_address => {
+                warn!("server {name}: {why}; the addresses from before are kept");
+                is_failing = true;
+            }
+            Err(why) => debug!("server {name}: {why}"),
+        }
+    }
+}
+
+/// The addresses of a name; at least one.
+async fn lookup(name: &ServerAddress, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+    match timeout(patience, lookup_host(name.as_str())).await {
+        Ok(Ok(addresses)) => {
+            let addresses: Vec<_> = addresses.collect();
+            if addresses.is_empty() { Err("the name has no address".into()) } else { Ok(addresses) }
+        }
+        Ok(Err(error)) => Err(format!("the name does not resolve: {error}")),
+        Err(_) => Err(format!("the name does not resolve within {patience:?}")),
+    }
+}
+
+/// Checks one server again and again, at once for the first time.
+async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snapshot>>, checker: Arc<Checker>) {
+    loop {
+        let current = snapshot.load_full();
+        let servers = current.servers.fleet().servers();
+        let is_it = |(name, address): &(ServerAddress, SocketAddr), server: &crate::fleet::Server| {
+            server.name() == name && server.address() == *address
+        };
+        let Some((configured, server)) = servers.into_iter().find(|(_, server)| is_it(&known_as, server)) else {
+            return;
+        };
+        let peer = current.servers.peer_for_check(server.address(), configured, current.health.timeout);
+        let result = checker.check(&peer, server.name().as_str(), &current.health).await;
+        if let Err(error) = &result {
+            debug!("server {}: health check: {error}", server.name());
+        }
+        if let Some(change) = server.checked(result.is_ok(), &current.health) {
+            log_change(&server, change);
+        }
+        let interval = current.health.interval;
+        drop((server, current));
+        sleep(jittered(interval)).await;
+    }
+}

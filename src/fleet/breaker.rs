@@ -1,0 +1,261 @@
+//! The circuit breaker of one server: a state machine that is told what became of its requests and
+//! what time it is.
+
+use std::time::Instant;
+
+use crate::config::BreakerOptions;
+
+/// Gives a server that fails again and again a pause, and lets one request at a time probe it after
+/// that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Breaker {
+    state: State,
+    /// Failures in a row: could not connect, broke off, timed out.
+    failures: u32,
+    /// Answers in a row with a status from 500.
+    server_errors: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    /// No requests until then. It is the pause after so many failed probes in a row.
+    Open {
+        until: Instant,
+        failed_probes: u32,
+    },
+    /// One request is probing.
+    HalfOpen {
+        failed_probes: u32,
+    },
+}
+
+/// What became of a request, as far as it says something about its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    /// It could not connect, its answer broke off or did not come in time.
+    Failed,
+    /// The answer had a status from 500.
+    ServerError,
+}
+
+impl Breaker {
+    pub const CLOSED: Self = Breaker { state: State::Closed, failures: 0, server_errors: 0 };
+
+    /// Whether it is closed and has nothing to remember.
+    pub fn is_at_rest(&self) -> bool {
+        *self == Self::CLOSED
+    }
+
+    /// Whether it is open or half open.
+    pub fn is_open(&self) -> bool {
+        self.state != State::Closed
+    }
+
+    /// Whether a request may be sent now.
+    pub fn permits(&self, now: Instant) -> bool {
+        match self.state {
+            State::Closed => true,
+            State::Open { until, .. } => now >= until,
+            State::HalfOpen { .. } => false,
+        }
+    }
+
+    /// Says that a request is sent now, permitted or not. Whether it is the probe.
+    pub fn begin(&mut self, now: Instant) -> bool {
+        match self.state {
+            State::Open { until, failed_probes } if now >= until => {
+                self.state = State::HalfOpen { failed_probes };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What became of a request. While the breaker is not closed only the probe counts: the others
+    /// were sent before it opened, or for want of a better server.
+    pub fn record(&mut self, verdict: Verdict, is_probe: bool, options: &BreakerOptions, now: Instant) {
+        match (self.state, verdict) {
+            (State::HalfOpen { .. }, Verdict::Good) if is_probe => *self = Self::CLOSED,
+            (State::HalfOpen { failed_probes }, _) if is_probe => {
+                self.open(failed_probes.saturating_add(1), options, now);
+            }
+            (State::Closed, Verdict::Good) => *self = Self::CLOSED,
+            (State::Closed, Verdict::Failed) => {
+                self.failures = self.failures.saturating_add(1);
+                if options.enabled && self.failures >= options.failures {
+                    self.open(0, options, now);
+                }
+            }
+            (State::Closed, Verdict::ServerError) => {
+                self.failures = 0;
+                self.server_errors = self.server_errors.saturating_add(1);
+                if options.enabled && self.server_errors >= options.server_errors {
+                    self.open(0, options, now);
+                }
+            }
+            (State::Open { .. } | State::HalfOpen { .. }, _) => {}
+        }
+    }
+
+    /// The probe ended without saying anything about the server: the next request is the probe.
+    pub fn abandon(&mut self, now: Instant) {
+        if let State::HalfOpen { failed_probes } = self.state {
+            self.state = State::Open { until: now, failed_probes };
+        }
+    }
+
+    fn open(&mut self, failed_probes: u32, options: &BreakerOptions, now: Instant) {
+        let doubled = options.open.saturating_mul(1_u32.checked_shl(failed_probes).unwrap_or(u32::MAX));
+        let until = now + doubled.min(options.longest_open);
+        *self = Breaker { state: State::Open { until, failed_probes }, failures: 0, server_errors: 0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn options() -> BreakerOptions {
+        BreakerOptions {
+            enabled: true,
+            failures: 3,
+            server_errors: 4,
+            open: Duration::from_secs(1),
+            longest_open: Duration::from_secs(5),
+        }
+    }
+
+    fn opened(now: Instant) -> Breaker {
+        let mut breaker = Breaker::CLOSED;
+        for _ in 0..3 {
+            assert!(breaker.permits(now));
+            breaker.record(Verdict::Failed, false, &options(), now);
+        }
+        breaker
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_a_good_probe_closes_it() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        assert!(breaker.is_open() && !breaker.permits(now));
+        let later = now + options().open;
+        assert!(breaker.permits(later) && breaker.begin(later));
+        assert!(!breaker.permits(later) && !breaker.begin(later));
+        breaker.record(Verdict::Good, true, &options(), later);
+        assert!(breaker.is_at_rest());
+    }
+
+    #[test]
+    fn each_failed_probe_doubles_the_pause_up_to_the_longest() {
+        let mut now = Instant::now();
+        let mut breaker = opened(now);
+        for pause in [1, 2, 4, 5, 5] {
+            let due = now + Duration::from_secs(pause);
+            let almost = now + Duration::from_secs(pause).mul_f64(0.999);
+            assert!(!breaker.permits(almost) && breaker.begin(due), "{pause}");
+            breaker.record(Verdict::Failed, true, &options(), due);
+            now = due;
+        }
+    }
+
+    #[test]
+    fn a_probe_that_says_nothing_leaves_its_place_to_the_next_request() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        let due = now + options().open;
+        assert!(breaker.begin(due));
+        breaker.abandon(due);
+        assert!(breaker.begin(due));
+    }
+
+    #[test]
+    fn it_stays_closed_when_it_is_switched_off() {
+        let (now, mut breaker) = (Instant::now(), Breaker::CLOSED);
+        let options = BreakerOptions { enabled: false, ..options() };
+        for _ in 0..1000 {
+            breaker.record(Verdict::Failed, false, &options, now);
+            assert!(!breaker.is_open());
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Wait(u64),
+        Request(Option<Verdict>),
+        Straggler(Verdict),
+    }
+
+    fn verdict() -> impl Strategy<Value = Verdict> {
+        prop_oneof![Just(Verdict::Good), Just(Verdict::Failed), Just(Verdict::ServerError)]
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            (0..6000_u64).prop_map(Event::Wait),
+            proptest::option::of(verdict()).prop_map(Event::Request),
+            verdict().prop_map(Event::Straggler),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens: never two probes at once, never open for longer than the longest pause,
+        /// never opened by less than the failures in a row, never closed but by a good probe.
+        #[test]
+        fn it_never_does_what_it_must_not(events in proptest::collection::vec(event(), 0..200)) {
+            let (options, mut now, mut breaker) = (options(), Instant::now(), Breaker::CLOSED);
+            let (mut failures, mut errors) = (0, 0);
+            for event in events {
+                let was_open = breaker.is_open();
+                match event {
+                    Event::Wait(milliseconds) => now += Duration::from_millis(milliseconds),
+                    Event::Request(outcome) => {
+                        let permitted = breaker.permits(now);
+                        let is_probe = breaker.begin(now);
+                        prop_assert_eq!(is_probe, permitted && was_open);
+                        if is_probe {
+                            prop_assert!(!breaker.permits(now + options.longest_open * 10));
+                        }
+                        match outcome {
+                            Some(verdict) => breaker.record(verdict, is_probe, &options, now),
+                            None if is_probe => breaker.abandon(now),
+                            None => {}
+                        }
+                        if was_open && !breaker.is_open() {
+                            prop_assert!(is_probe && outcome == Some(Verdict::Good));
+                        }
+                        if !was_open {
+                            match outcome {
+                                Some(Verdict::Good) => (failures, errors) = (0, 0),
+                                Some(Verdict::Failed) => failures += 1,
+                                Some(Verdict::ServerError) => (failures, errors) = (0, errors + 1),
+                                None => {}
+                            }
+                        }
+                    }
+                    Event::Straggler(verdict) if was_open => {
+                        let before = breaker;
+                        breaker.record(verdict, false, &options, now);
+                        prop_assert_eq!(before, breaker);
+                    }
+                    Event::Straggler(_) => {}
+                }
+                if !was_open {
+                    prop_assert_eq!(breaker.is_open(), failures >= options.failures || errors >= options.server_errors);
+                }
+                if breaker.is_open() {
+                    (failures, errors) = (0, 0);
+                    if !matches!(breaker.state, State::HalfOpen { .. }) {
+                        prop_assert!(breaker.permits(now + options.longest_open));
+                    }
+                }
+            }
+        }
+    }
+}

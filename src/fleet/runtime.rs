@@ -1,0 +1,139 @@
+//! What is measured of the fleet, and outlives a reload.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::{
+    budget::Budget,
+    server::{Server, State},
+};
+use crate::config::ServerAddress;
+
+/// The state of all servers, by what the configuration calls them and their address. There is one for
+/// each process.
+#[derive(Debug)]
+pub struct Runtime {
+    servers: Mutex<HashMap<(ServerAddress, SocketAddr), Weak<Server>>>,
+    /// The last good answer for each name.
+    names: Mutex<HashMap<ServerAddress, Vec<SocketAddr>>>,
+    pub(super) budget: Budget,
+    pub(super) retries: AtomicU64,
+    pub(super) retries_refused: AtomicU64,
+    pub(super) last_resorts: AtomicU64,
+}
+
+/// What the fleet has done since the edge was started.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// By name and address. One that is gone is here as long as it has requests.
+    pub servers: Vec<ServerReport>,
+    /// Attempts beyond the first one of a request.
+    pub retries: u64,
+    /// Retries that the budget did not pay for.
+    pub retries_refused: u64,
+    /// Attempts sent to a server that was not available, because none was.
+    pub last_resorts: u64,
+}
+
+/// What one server has done.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServerReport {
+    /// As the configuration names it.
+    pub server: String,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether it gets requests, and why not.
+    pub state: State,
+    /// The requests that it has now.
+    pub in_flight: usize,
+    /// Attempts given to it.
+    pub picks: u64,
+    /// Attempts that could not connect.
+    pub connect_failures: u64,
+    /// Attempts whose answer broke off or did not come in time.
+    pub broken: u64,
+    /// Attempts on an idle connection that had died.
+    pub stale: u64,
+    /// Answers with a status from 500.
+    pub server_errors: u64,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Runtime {
+            servers: Mutex::default(),
+            names: Mutex::default(),
+            budget: Budget::new(),
+            retries: AtomicU64::new(0),
+            retries_refused: AtomicU64::new(0),
+            last_resorts: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Runtime {
+    /// The addresses of a server in the configuration: its own, or what its name resolved to last.
+    pub(super) fn addresses(&self, name: &ServerAddress) -> Vec<SocketAddr> {
+        match name.ip() {
+            Some(address) => vec![address],
+            None => self.names.lock().get(name).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Keeps what a name resolved to. Whether it is something new.
+    pub(super) fn resolved(&self, name: &ServerAddress, mut addresses: Vec<SocketAddr>) -> bool {
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut names = self.names.lock();
+        if names.get(name) == Some(&addresses) {
+            return false;
+        }
+        names.insert(name.clone(), addresses);
+        true
+    }
+
+    /// The server of this name and address, with the state that it has if it is known.
+    pub(super) fn server(&self, name: &ServerAddress, address: SocketAddr) -> Arc<Server> {
+        let mut servers = self.servers.lock();
+        let known = servers.get(&(name.clone(), address)).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            servers.retain(|_, server| server.strong_count() > 0);
+            let server = Arc::new(Server::new(name.clone(), address));
+            servers.insert((name.clone(), address), Arc::downgrade(&server));
+            server
+        })
+    }
+
+    pub(super) fn report(&self, is_configured: impl Fn(&Arc<Server>) -> bool) -> Report {
+        let mut servers: Vec<_> = self.servers.lock().values().filter_map(Weak::upgrade).collect();
+        servers.retain(|server| is_configured(server) || server.in_flight() > 0);
+        servers
+            .sort_by(|one, other| (one.name().as_str(), one.address()).cmp(&(other.name().as_str(), other.address())));
+        let report = |server: &Arc<Server>| ServerReport {
+            server: server.name().to_string(),
+            address: server.address(),
+            state: if is_configured(server) { server.state() } else { State::Draining },
+            in_flight: server.in_flight(),
+            picks: server.counts.picks.load(Ordering::Relaxed),
+            connect_failures: server.counts.connect_failures.load(Ordering::Relaxed),
+            broken: server.counts.broken.load(Ordering::Relaxed),
+            stale: server.counts.stale.load(Ordering::Relaxed),
+            server_errors: server.counts.server_errors.load(Ordering::Relaxed),
+        };
+        Report {
+            servers: servers.iter().map(report).collect(),
+            retries: self.retries.load(Ordering::Relaxed),
+            retries_refused: self.retries_refused.load(Ordering::Relaxed),
+            last_resorts: self.last_resorts.load(Ordering::Relaxed),
+        }
+    }
+}

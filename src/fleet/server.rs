@@ -1,0 +1,237 @@
+//! One server as it is measured: its requests, its health, its breaker. It outlives a reload.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    balance,
+    breaker::{Breaker, Verdict},
+    health::Health,
+};
+use crate::config::{BreakerOptions, HealthChecks, ServerAddress};
+
+/// One server: an address that the configuration names, or one of those behind a name in it.
+#[derive(Debug)]
+pub struct Server {
+    name: ServerAddress,
+    address: SocketAddr,
+    /// For rendezvous hashing, the same in every edge in front of the fleet.
+    pub(super) id: u64,
+    in_flight: AtomicUsize,
+    health: Mutex<Health>,
+    /// What `health` says, to be read without its lock.
+    is_down: AtomicBool,
+    breaker: Mutex<Breaker>,
+    /// Whether the breaker has anything to remember, to be read without its lock.
+    is_disturbed: AtomicBool,
+    pub(super) counts: Counts,
+}
+
+/// What has become of the attempts at a server.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub picks: AtomicU64,
+    pub connect_failures: AtomicU64,
+    pub broken: AtomicU64,
+    pub stale: AtomicU64,
+    pub server_errors: AtomicU64,
+}
+
+/// One request on one server, from its pick to its last byte. It counts as in flight as long as it
+/// lives.
+#[derive(Debug)]
+pub struct Lease {
+    server: Arc<Server>,
+    breaker: BreakerOptions,
+    /// Whether the breaker waits for what becomes of it.
+    is_probe: bool,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The head of an answer came, with a status below 500.
+    Answered,
+    /// The head of an answer came, with a status from 500.
+    ServerError,
+    /// No connection could be made.
+    ConnectFailed,
+    /// The server broke off, or did not answer in time.
+    Broken,
+    /// An idle connection had died, which says nothing about the server.
+    Stale,
+}
+
+/// A server has become available, or is not any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The breaker has opened.
+    Opened,
+    /// The breaker has closed.
+    Closed,
+    /// The health checks are good.
+    Up,
+    /// The health checks are bad.
+    Down,
+}
+
+/// Whether a server gets requests, and why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not checked yet, or not at all. It gets requests.
+    Unknown,
+    /// Its health checks are good.
+    Up,
+    /// Its health checks are bad.
+    Down,
+    /// Its breaker is open.
+    Open,
+    /// It is no longer in the configuration, or behind its name, and finishes what it has.
+    Draining,
+}
+
+impl Server {
+    pub(super) fn new(name: ServerAddress, address: SocketAddr) -> Self {
+        Server {
+            id: balance::id((name.as_str(), address)),
+            name,
+            address,
+            in_flight: AtomicUsize::new(0),
+            health: Mutex::new(Health::default()),
+            is_down: AtomicBool::new(false),
+            breaker: Mutex::new(Breaker::CLOSED),
+            is_disturbed: AtomicBool::new(false),
+            counts: Counts::default(),
+        }
+    }
+
+    /// The address in the configuration.
+    pub fn name(&self) -> &ServerAddress {
+        &self.name
+    }
+
+    /// The address that is connected to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The requests that it has now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether its health checks are bad.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_down.load(Ordering::Relaxed)
+    }
+
+    /// Whether its breaker would let a request through.
+    pub(super) fn is_permitted(&self, now: Instant) -> bool {
+        !self.is_disturbed.load(Ordering::Relaxed) || self.breaker.lock().permits(now)
+    }
+
+    /// Gives it a request. `None` when its breaker has just let another one through as a probe;
+    /// `anyway` sends it all the same.
+    pub(super) fn lease(self: &Arc<Self>, breaker: BreakerOptions, now: Instant, anyway: bool) -> Option<Lease> {
+        let mut is_probe = false;
+        if breaker.enabled && self.is_disturbed.load(Ordering::Relaxed) {
+            let mut state = self.breaker.lock();
+            if !state.permits(now) && !anyway {
+                return None;
+            }
+            is_probe = state.begin(now);
+        }
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.counts.picks.fetch_add(1, Ordering::Relaxed);
+        Some(Lease { server: Arc::clone(self), breaker, is_probe })
+    }
+
+    /// The result of a health check.
+    pub fn checked(&self, is_good: bool, options: &HealthChecks) -> Option<Change> {
+        let mut health = self.health.lock();
+        let (before, after) = (*health, health.after(is_good, options));
+        *health = after;
+        self.is_down.store(after.is_down(), Ordering::Relaxed);
+        match (before.is_down(), after.is_down()) {
+            (false, true) => Some(Change::Down),
+            (true, false) => Some(Change::Up),
+            _ => None,
+        }
+    }
+
+    /// Forgets what health checks said: there are none any more.
+    pub fn unchecked(&self) {
+        *self.health.lock() = Health::default();
+        self.is_down.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn state(&self) -> State {
+        match *self.health.lock() {
+            Health::Down { .. } => State::Down,
+            _ if self.breaker.lock().is_open() => State::Open,
+            Health::Unknown => State::Unknown,
+            Health::Up { .. } => State::Up,
+        }
+    }
+}
+
+impl Lease {
+    /// The server that has the request.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Says what became of the attempt. An answer that breaks off later is told again.
+    pub fn record(&mut self, outcome: Outcome) -> Option<Change> {
+        let counts = &self.server.counts;
+        let (count, verdict) = match outcome {
+            Outcome::Answered => (None, Verdict::Good),
+            Outcome::ServerError => (Some(&counts.server_errors), Verdict::ServerError),
+            Outcome::ConnectFailed => (Some(&counts.connect_failures), Verdict::Failed),
+            Outcome::Broken => (Some(&counts.broken), Verdict::Failed),
+            Outcome::Stale => {
+                counts.stale.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+        };
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        // The usual case: a good answer from a server that has given nothing but.
+        if verdict == Verdict::Good && !self.server.is_disturbed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let is_probe = std::mem::take(&mut self.is_probe);
+        self.change_breaker(|breaker, options, now| breaker.record(verdict, is_probe, options, now))
+    }
+
+    fn change_breaker(&self, change: impl FnOnce(&mut Breaker, &BreakerOptions, Instant)) -> Option<Change> {
+        let mut breaker = self.server.breaker.lock();
+        let was_open = breaker.is_open();
+        change(&mut breaker, &self.breaker, Instant::now());
+        self.server.is_disturbed.store(!breaker.is_at_rest(), Ordering::Relaxed);
+        match (was_open, breaker.is_open()) {
+            (false, true) => Some(Change::Opened),
+            (true, false) => Some(Change::Closed),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.is_probe {
+            self.change_breaker(|breaker, _, now| breaker.abandon(now));
+        }
+    }
+}

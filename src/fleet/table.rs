@@ -1,0 +1,48 @@
+//! The servers there are at one moment, by tier.
+
+use std::sync::Arc;
+
+use super::{balance::Turns, runtime::Runtime, server::Server};
+use crate::config;
+
+/// Every server of a configuration and every address of a name. Immutable.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub members: Vec<Member>,
+    pub primaries: Tier,
+    /// They get requests only while no primary is available.
+    pub backups: Tier,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub server: Arc<Server>,
+    /// The place of the server in the configuration that this is, or an address of.
+    pub configured: usize,
+}
+
+/// The servers that get requests, with their weights above 0.
+#[derive(Debug)]
+pub(super) struct Tier {
+    pub places: Vec<(usize, u32)>,
+    pub turns: Turns,
+}
+
+impl Table {
+    pub fn new(servers: &[config::Server], runtime: &Runtime) -> Self {
+        let addresses = |(configured, server): (usize, &config::Server)| {
+            let member = |address| Member { server: runtime.server(&server.address, address), configured };
+            runtime.addresses(&server.address).into_iter().map(member).collect::<Vec<_>>()
+        };
+        let members: Vec<_> = servers.iter().enumerate().flat_map(addresses).collect();
+        let tier = |backup: bool| {
+            let weight = |(place, member): (usize, &Member)| {
+                let server = &servers[member.configured];
+                (server.backup == backup && server.weight > 0).then_some((place, u32::from(server.weight)))
+            };
+            let places: Vec<_> = members.iter().enumerate().filter_map(weight).collect();
+            Tier { turns: Turns::new(&places), places }
+        };
+        Table { primaries: tier(false), backups: tier(true), members }
+    }
+}
