@@ -1,26 +1,15 @@
 //! The commands do what an operator expects of them, with the exit codes that scripts rely on.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-};
+use std::{fs, net::TcpListener, process::Output};
 
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
+    program::{Running, bifrost_edge, config},
 };
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
-
-fn bifrost_edge() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bifrost-edge"));
-    command.env_remove("RUST_LOG");
-    command
-}
 
 fn output(arguments: &[&str]) -> Output {
     bifrost_edge().args(arguments).output().unwrap()
@@ -28,63 +17,6 @@ fn output(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-/// A running program; dropping it ends it.
-struct Running {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
-}
-
-impl Running {
-    fn start(config: &Path) -> Self {
-        Self::start_with(config, "info")
-    }
-
-    fn start_with(config: &Path, level: &str) -> Self {
-        let mut command = bifrost_edge();
-        command.env("RUST_LOG", level).arg("run").arg("--config").arg(config);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        Running { child, log }
-    }
-
-    /// Reads the log up to the line that has this in it.
-    fn wait_for(&mut self, part: &str) -> String {
-        let mut seen = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "the log ended without {part:?}:\n{seen}");
-            if line.contains(part) {
-                return line;
-            }
-            seen += &line;
-        }
-    }
-
-    fn rest_of_the_log(&mut self) -> String {
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).unwrap();
-        log
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-fn config(yaml: &str) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
-    file.write_all(yaml.as_bytes()).unwrap();
-    file
 }
 
 #[test]

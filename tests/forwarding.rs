@@ -1,9 +1,6 @@
 //! Everything that is not discovery reaches a server unharmed, and its answer the client.
 
-use std::{
-    io::Write,
-    net::{SocketAddr, TcpListener},
-};
+use std::{io::Write, net::SocketAddr};
 
 use base64::Engine;
 use sha2::{Digest, Sha256};
@@ -12,7 +9,7 @@ use crate::support::{
     bifrost::{Bifrost, Recorded},
     edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
     http::Response,
-    raw,
+    nobody, raw,
 };
 
 fn setup() -> (Bifrost, Edge) {
@@ -25,11 +22,6 @@ fn only(bifrost: &Bifrost) -> Recorded {
     let mut recorded = bifrost.recorded();
     assert_eq!(recorded.len(), 1);
     recorded.remove(0)
-}
-
-/// An address where nobody listens.
-fn refused() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn encoded(text: &str) -> String {
@@ -176,7 +168,7 @@ fn servers_take_turns() {
 #[test]
 fn a_request_that_cannot_connect_goes_to_the_next_server_even_a_post() {
     let bifrost = Bifrost::start();
-    let edge = Edge::in_front_of(&[refused(), bifrost.address(), refused()]);
+    let edge = Edge::in_front_of(&[nobody(), bifrost.address(), nobody()]);
     for _ in 0..6 {
         let mut connection = edge.connect();
         connection.send(format!("POST /echo HTTP/1.1\r\nHost: {}\r\nContent-Length: 2\r\n\r\nhi", edge.host()));
@@ -199,7 +191,7 @@ fn a_server_may_be_given_by_name() {
 }
 
 #[test]
-fn a_request_without_a_host_or_with_no_path_is_refused() {
+fn a_request_without_a_host_or_with_no_path_is_nobody() {
     let (bifrost, edge) = setup();
     for request in [
         "GET /health HTTP/1.1\r\n\r\n",
@@ -303,7 +295,7 @@ fn is_error(response: &Response, status: u16, message: &str) {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_502() {
-    let edge = Edge::in_front_of(&[refused()]);
+    let edge = Edge::in_front_of(&[nobody()]);
     let response = edge.connect().ask("GET", "/v1/models", &edge.host(), "");
     is_error(&response, 502, "the Bifrost server cannot be reached");
     let edge = Edge::start("servers: [{address: \"no-such-name.invalid:1\"}]\n");

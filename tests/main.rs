@@ -5,12 +5,20 @@
 
 mod support;
 
+mod balancing;
 mod commands;
 mod config_problems;
 mod discovery_contract;
 mod forwarding;
+mod health;
+mod http2_clients;
 mod interop;
+mod names;
+mod no_request_lost;
 mod plugin;
+mod reload;
 mod shipped_config;
 mod table;
+mod timeouts;
+mod transport;
 mod websocket;

@@ -9,7 +9,7 @@ use std::{
 use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
-    raw,
+    nobody, raw,
 };
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -63,7 +63,7 @@ fn a_server_that_refuses_is_heard() {
 
 #[test]
 fn a_server_that_is_not_there_is_502() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = nobody();
     let bifrost = Bifrost::start();
     let edge = Edge::in_front_of(&[gone]);
     assert_eq!(edge.connect().ask("GET", "/ws", &edge.host(), UPGRADE).status, 502);

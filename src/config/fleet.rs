@@ -39,7 +39,7 @@ pub struct Balance {
     /// For [`Policy::Hash`]: what keeps to one server.
     pub hash_key: Option<HashKey>,
     /// For [`Policy::Hash`]: a server takes at most so many times its fair share of the requests in
-    /// flight; what is above goes to the next server of that key. Default 1.25.
+    /// flight, but at least 10; what is above goes to the next server of that key. Default 1.25.
     pub hash_load: f64,
 }
 

@@ -13,6 +13,9 @@ pub(super) fn connection(session: &mut Session) {
         session.set_keepalive(Some(KEEPALIVE.as_secs()));
     }
     session.set_pipelining_enabled(true);
+    // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
+    let is_old = session.req_header().version == Version::HTTP_10;
+    session.set_ignore_info_resp(is_old);
 }
 
 /// Refuses a request that no server should see: one of HTTP/1.1 without a host, or whose target is

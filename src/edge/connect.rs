@@ -89,6 +89,11 @@ pub(super) fn prototype(server: &config::Server) -> HttpPeer {
     peer
 }
 
+/// Connects with HTTP/1.1 even to a server that speaks HTTP/2: a WebSocket needs it.
+pub(super) fn over_http_1(peer: &mut HttpPeer) {
+    peer.options.alpn = WATCHED.clone();
+}
+
 /// Requests that share one HTTP/2 connection to a server.
 const H2_STREAMS: usize = 100;
 

@@ -8,6 +8,7 @@ use std::sync::{
 use http::HeaderValue;
 use log::warn;
 use once_cell::sync::Lazy;
+use pingora::protocols::Stream;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -71,14 +72,14 @@ impl Exchange {
         self.turn = None;
     }
 
-    /// The request is about to be sent; nothing is read before it has been flushed so many times.
-    pub(super) fn begin_turn(&mut self, waits: Waits, flushes: u8) {
+    /// The request is about to be sent.
+    pub(super) fn begin_turn(&mut self, waits: Waits, is_websocket: bool) {
         let limits = Limits {
             first_byte: waits.first_byte,
             silence: waits.silence,
             end: waits.request.map(|request| self.started + request),
         };
-        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, flushes));
+        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, is_websocket));
     }
 
     /// The head of the answer is there.
@@ -87,11 +88,9 @@ impl Exchange {
         self.record(if is_server_error { Outcome::ServerError } else { Outcome::Answered });
     }
 
-    /// What has become a WebSocket may take as long as it likes.
-    pub(super) fn lift_limits(&self) {
-        if let Some(turn) = &self.turn {
-            turn.lift();
-        }
+    /// Takes the connection to the server out of Pingora's hands.
+    pub(super) fn detach_server(&self) -> Option<Stream> {
+        self.turn.as_ref()?.detach()
     }
 
     /// Whether any byte of an answer has come.

@@ -16,6 +16,7 @@ use super::{
     exchange::{Exchange, X_REQUEST_ID},
     route::NO_SERVER,
     watch::Expired,
+    websocket,
 };
 
 /// Bifrost's own error shape, so that a client has one to understand.
@@ -128,8 +129,11 @@ impl fmt::Display for Reason {
 }
 
 /// Logs a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
-/// already. Returns the status that was sent, 0 for none.
+/// already. Returns the status that was sent, 0 for none. The end of a WebSocket is no failure.
 pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error: &Error) -> u16 {
+    if *error.etype() == websocket::OVER {
+        return 0;
+    }
     let reason = Reason::of(error, exchange);
     let request = session.req_header();
     let id = exchange.request_id().clone();

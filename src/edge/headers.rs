@@ -48,10 +48,6 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut
     let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
     single_content_length(upstream)?;
     single_cookie(upstream)?;
-    if session.req_header().version == Version::HTTP_10 {
-        // Section 10.1.1 of RFC 9110: such a client knows no 100.
-        upstream.remove_header(&header::EXPECT);
-    }
     upstream.insert_header("X-Forwarded-For", forwarded_for)?;
     upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
     upstream.insert_header("X-Real-IP", client.address().to_string())?;
@@ -129,6 +125,9 @@ fn own<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUr
 
 /// The answer as the client gets it.
 pub(super) fn response(session: &mut Session, exchange: &mut Exchange, answer: &mut ResponseHeader) -> Result<()> {
+    // Pingora ends a connection whose request is answered before it has come whole, as it should, but also
+    // when the answer is only a 100, which asks for the rest.
+    session.set_close_on_response_before_downstream_finish(!answer.status.is_informational());
     if answer.status.is_informational() {
         return Ok(());
     }

@@ -3,17 +3,24 @@
 use std::time::Duration;
 
 use http::header;
-use pingora::{Error, ErrorType, Result, connectors::http::Connector, http::RequestHeader, upstreams::peer::HttpPeer};
+use pingora::{
+    Error, ErrorType, Result,
+    connectors::{ConnectorOptions, http::Connector},
+    http::RequestHeader,
+    upstreams::peer::HttpPeer,
+};
 use tokio::time::timeout;
 
+use super::connect::WatchedConnector;
 use crate::config::HealthChecks;
 
 /// Checks servers with connections of its own, so that a server that has stopped to listen is found out.
-pub(super) struct Checker(Connector);
+pub(super) struct Checker(Connector<WatchedConnector>);
 
 impl Checker {
     pub fn new() -> Self {
-        Checker(Connector::new(None))
+        let options = ConnectorOptions::new(0);
+        Checker(Connector::new_custom(Some(options.clone()), WatchedConnector::new(options)))
     }
 
     /// The result of one check of the server behind the peer, whose name is `host`.

@@ -6,6 +6,7 @@ mod admit;
 mod answer;
 mod body;
 mod connect;
+mod connection;
 mod exchange;
 mod failure;
 mod headers;

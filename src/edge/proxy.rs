@@ -1,6 +1,6 @@
 //! The edge as a Pingora proxy: each hook hands on to the phase of that name.
 
-use std::{os::fd::RawFd, pin::Pin, sync::Arc};
+use std::{os::fd::RawFd, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -12,8 +12,8 @@ use pingora::{
     connectors::ConnectorOptions,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
-    protocols::{Digest, Stream},
-    server::configuration::ServerConf,
+    protocols::Digest,
+    server::{ShutdownWatch, configuration::ServerConf},
     services::listening::Service,
     upstreams::peer::HttpPeer,
 };
@@ -21,11 +21,9 @@ use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyServiceBuilder, Sess
 use tokio_util::task::TaskTracker;
 
 use super::{
-    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, retry, snapshot::Snapshot,
-    watch::Watch, websocket,
+    admit, body, connect::WatchedConnector, connection, exchange::Exchange, failure, headers, retry,
+    snapshot::Snapshot, watch::Watch, websocket,
 };
-
-type NoStream = Pin<Box<dyn Future<Output = Option<Stream>> + Send>>;
 
 /// The edge as a Pingora service without listeners, that serves the snapshot and counts its requests
 /// with the tracker.
@@ -33,14 +31,16 @@ pub fn service(
     settings: &Arc<ServerConf>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     in_flight: TaskTracker,
-    options: HttpServerOptions,
+    mut options: HttpServerOptions,
 ) -> Service<HttpProxy<Edge, WatchedConnector>> {
     let connector = WatchedConnector::new(ConnectorOptions::from_server_conf(settings));
-    // No listener offers a protocol that Pingora does not know.
-    let no_other_protocol = Arc::new(|_, _, _: &_| -> NoStream { Box::pin(async { None }) });
+    options.force_custom = true;
     ProxyServiceBuilder::new(settings, Edge { snapshot, in_flight })
         .name("bifrost-edge")
-        .custom(connector, no_other_protocol)
+        .custom(
+            connector,
+            Arc::new(|proxy, stream, stop: &ShutdownWatch| connection::serve(proxy, stream, stop.clone())),
+        )
         .server_options(options)
         .build()
 }
@@ -80,7 +80,8 @@ impl ProxyHttp for Edge {
         exchange.begin_attempt();
         let snapshot = Arc::clone(&exchange.snapshot);
         let waits = snapshot.servers.waits(session.req_header().raw_path());
-        snapshot.servers.next(session, &snapshot.trusted, &mut exchange.attempts, waits)
+        let is_websocket = websocket::is_opened_by(session);
+        snapshot.servers.next(session, &snapshot.trusted, &mut exchange.attempts, waits, is_websocket)
     }
 
     fn fail_to_connect(
@@ -115,7 +116,7 @@ impl ProxyHttp for Edge {
     ) -> Result<()> {
         headers::request(session, exchange, upstream)?;
         let waits = exchange.snapshot.servers.waits(session.req_header().raw_path());
-        exchange.begin_turn(waits, if websocket::is_opened_by(session) { websocket::FLUSHES } else { 0 });
+        exchange.begin_turn(waits, websocket::is_opened_by(session));
         Ok(())
     }
 
@@ -136,10 +137,11 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-            exchange.lift_limits();
-            session.set_read_timeout(None);
+            exchange.has_head(false);
+            headers::response(session, exchange, answer)?;
+            return websocket::tunnel(session, exchange, answer).await;
         }
-        if !answer.status.is_informational() || answer.status == StatusCode::SWITCHING_PROTOCOLS {
+        if !answer.status.is_informational() {
             exchange.has_head(answer.status.is_server_error());
         }
         headers::response(session, exchange, answer)

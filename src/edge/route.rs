@@ -69,12 +69,16 @@ impl Servers {
         trusted: &TrustedProxies,
         attempts: &mut Attempts,
         waits: Waits,
+        is_websocket: bool,
     ) -> Result<Box<HttpPeer>> {
         let key = self.hash_key.as_ref().and_then(|key| hash_key(key, session, trusted));
         let Some(picked) = self.fleet.pick(attempts, key.as_deref()) else {
             return Error::e_explain(NO_SERVER, "there is no server to send it to");
         };
         let mut peer = Box::new(self.prototypes[picked.configured].clone());
+        if is_websocket {
+            connect::over_http_1(&mut peer);
+        }
         peer._address = SocketAddr::Inet(picked.address);
         peer.options.connection_timeout = Some(waits.connect);
         peer.options.total_connection_timeout = Some(waits.connect);

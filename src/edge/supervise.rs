@@ -37,7 +37,8 @@ pub async fn supervise(snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
         let wanted: HashSet<_> = fleet.names().cloned().collect();
         keep(&mut names, &wanted);
         for name in wanted {
-            let task = || tasks.spawn(resolve(name.clone(), Arc::clone(&snapshot), Arc::clone(&changed)));
+            let look_up = |name| lookup(name, LOOKUP);
+            let task = || tasks.spawn(resolve(name.clone(), Arc::clone(&snapshot), Arc::clone(&changed), look_up));
             names.entry(name.clone()).or_insert_with(task);
         }
 
@@ -75,7 +76,7 @@ fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &H
 pub(crate) async fn resolve_all(snapshot: &Snapshot, patience: Duration) {
     let mut lookups = JoinSet::new();
     for name in snapshot.servers.fleet().names().cloned() {
-        lookups.spawn(async move { (lookup(&name, patience).await, name) });
+        lookups.spawn(async move { (lookup(name.clone(), patience).await, name) });
     }
     while let Some(Ok((answer, name))) = lookups.join_next().await {
         match answer {
@@ -93,13 +94,20 @@ const LOOKUP: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(1);
 
 /// Looks up one name again and again.
-async fn resolve(name: ServerAddress, snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
+async fn resolve<L>(
+    name: ServerAddress,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    changed: Arc<Notify>,
+    mut look_up: impl FnMut(ServerAddress) -> L,
+) where
+    L: Future<Output = Result<Vec<SocketAddr>, String>>,
+{
     let mut is_failing = false;
     loop {
         let interval = snapshot.load().dns.interval;
         let has_address = snapshot.load().servers.fleet().servers().iter().any(|(_, server)| *server.name() == name);
         sleep(jittered(if has_address { interval } else { SOON.min(interval) })).await;
-        match lookup(&name, LOOKUP).await {
+        match look_up(name.clone()).await {
             Ok(addresses) => {
                 let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
                 if snapshot.load().servers.fleet().resolved(&name, addresses) {
@@ -118,7 +126,7 @@ async fn resolve(name: ServerAddress, snapshot: Arc<ArcSwap<Snapshot>>, changed:
 }
 
 /// The addresses of a name; at least one.
-async fn lookup(name: &ServerAddress, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+async fn lookup(name: ServerAddress, patience: Duration) -> Result<Vec<SocketAddr>, String> {
     match timeout(patience, lookup_host(name.as_str())).await {
         Ok(Ok(addresses)) => {
             let addresses: Vec<_> = addresses.collect();
@@ -151,5 +159,45 @@ async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snap
         let interval = current.health.interval;
         drop((server, current));
         sleep(jittered(interval)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::config::Loaded;
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_again_and_again_and_keeps_its_last_good_answer() {
+        let yaml = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"bifrost.internal:8080\"}]\n\
+                    dns: {interval: 1ms}\n";
+        let config = Loaded::from_text("test.yaml".as_ref(), yaml).unwrap().config;
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::compile(&config, Arc::default())));
+        let changed = Arc::new(Notify::new());
+        let (answers, mut answer) = mpsc::unbounded_channel();
+        let addresses = |texts: &[&str]| Ok(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>());
+        let name = config.servers[0].address.clone();
+        let (asked, mut asks) = mpsc::unbounded_channel();
+        let look_up = move |name| {
+            asked.send(name).unwrap();
+            let answer = answer.try_recv().unwrap_or_else(|_| Err("no more".to_owned()));
+            std::future::ready(answer)
+        };
+        answers.send(Err("not yet".into())).unwrap();
+        answers.send(addresses(&["10.0.0.2:8080", "10.0.0.1:8080"])).unwrap();
+        answers.send(addresses(&["10.0.0.1:8080", "10.0.0.2:8080"])).unwrap();
+        answers.send(addresses(&["10.0.0.3:8080"])).unwrap();
+        let task = tokio::spawn(resolve(name.clone(), Arc::clone(&snapshot), Arc::clone(&changed), look_up));
+        for _ in 0..8 {
+            assert_eq!(asks.recv().await, Some(name.clone()));
+        }
+        task.abort();
+        let servers = snapshot.load().servers.fleet().servers();
+        let seen: Vec<_> = servers.iter().map(|(_, server)| server.address().to_string()).collect();
+        assert_eq!(seen, ["10.0.0.3:8080"]);
+        // Told once for each of the two new answers, which one word may stand for.
+        changed.notified().await;
     }
 }

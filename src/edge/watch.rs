@@ -1,14 +1,15 @@
-//! Watches a connection to a server while it carries a request.
+//! Watches a connection while it carries a request.
 //!
 //! Pingora has one limit for every read from a server. The edge tells the wait for the first byte from the
 //! silence between two, knows whether any byte of an answer has come, and can bound the whole request:
-//! so it wraps the connection, and each request has its turn on it.
+//! so it wraps the connection, and each request has its turn on it. A WebSocket takes its connections, that of
+//! the client too, out of Pingora's hands.
 
 use std::{
     fmt, io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -19,9 +20,7 @@ use pingora::{
     http::ResponseHeader,
     protocols::{
         ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-        TimingDigest, UniqueID, UniqueIDType,
-        raw_connect::ProxyDigest,
-        tls::{SslDigest, TlsRef},
+        TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest, tls::SslDigest,
     },
 };
 use tokio::{
@@ -48,9 +47,9 @@ pub(super) enum Expired {
     Request,
 }
 
-/// A connection to a server, watched.
+/// A connection, watched.
 pub(super) struct Watched {
-    stream: Stream,
+    id: UniqueIDType,
     /// Pingora's slot for what a connection carries along.
     digest: Arc<ProxyDigest>,
     watch: Arc<Watch>,
@@ -63,6 +62,8 @@ pub(super) struct Watch(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// The connection itself, until it is detached.
+    stream: Option<Stream>,
     /// Counts the requests on this connection.
     turn: u64,
     /// Those of the request; none while the connection is idle.
@@ -70,10 +71,21 @@ struct State {
     /// The last byte sent or received.
     since: Option<Instant>,
     has_received: bool,
-    /// So many flushes are to come before anything is read.
-    flushes: u8,
-    reader: Option<Waker>,
     expired: Option<Expired>,
+    handshake: Handshake,
+}
+
+/// How far the answer to a request for a WebSocket has come. What follows its head belongs to the WebSocket,
+/// so that no more than the head may be read.
+#[derive(Default)]
+enum Handshake {
+    /// The request is for something else, or the answer is no 101.
+    #[default]
+    None,
+    /// So much of the head has been read.
+    Head(Vec<u8>),
+    /// The head was a 101: what follows is read from the detached connection.
+    Done,
 }
 
 /// One request on a connection. Its limits end with it.
@@ -84,9 +96,10 @@ pub(super) struct Turn {
 
 impl Watched {
     pub fn new(stream: Stream) -> Result<Self> {
-        let watch = Arc::new(Watch::default());
+        let id = stream.id();
+        let watch = Arc::new(Watch(Mutex::new(State { stream: Some(stream), ..State::default() })));
         let digest = ProxyDigest::new(Box::new(ResponseHeader::build(200, None)?), Some(Box::new(Arc::clone(&watch))));
-        Ok(Watched { stream, digest: Arc::new(digest), watch, timer: None })
+        Ok(Watched { id, digest: Arc::new(digest), watch, timer: None })
     }
 
     /// An error once a limit has passed; until then, a wake-up for when it does.
@@ -131,12 +144,25 @@ impl Watch {
         digest.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref::<Arc<Watch>>().cloned()
     }
 
-    /// Begins the turn of a request, which reads nothing before it has been flushed so many times.
-    pub fn begin(self: &Arc<Self>, limits: Limits, flushes: u8) -> Turn {
+    /// Begins the turn of a request.
+    pub fn begin(self: &Arc<Self>, limits: Limits, is_websocket: bool) -> Turn {
         let mut state = self.0.lock();
         let number = state.turn + 1;
-        *state = State { turn: number, limits: Some(limits), since: Some(Instant::now()), flushes, ..State::default() };
+        *state = State {
+            stream: state.stream.take(),
+            turn: number,
+            limits: Some(limits),
+            since: Some(Instant::now()),
+            has_received: false,
+            expired: None,
+            handshake: if is_websocket { Handshake::Head(Vec::new()) } else { Handshake::None },
+        };
         Turn { watch: Arc::clone(self), number }
+    }
+
+    /// Takes the connection away: Pingora reads nothing from it any more.
+    pub fn detach(&self) -> Option<Stream> {
+        self.0.lock().stream.take()
     }
 }
 
@@ -151,9 +177,9 @@ impl Turn {
         self.watch.0.lock().expired
     }
 
-    /// Lifts all limits: what comes may take as long as it likes.
-    pub fn lift(&self) {
-        self.watch.0.lock().limits = None;
+    /// Takes the connection away, and with it all limits.
+    pub fn detach(&self) -> Option<Stream> {
+        self.watch.detach()
     }
 }
 
@@ -175,101 +201,132 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let read = self.watch.0.lock().poll_read(context, buffer);
+        if read.is_pending() { self.poll_limits(context) } else { read }
+    }
+}
+
+impl State {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else { return Poll::Pending };
         let before = buffer.filled().len();
-        {
-            let mut state = self.watch.0.lock();
-            if state.flushes > 0 {
-                state.reader = Some(context.waker().clone());
-                return Poll::Pending;
+        let read = match &mut self.handshake {
+            Handshake::Done => return Poll::Pending,
+            Handshake::None => Pin::new(stream).poll_read(context, buffer)?,
+            Handshake::Head(head) => {
+                // Byte for byte: below there is a buffer.
+                let mut byte = ReadBuf::new(buffer.initialize_unfilled_to(1));
+                let read = Pin::new(stream).poll_read(context, &mut byte)?;
+                head.extend_from_slice(byte.filled());
+                let count = byte.filled().len();
+                buffer.advance(count);
+                self.handshake.advance()?;
+                read
             }
-        }
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if read.is_pending() {
-            return self.poll_limits(context);
-        }
+        };
         if buffer.filled().len() > before {
-            let mut state = self.watch.0.lock();
-            state.has_received = true;
-            state.since = Some(Instant::now());
+            self.has_received = true;
+            self.since = Some(Instant::now());
         }
-        read
+        read.map(Ok)
+    }
+
+    /// Takes note of a write, and tells how it went.
+    fn poll_write(
+        &mut self,
+        write: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let written = write(Pin::new(stream));
+        if let Poll::Ready(Ok(1..)) = written {
+            self.since = Some(Instant::now());
+        }
+        written
+    }
+}
+
+impl Handshake {
+    /// Looks at the head once it is whole.
+    fn advance(&mut self) -> io::Result<()> {
+        const LONGEST: usize = 16 * 1024;
+        let Handshake::Head(head) = self else { return Ok(()) };
+        if head.len() > LONGEST {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the answer is too long"));
+        }
+        if !head.ends_with(b"\n\r\n") && !head.ends_with(b"\n\n") {
+            return Ok(());
+        }
+        match head.get(b"HTTP/1.1 ".len()..b"HTTP/1.1 101".len()) {
+            Some(b"101") => *self = Handshake::Done,
+            // Another head follows an interim one (RFC 9110 section 15.2).
+            Some([b'1', ..]) => head.clear(),
+            _ => *self = Handshake::None,
+        }
+        Ok(())
     }
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if let Poll::Ready(Ok(1..)) = written {
-            self.watch.0.lock().since = Some(Instant::now());
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if let Poll::Ready(Ok(())) = flushed {
-            let mut state = self.watch.0.lock();
-            state.flushes = state.flushes.saturating_sub(1);
-            if state.flushes == 0
-                && let Some(reader) = state.reader.take()
-            {
-                reader.wake();
-            }
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.watch.0.lock().poll_write(|stream| stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        if let Poll::Ready(Ok(1..)) = written {
-            self.watch.0.lock().since = Some(Instant::now());
-        }
-        written
+        self.watch.0.lock().poll_write(|stream| stream.poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.watch.0.lock().stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.watch.0.lock().stream {
+            Some(stream) => Pin::new(stream).poll_flush(context),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.watch.0.lock().stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(context),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 
 #[async_trait]
 impl Shutdown for Watched {
     async fn shutdown(&mut self) {
-        self.stream.shutdown().await;
+        // Not under the lock: closing a TLS connection waits for the other side.
+        if let Some(mut stream) = self.watch.detach() {
+            stream.shutdown().await;
+        }
     }
 }
 
 impl UniqueID for Watched {
     fn id(&self) -> UniqueIDType {
-        self.stream.id()
+        self.id
     }
 }
 
 impl Ssl for Watched {
-    fn get_ssl(&self) -> Option<&TlsRef> {
-        self.stream.get_ssl()
-    }
-
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
+        self.watch.0.lock().stream.as_ref()?.get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
+        self.watch.0.lock().stream.as_ref()?.selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for Watched {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
+        self.watch.0.lock().stream.as_ref().map(|stream| stream.get_timing_digest()).unwrap_or_default()
     }
 }
 
@@ -281,7 +338,7 @@ impl GetProxyDigest for Watched {
 
 impl GetSocketDigest for Watched {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
+        self.watch.0.lock().stream.as_ref()?.get_socket_digest()
     }
 }
 
@@ -289,6 +346,6 @@ impl Peek for Watched {}
 
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Watched({:?})", self.stream)
+        write!(f, "Watched({:?})", self.id)
     }
 }

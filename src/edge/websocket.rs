@@ -1,15 +1,17 @@
 //! WebSockets (RFC 6455).
 
+use std::future::ready;
+
 use http::{Method, header};
+use log::debug;
+use pingora::{Error, ErrorType, OrErr, Result, http::ResponseHeader};
 use pingora_proxy::Session;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
-use super::headers::lists;
+use super::{exchange::Exchange, headers::lists, watch::Watch};
 
-/// Pingora 0.9.1 takes the end of the request, which it passes to the server's side through a channel,
-/// for the end of the WebSocket when the server's 101 has been read before it. A server that answers
-/// within microseconds wins that race now and then. So nothing is read before the head of the request
-/// and its end have been flushed.
-pub(super) const FLUSHES: u8 = 2;
+/// The WebSocket has ended; there is nothing left to do for Pingora.
+pub(super) const OVER: ErrorType = ErrorType::Custom("WebSocketOver");
 
 /// Whether the request opens a WebSocket (section 4.1). Pingora takes any `Upgrade` for one.
 pub(super) fn is_opened_by(session: &mut Session) -> bool {
@@ -18,4 +20,30 @@ pub(super) fn is_opened_by(session: &mut Session) -> bool {
         && lists(&request.headers, header::UPGRADE, b"websocket")
         && lists(&request.headers, header::CONNECTION, b"upgrade");
     is_opening && session.as_downstream_mut().is_body_empty()
+}
+
+/// Passes a WebSocket through to its end, which comes when both sides have said all. Pingora would end
+/// it when one of them has, and loses one now and then whose 101 comes within microseconds; so it is
+/// relieved of both connections. Ends with the error [`OVER`].
+pub(super) async fn tunnel(session: &mut Session, exchange: &Exchange, answer: &ResponseHeader) -> Result<()> {
+    let downstream = session.as_downstream_mut();
+    downstream.write_response_header(Box::new(answer.clone())).await?;
+    let client = downstream.digest().and_then(Watch::of).and_then(|watch| watch.detach());
+    let (Some(mut client), Some(mut server)) = (client, exchange.detach_server()) else {
+        return Error::e_explain(ErrorType::InternalError, "a WebSocket without its connections");
+    };
+    client.flush().await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
+    // What the client sent together with its request has been read already.
+    let early = tokio::select! {
+        biased;
+        read = downstream.read_request_body() => read?,
+        () = ready(()) => None,
+    };
+    if let Some(early) = early {
+        server.write_all(&early).await.or_err(ErrorType::WriteError, "to the server").map_err(Error::into_up)?;
+    }
+    if let Err(error) = copy_bidirectional(&mut client, &mut server).await {
+        debug!("a WebSocket broke off: {error}");
+    }
+    Error::e_explain(OVER, "both sides have said all").map_err(Error::into_down)
 }

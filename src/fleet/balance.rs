@@ -58,11 +58,15 @@ pub(super) fn rendezvous<'a>(candidates: &'a [Candidate], key: &[u8], most_load:
     highest.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(candidate, _)| candidate)
 }
 
+/// A server with fewer requests than this is not full: with a handful in flight, two of one session would
+/// already part.
+const NEVER_FULL: usize = 10;
+
 #[allow(clippy::cast_precision_loss, reason = "a load does not need the last digit")]
 fn is_full(candidate: &Candidate, in_flight: usize, weights: u32, most_load: f64) -> bool {
     let fair = (in_flight + 1) as f64 * f64::from(candidate.weight) / f64::from(weights);
     // At least one of them is below its own share, so that there is always a choice.
-    candidate.in_flight as f64 >= (fair * most_load).ceil()
+    candidate.in_flight >= NEVER_FULL && candidate.in_flight as f64 >= (fair * most_load).ceil()
 }
 
 /// Weighted rendezvous hashing: a uniform number from key and server, bent by the weight.

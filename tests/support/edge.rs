@@ -6,7 +6,7 @@ use std::{
 };
 
 use bifrost_edge::{
-    config::{Config, Loaded},
+    config::{Config, Loaded, ServerAddress},
     fleet::Report,
     server::{Control, Server, Stop},
 };
@@ -24,8 +24,7 @@ pub struct Edge {
 
 impl Edge {
     /// Starts an edge with this configuration, without the listeners and, unless it says otherwise, without
-    /// health checks: `{port}` in it is the port that
-    /// the edge listens on.
+    /// health checks: `{port}` in it is the port that the edge listens on.
     pub fn start(yaml: &str) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -59,6 +58,11 @@ impl Edge {
         self.control.replace(&config(self.address, yaml));
     }
 
+    /// Says what a name resolves to, as the system's resolver would.
+    pub fn resolved(&self, name: &ServerAddress, addresses: Vec<SocketAddr>) {
+        self.control.snapshot().servers.fleet().resolved(name, addresses);
+    }
+
     /// What its fleet has done so far.
     pub fn report(&self) -> Report {
         self.control.report()
@@ -71,7 +75,8 @@ impl Edge {
     }
 }
 
-fn config(address: SocketAddr, yaml: &str) -> Config {
+/// The configuration of an edge that listens on this address only.
+pub fn config(address: SocketAddr, yaml: &str) -> Config {
     // A server of a test sees the requests of the test alone, unless it wants more.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{health}{yaml}");

@@ -43,6 +43,11 @@ impl Connection {
         self
     }
 
+    /// Its sending end, to send while another thread reads.
+    pub fn sender(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
     /// Sends a request without a body and reads its answer.
     pub fn ask(&mut self, method: &str, target: &str, host: &str, headers: &str) -> Response {
         self.send(format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n"));
@@ -86,19 +91,28 @@ impl Connection {
         }
     }
 
-    /// The next chunk of a chunked body, `None` after the last.
+    /// The next chunk of a chunked body, `None` after the last and the trailers.
     pub fn read_chunk(&mut self) -> Option<Vec<u8>> {
+        let size = usize::from_str_radix(&self.read_line(), 16).unwrap();
+        if size == 0 {
+            while !self.read_line().is_empty() {}
+            return None;
+        }
+        let mut chunk = self.read_exactly(size + 2);
+        chunk.truncate(size);
+        Some(chunk)
+    }
+
+    fn read_line(&mut self) -> String {
         let end = loop {
             if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
                 break end;
             }
             assert!(self.fill(), "the connection was closed within a chunked body");
         };
-        let size = usize::from_str_radix(std::str::from_utf8(&self.unread[..end]).unwrap(), 16).unwrap();
+        let line = String::from_utf8(self.unread[..end].to_vec()).unwrap();
         self.unread.drain(..end + 2);
-        let mut chunk = self.read_exactly(size + 2);
-        chunk.truncate(size);
-        (size > 0).then_some(chunk)
+        line
     }
 
     pub fn read_exactly(&mut self, length: usize) -> Vec<u8> {

@@ -1,8 +1,32 @@
-//! What the tests share: an edge on a free port, a client that speaks raw HTTP/1, and a scriptable
-//! Bifrost.
+//! What the tests share: an edge on a free port, a client that speaks raw HTTP/1, a scriptable Bifrost,
+//! a server made for faults, and a load that keeps an account of every request.
 
+pub mod account;
 #[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
 pub mod bifrost;
 pub mod edge;
+pub mod h2c;
 pub mod http;
+pub mod program;
 pub mod raw;
+pub mod troubled;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// An address where nobody listens.
+pub fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Waits for something that happens beside the test, on another thread.
+pub fn until(what: &str, happened: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !happened() {
+        assert!(Instant::now() < patience, "it never happened that {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -15,7 +15,10 @@ mod route;
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -42,6 +45,10 @@ pub struct Bifrost {
 #[derive(Default)]
 struct State {
     records: Mutex<Vec<Recorded>>,
+    /// How many health checks have come.
+    checks: AtomicUsize,
+    /// Whether `/health` says that the database is gone.
+    is_red: AtomicBool,
     gate: Mutex<Option<Gate>>,
     oauth: Mutex<oauth::Store>,
 }
@@ -74,7 +81,17 @@ impl Bifrost {
         self.address
     }
 
-    /// Every request that arrived, in order of arrival. A request is listed as soon as its head
+    /// Turns `/health` to 503, or back to 200. Everything else goes on as before.
+    pub fn set_red(&self, is_red: bool) {
+        self.state.is_red.store(is_red, Ordering::SeqCst);
+    }
+
+    /// How many of the edge's health checks have arrived.
+    pub fn health_checks(&self) -> usize {
+        self.state.checks.load(Ordering::SeqCst)
+    }
+
+    /// Every request that arrived, but for the edge's health checks, in order of arrival. A request is listed as soon as its head
     /// is parsed; its body fields grow while the body is read.
     pub fn recorded(&self) -> Vec<Recorded> {
         lock(&self.state.records).clone()

@@ -1,7 +1,7 @@
 //! Everything that is neither OAuth nor MCP: health, the dashboard, chat, and the routes that
 //! exist for proxy tests only.
 
-use std::{future, time::Duration};
+use std::{future, sync::atomic::Ordering, time::Duration};
 
 use base64::Engine;
 use hyper::{StatusCode, body::Bytes, header, http::request::Parts};
@@ -24,7 +24,10 @@ pub(super) fn byte_at(place: u64) -> u8 {
     u8::try_from(place % u64::from(PERIOD)).expect("less than a byte's range")
 }
 
-pub(super) fn health() -> Reply {
+pub(super) fn health(ask: &Ask) -> Reply {
+    if ask.state.is_red.load(Ordering::SeqCst) {
+        return reply::bifrost_error(StatusCode::SERVICE_UNAVAILABLE, "config store not available");
+    }
     let body = json!({"components": {"db_pings": "ok"}, "status": "ok"});
     reply::json(StatusCode::OK, &body)
 }
@@ -77,7 +80,7 @@ pub(super) async fn aid(ask: &Ask) -> Result<Option<Reply>, Abort> {
             }
             None => refuse("value is required"),
         },
-        ("hang", None) => future::pending().await,
+        ("hang", _) => future::pending().await,
         ("reset", None) => return Err(Abort),
         ("truncate", None) => truncated(),
         _ => return Ok(None),

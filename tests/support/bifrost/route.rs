@@ -1,6 +1,6 @@
 //! From a request to the handler that answers it, as Bifrost's router would choose.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
@@ -79,6 +79,10 @@ fn field(form: &[u8], name: &str) -> Option<String> {
 
 /// Records and answers one request.
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connection: u64) -> Result<Reply, Abort> {
+    let agent = request.headers().get(header::USER_AGENT);
+    if agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bifrost-edge/")) {
+        return check(&state, &request).await;
+    }
     let place = record(&state, &request, connection);
     let (head, incoming) = request.into_parts();
     let upload = Upload::new(Arc::clone(&state), place, incoming);
@@ -103,6 +107,20 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connec
     Ok(reply)
 }
 
+/// Answers a health check of the edge, which is counted, not recorded.
+async fn check(state: &Arc<State>, request: &Request<Incoming>) -> Result<Reply, Abort> {
+    state.checks.fetch_add(1, Ordering::SeqCst);
+    dispatch(&Ask {
+        state: Arc::clone(state),
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        query: String::new(),
+        headers: request.headers().clone(),
+        body: Some(Vec::new()),
+    })
+    .await
+}
+
 async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if ask.method == Method::OPTIONS {
         return Ok(reply::empty(StatusCode::OK));
@@ -121,7 +139,7 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
         ("GET", oauth::CONSENT) => consent::consent(ask),
         ("POST", oauth::SUBMIT) => consent::submit(ask),
         ("POST", oauth::TOKEN) => consent::token(ask),
-        ("GET", "/health") => plain::health(),
+        ("GET", "/health") => plain::health(ask),
         ("POST", "/v1/chat/completions") => plain::chat(ask),
         _ => unmatched(ask),
     })

@@ -1,0 +1,189 @@
+//! An edge that speaks HTTP/2 in clear text, and a client that sends the frames it is told.
+//!
+//! No listener of the configuration does so: this is the library's proxy in a Pingora service of our own.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    os::fd::IntoRawFd,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use bifrost_edge::edge::{self, Snapshot};
+use bytes::Bytes;
+use h2::{
+    RecvStream, SendStream,
+    client::{ResponseFuture, SendRequest},
+};
+use http::{HeaderMap, Request, Response};
+use pingora::{
+    apps::HttpServerOptions,
+    server::{Fds, ListenFds, configuration::ServerConf},
+    services::Service,
+};
+use tokio::{
+    net::TcpStream,
+    runtime::{self, Runtime},
+    sync::watch,
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+
+use super::edge::{CLIENTS, PUBLIC_URLS, config, servers_yaml};
+
+/// Long enough for any machine; reached only when something hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Dropping it stops the edge.
+pub struct H2cEdge {
+    address: SocketAddr,
+    _runtime: Runtime,
+    _shutdown: watch::Sender<bool>,
+}
+
+/// A connection of HTTP/2. Its methods wait, so that a test reads from top to bottom.
+pub struct Client {
+    runtime: Runtime,
+    requests: SendRequest<Bytes>,
+}
+
+/// A request whose body is being sent.
+pub struct Upload<'a> {
+    client: &'a Client,
+    body: SendStream<Bytes>,
+    answer: ResponseFuture,
+}
+
+/// An answer whose body is being read.
+pub struct Answer<'a> {
+    client: &'a Client,
+    pub head: Response<()>,
+    body: RecvStream,
+    _request: SendStream<Bytes>,
+}
+
+impl H2cEdge {
+    /// An edge with public URLs for its own port and one `per_user_oauth` client, in front of servers.
+    pub fn in_front_of(servers: &[SocketAddr]) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let config = config(address, &format!("{PUBLIC_URLS}{}{CLIENTS}", servers_yaml(servers)));
+        let snapshot = Snapshot::compile(&config, Arc::default());
+        let settings = Arc::new(ServerConf::default());
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        let mut service =
+            edge::service(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), TaskTracker::new(), options);
+        service.add_tcp(&address.to_string());
+        let mut sockets = Fds::new();
+        socket.set_nonblocking(true).unwrap();
+        sockets.add(address.to_string(), socket.into_raw_fd());
+        let sockets: ListenFds = Arc::new(sockets.into());
+        let (shutdown, watch) = watch::channel(false);
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.spawn(async move { service.start_service(Some(sockets), watch, 1).await });
+        H2cEdge { address, _runtime: runtime, _shutdown: shutdown }
+    }
+
+    /// The authority that a client of `http://localhost:{port}` sends.
+    pub fn authority(&self) -> String {
+        format!("localhost:{}", self.address.port())
+    }
+
+    pub fn connect(&self) -> Client {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let requests = runtime.block_on(async {
+            let stream = TcpStream::connect(self.address).await.unwrap();
+            let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            requests
+        });
+        Client { runtime, requests }
+    }
+
+    /// A request to this edge.
+    pub fn request(&self, method: &str, path: &str) -> http::request::Builder {
+        Request::builder().method(method).uri(format!("http://{}{path}", self.authority()))
+    }
+}
+
+impl Client {
+    /// Sends the head of a request; the body is to follow.
+    pub fn open(&self, request: http::request::Builder) -> Upload<'_> {
+        self.start(request, false)
+    }
+
+    /// Sends a request without a body.
+    pub fn ask(&self, request: http::request::Builder) -> Answer<'_> {
+        self.start(request, true).answer()
+    }
+
+    fn start(&self, request: http::request::Builder, is_whole: bool) -> Upload<'_> {
+        let request = request.body(()).unwrap();
+        let mut requests = self.wait(self.requests.clone().ready()).unwrap();
+        let (answer, body) = requests.send_request(request, is_whole).unwrap();
+        Upload { client: self, body, answer }
+    }
+
+    fn wait<T>(&self, event: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async { timeout(PATIENCE, event).await.expect("something hangs") })
+    }
+}
+
+impl<'a> Upload<'a> {
+    /// Sends one DATA frame.
+    pub fn send(&mut self, data: impl Into<Bytes>) -> &mut Self {
+        self.body.send_data(data.into(), false).unwrap();
+        self
+    }
+
+    /// Sends one DATA frame that ends the body, even an empty one.
+    pub fn end(mut self, data: impl Into<Bytes>) -> Answer<'a> {
+        self.body.send_data(data.into(), true).unwrap();
+        self.answer()
+    }
+
+    /// Ends the body with trailers.
+    pub fn end_with_trailers(mut self, trailers: HeaderMap) -> Answer<'a> {
+        self.body.send_trailers(trailers).unwrap();
+        self.answer()
+    }
+
+    /// Reads the head of the answer, perhaps before the body has been sent.
+    pub fn answer(self) -> Answer<'a> {
+        let (head, body) = self.client.wait(self.answer).unwrap().into_parts();
+        Answer { client: self.client, head: Response::from_parts(head, ()), body, _request: self.body }
+    }
+}
+
+impl Answer<'_> {
+    pub fn status(&self) -> u16 {
+        self.head.status().as_u16()
+    }
+
+    /// The data of the next frame, `None` at the end of the body.
+    pub fn data(&mut self) -> Option<Bytes> {
+        let data = self.client.wait(self.body.data())?.unwrap();
+        self.body.flow_control().release_capacity(data.len()).unwrap();
+        Some(data)
+    }
+
+    /// The rest of the body.
+    pub fn body(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        while let Some(data) = self.data() {
+            body.extend(data);
+        }
+        body
+    }
+
+    pub fn json(&mut self) -> serde_json::Value {
+        serde_json::from_slice(&self.body()).unwrap()
+    }
+
+    /// Whether the stream ends in good order after the body, with trailers or without.
+    pub fn ends_well(&mut self) -> bool {
+        self.client.wait(self.body.trailers()).is_ok()
+    }
+}

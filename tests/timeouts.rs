@@ -1,0 +1,198 @@
+//! The edge waits for a server as long as it was told, for each thing it waits for, and no longer.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{
+    bifrost::Bifrost,
+    edge::{Edge, servers_yaml},
+    http::Connection,
+    raw,
+};
+
+/// Far longer than the short limits of these tests, far shorter than the long ones.
+const A_WHILE: Duration = Duration::from_millis(700);
+const STEP: Duration = Duration::from_millis(100);
+
+fn edge(servers: &[SocketAddr], timeouts: &str) -> Edge {
+    Edge::start(&format!("{}timeouts: {{{timeouts}}}\n", servers_yaml(servers)))
+}
+
+/// A server that reads the head of one request and goes on from there.
+fn server(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> SocketAddr {
+    raw::serve(vec![Box::new(|mut stream| {
+        raw::read_head(&mut stream);
+        answer(&mut stream);
+    })])
+}
+
+const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+const EVENT: &[u8] = b"5\r\nevent\r\n";
+
+fn get(edge: &Edge, path: &str) -> Connection {
+    let mut client = edge.connect();
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    client
+}
+
+/// An address whose queue of connections is full, so that no more are accepted; dropping it opens it.
+struct Full {
+    address: SocketAddr,
+    _listener: Socket,
+    _queued: Vec<TcpStream>,
+}
+
+fn full() -> Full {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let connect = |_| TcpStream::connect_timeout(&address, A_WHILE).ok();
+    let queued: Vec<_> = (0..8).map_while(connect).collect();
+    assert!(queued.len() < 8, "the queue is never full");
+    Full { address, _listener: listener, _queued: queued }
+}
+
+#[test]
+fn a_server_that_accepts_no_connection_is_504_and_another_takes_even_a_post() {
+    let full = full();
+    let alone = edge(&[full.address], "connect: 300ms");
+    let response = get(&alone, "/").read_response("GET");
+    assert_eq!(response.status, 504);
+    assert!(response.text().contains("did not accept the connection in time"), "{}", response.text());
+
+    let bifrost = Bifrost::start();
+    let both = edge(&[full.address, bifrost.address()], "connect: 300ms");
+    for _ in 0..3 {
+        let mut client = both.connect();
+        client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+        assert_eq!(client.read_response("POST").status, 200);
+    }
+    assert_eq!(bifrost.recorded().len(), 3);
+}
+
+#[test]
+fn the_first_byte_may_take_longer_than_the_silence_after_it() {
+    let server = server(|stream| {
+        thread::sleep(A_WHILE);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    });
+    let edge = edge(&[server], "first_byte: 20s, silence: 200ms");
+    assert_eq!(get(&edge, "/").read_response("GET").text(), "ok");
+}
+
+#[test]
+fn a_stream_may_be_silent_for_longer_than_the_first_byte_takes() {
+    let server = server(|stream| {
+        stream.write_all(STREAM).unwrap();
+        stream.write_all(EVENT).unwrap();
+        thread::sleep(A_WHILE);
+        stream.write_all(EVENT).unwrap();
+        stream.write_all(b"0\r\n\r\n").unwrap();
+    });
+    let edge = edge(&[server], "first_byte: 200ms, silence: 20s");
+    assert_eq!(get(&edge, "/").read_response("GET").text(), "eventevent");
+}
+
+#[test]
+fn heartbeats_keep_a_stream_alive_and_silence_ends_it() {
+    let (ended, end) = mpsc::channel();
+    let server = server(move |stream| {
+        stream.write_all(STREAM).unwrap();
+        for _ in 0..10 {
+            thread::sleep(STEP);
+            stream.write_all(EVENT).unwrap();
+        }
+        // Silence: until the edge has closed the connection.
+        ended.send(stream.read(&mut [0])).unwrap();
+    });
+    let edge = edge(&[server], "first_byte: 500ms, silence: 500ms");
+    let mut client = get(&edge, "/");
+    assert_eq!(client.read_head().status, 200);
+    for _ in 0..10 {
+        assert_eq!(client.read_chunk().unwrap(), b"event");
+    }
+    assert!(client.is_closed(), "no end of the stream may be made up");
+    assert!(matches!(end.recv().unwrap(), Ok(0) | Err(_)));
+    assert_eq!(edge.report().servers[0].broken, 1);
+}
+
+#[test]
+fn the_time_of_an_upload_is_not_the_servers() {
+    let server = server(|stream| {
+        stream.read_exact(&mut [0; 10]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    });
+    let edge = edge(&[server], "first_byte: 500ms");
+    let mut client = edge.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
+    for _ in 0..10 {
+        thread::sleep(STEP);
+        client.send("x");
+    }
+    assert_eq!(client.read_response("POST").text(), "ok");
+}
+
+#[test]
+fn a_whole_request_has_no_limit_but_the_one_that_is_set() {
+    let drip = |stream: &mut TcpStream| {
+        stream.write_all(STREAM).unwrap();
+        while stream.write_all(EVENT).is_ok() {
+            thread::sleep(STEP);
+        }
+    };
+    let edge_with_limit = edge(&[server(drip)], "request: 1s");
+    let mut client = get(&edge_with_limit, "/");
+    assert_eq!(client.read_head().status, 200);
+    let events = client.read_to_end();
+    assert!(events.starts_with(EVENT) && !events.ends_with(b"0\r\n\r\n"));
+
+    let silent = server(|stream| {
+        let _until_closed = stream.read(&mut [0]);
+    });
+    let response = get(&edge(&[silent], "request: 300ms"), "/").read_response("GET");
+    assert_eq!(response.status, 504);
+    assert!(response.text().contains("the request took longer than the edge allows"), "{}", response.text());
+}
+
+#[test]
+fn the_longest_prefix_of_a_path_sets_its_limits() {
+    let bifrost = Bifrost::start();
+    let paths = "paths: [{prefix: /hang/a, first_byte: 200ms}, {prefix: /hang/a/b, first_byte: 20s, request: 400ms}, \
+                 {prefix: /, first_byte: 20s}]";
+    let edge = edge(&[bifrost.address()], &format!("first_byte: 19s, {paths}"));
+    let mut client = get(&edge, "/hang");
+    for (path, message) in [
+        ("/status/200", ""),
+        ("/hang/a", "did not answer in time"),
+        ("/hang/a?x=1", "did not answer in time"),
+        ("/hang/a/b", "took longer than the edge allows"),
+    ] {
+        let response = edge.connect().ask("GET", path, "x", "");
+        assert!(response.text().contains(message), "{path} gave {}", response.text());
+        assert_eq!(response.status == 504, !message.is_empty(), "{path}");
+    }
+    // The one under no short limit is still waiting.
+    drop(bifrost);
+    assert_eq!(client.read_response("GET").status, 502);
+}
+
+#[test]
+fn an_unused_connection_is_closed_before_the_server_would() {
+    let (ended, end) = mpsc::channel();
+    let server = raw::serve(vec![Box::new(move |mut stream| {
+        raw::read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        ended.send(stream.read(&mut [0])).unwrap();
+    })]);
+    let edge = edge(&[server], "idle: 300ms");
+    assert_eq!(get(&edge, "/").read_response("GET").text(), "ok");
+    assert!(matches!(end.recv().unwrap(), Ok(0)));
+}
