@@ -125,6 +125,9 @@ async fn serve(loaded: Loaded) -> Result<(), String> {
     for address in server.addresses() {
         info!("listening on {address} (http)");
     }
+    if let Some(address) = server.admin_address() {
+        info!("metrics on http://{address}/metrics");
+    }
     for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
         info!("{line}");
     }
@@ -241,7 +244,7 @@ fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
     let servers_line = match servers.len() {
         0 => "forwarding to no server".to_owned(),
         1 => format!("forwarding to 1 server: {}", servers[0]),
-        count => format!("forwarding to {count} servers, round robin: {}", first_few(&servers)),
+        count => format!("forwarding to {count} servers, {}: {}", config.balance.policy.name(), first_few(&servers)),
     };
     vec![discovery_line, urls_line, servers_line]
 }

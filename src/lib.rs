@@ -14,15 +14,18 @@
 //! 6. What the server says of itself (redirects, challenges) is kept consistent with the documents by
 //!    [`discovery::repair`].
 //!
-//! [`config`] is what the operator wrote, [`cli`] the commands, [`telemetry`] what the edge says of itself.
+//! [`config`] is what the operator wrote, [`cli`] the commands, [`control`] the hand on a running edge,
+//! [`telemetry`] what the edge says of itself, [`admin`] where it says it.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
 //! [`edge::DiscoveryFilter`] is all it takes: built from a loaded configuration, called in
 //! `request_filter`. Its documentation has a whole proxy.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod discovery;
 pub mod edge;
 pub mod fleet;

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use pingora::{
     apps::HttpServerOptions,
     listeners::{L4BufferSettings, ListenerConfig},
@@ -18,16 +17,17 @@ use pingora::{
     services::Service,
 };
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinError,
     time::timeout,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
-    config::{Config, Retries},
-    edge::{self, Snapshot, supervise},
-    fleet::{Report, Runtime},
+    admin,
+    config::{Config, KeyPath, Retries},
+    control::Control,
+    edge,
 };
 
 /// How long a stopping edge waits for the requests in flight.
@@ -52,22 +52,22 @@ pub enum Stop {
 pub struct Server {
     threads: usize,
     control: Control,
-    listeners: Vec<(SocketAddr, TcpListener)>,
+    listeners: Vec<Bound>,
+    admin: Option<Bound>,
 }
 
-/// The hand on a running edge: what it serves can be replaced, what it does be asked for.
-#[derive(Clone)]
-pub struct Control {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    runtime: Arc<Runtime>,
-    changed: Arc<Notify>,
+/// A socket and its address.
+struct Bound {
+    address: SocketAddr,
+    socket: TcpListener,
 }
 
 /// A listener that could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; stop what uses it, or change listeners[{place}].address")]
+#[error("cannot listen on {address}: {source}; stop what uses it, or change {key}")]
 pub struct BindError {
-    place: usize,
+    /// Where the address stands in the configuration.
+    key: KeyPath,
     address: SocketAddr,
     source: io::Error,
 }
@@ -77,66 +77,48 @@ pub struct BindError {
 #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
 pub struct ServeError(Option<JoinError>);
 
-impl Control {
-    fn new(config: &Config) -> Self {
-        let runtime = Arc::default();
-        let snapshot = Snapshot::compile(config, Arc::clone(&runtime));
-        Control { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), runtime, changed: Arc::default() }
-    }
-
-    /// What is served.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
-    }
-
-    /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
-    /// threads stay as they are.
-    pub fn replace(&self, config: &Config) {
-        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime)));
-        self.snapshot.store(Arc::clone(&snapshot));
-        // A name may have been resolved anew in between.
-        snapshot.servers.fleet().refresh();
-        self.changed.notify_one();
-    }
-
-    /// What the fleet has done so far.
-    pub fn report(&self) -> Report {
-        self.snapshot.load().servers.fleet().report()
-    }
-}
-
 impl Server {
-    /// Binds every listener of the configuration.
+    /// Binds every listener of the configuration, and the admin listener if there is one.
     ///
     /// # Errors
     /// The first address that cannot be bound, and why.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
-            let address = listener.address.0;
-            let failed = |source| BindError { place, address, source };
-            TcpListener::bind(address).map_err(failed)
-        });
-        let sockets = sockets.collect::<Result<_, _>>()?;
-        let first = config.listeners.first().map_or(([0; 4], 0).into(), |listener| listener.address.0);
-        Self::on(config, sockets).map_err(|source| BindError { place: 0, address: first, source })
+        let bind = |key: KeyPath, address: SocketAddr| {
+            let bound = TcpListener::bind(address).and_then(Bound::new);
+            bound.map_err(|source| BindError { key: key.key("address"), address, source })
+        };
+        let listeners = config.listeners.iter().enumerate();
+        let listeners =
+            listeners.map(|(place, listener)| bind(KeyPath::root("listeners").index(place), listener.address.0));
+        Ok(Server {
+            threads: Self::threads(config),
+            control: Control::new(config),
+            listeners: listeners.collect::<Result<_, _>>()?,
+            admin: config.admin.as_ref().map(|admin| bind(KeyPath::root("admin"), admin.address.0)).transpose()?,
+        })
     }
 
     /// Takes sockets that are bound already, in place of those the configuration names.
     ///
     /// # Errors
     /// When a socket does not know its address or refuses to become non-blocking.
-    pub fn on(config: &Config, sockets: Vec<TcpListener>) -> io::Result<Self> {
-        let listeners = sockets.into_iter().map(|socket| {
-            socket.set_nonblocking(true)?;
-            Ok((socket.local_addr()?, socket))
-        });
-        let listeners = listeners.collect::<io::Result<_>>()?;
-        Ok(Server { threads: Self::threads(config), control: Control::new(config), listeners })
+    pub fn on(config: &Config, listeners: Vec<TcpListener>, admin: Option<TcpListener>) -> io::Result<Self> {
+        Ok(Server {
+            threads: Self::threads(config),
+            control: Control::new(config),
+            listeners: listeners.into_iter().map(Bound::new).collect::<io::Result<_>>()?,
+            admin: admin.map(Bound::new).transpose()?,
+        })
     }
 
     /// The addresses that are bound, with the port that the system chose where the file says 0.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().map(|(address, _)| *address)
+        self.listeners.iter().map(|bound| bound.address)
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|bound| bound.address)
     }
 
     /// The hand on it, now and while it serves.
@@ -164,20 +146,30 @@ impl Server {
             max_retries: Retries::MOST_ATTEMPTS + 1,
             ..ServerConf::default()
         });
-        let Control { snapshot, changed, .. } = self.control;
-        edge::resolve_all(&snapshot.load_full(), FIRST_LOOKUP).await;
-        let _supervisor = AbortOnDropHandle::new(tokio::spawn(supervise(Arc::clone(&snapshot), changed)));
-        let mut service = edge::service(&settings, snapshot, in_flight.clone(), HttpServerOptions::default());
+        self.control.resolve_names(FIRST_LOOKUP).await;
+        let _supervisor = AbortOnDropHandle::new(tokio::spawn(self.control.supervise()));
+        let (shutdown, watch) = watch::channel(false);
+
+        let options = HttpServerOptions::default();
+        let mut service = edge::service(&settings, self.control.snapshots(), in_flight.clone(), options);
         let mut sockets = Fds::new();
-        for (address, socket) in self.listeners {
-            let name = address.to_string();
+        for bound in self.listeners {
             let buffers = L4BufferSettings::default().read(CONNECTION_BUFFER).write(CONNECTION_BUFFER);
-            service.add_listener(ListenerConfig::tcp(name.clone()).l4_buffer(buffers));
-            sockets.add(name, socket.into_raw_fd());
+            service.add_listener(ListenerConfig::tcp(bound.address.to_string()).l4_buffer(buffers));
+            bound.hand_over(&mut sockets);
         }
         let sockets: ListenFds = Arc::new(sockets.into());
-        let (shutdown, watch) = watch::channel(false);
-        let mut serving = tokio::spawn(async move { service.start_service(Some(sockets), watch, 1).await });
+        let listen = watch.clone();
+        let mut serving = tokio::spawn(async move { service.start_service(Some(sockets), listen, 1).await });
+
+        let _admin = self.admin.map(|bound| {
+            let mut service = admin::service(self.control.clone());
+            service.add_tcp(&bound.address.to_string());
+            let mut sockets = Fds::new();
+            bound.hand_over(&mut sockets);
+            let sockets: ListenFds = Arc::new(sockets.into());
+            AbortOnDropHandle::new(tokio::spawn(async move { service.start_service(Some(sockets), watch, 1).await }))
+        });
 
         let first = tokio::select! {
             first = stop.recv() => first.unwrap_or(Stop::Now),
@@ -196,5 +188,17 @@ impl Server {
             }
         }
         Ok(in_flight.len())
+    }
+}
+
+impl Bound {
+    fn new(socket: TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Bound { address: socket.local_addr()?, socket })
+    }
+
+    /// Gives the socket to Pingora, which finds it by its address.
+    fn hand_over(self, sockets: &mut Fds) {
+        sockets.add(self.address.to_string(), self.socket.into_raw_fd());
     }
 }

@@ -98,7 +98,7 @@ fn the_same_key_goes_to_the_same_server() {
         let fleet: [Bifrost; 3] = fleet();
         let edge = in_front_of(&fleet, &format!("balance: {{policy: hash, hash_key: \"{key}\"}}"));
         let mut used = std::collections::HashSet::new();
-        for session in 0..12 {
+        for session in 0..40 {
             let before = counts(&fleet);
             for _ in 0..3 {
                 ask(&edge, &header.replace("SESSION", &format!("session-{session}")));
@@ -124,7 +124,7 @@ fn clients_are_told_apart_by_their_address_behind_a_trusted_proxy() {
     let fleet: [Bifrost; 3] = fleet();
     let options = "balance: {policy: hash, hash_key: client_address}\ntrusted_proxies: [\"127.0.0.1\"]";
     let edge = in_front_of(&fleet, options);
-    for client in 0..12 {
+    for client in 0..40 {
         let before = counts(&fleet);
         for _ in 0..3 {
             ask(&edge, &format!("X-Forwarded-For: 203.0.113.{client}\r\n"));
@@ -149,9 +149,9 @@ fn a_session_moves_when_its_server_goes_and_only_then() {
         let after = recorded();
         (0..3).find(|place| after[*place] > before[*place]).unwrap()
     };
-    let before: Vec<_> = (0..12).map(|session| server_of(session, &fleet)).collect();
+    let before: Vec<_> = (0..40).map(|session| server_of(session, &fleet)).collect();
     fleet[0] = None;
-    let after: Vec<_> = (0..12).map(|session| server_of(session, &fleet)).collect();
+    let after: Vec<_> = (0..40).map(|session| server_of(session, &fleet)).collect();
     for (before, after) in before.iter().zip(&after) {
         assert!(*before == 0 || before == after, "{before} to {after}");
     }

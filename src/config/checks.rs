@@ -84,8 +84,12 @@ fn public_urls(config: &Config, problems: &mut Vec<Problem>) {
     });
 }
 
-/// A server that is a listener of the edge would be a loop without an end.
+/// A server that is a listener of the edge would be a loop without an end, and its admin listener is none.
 fn loops(config: &Config, problems: &mut Vec<Problem>) {
+    let listeners = config.listeners.iter().enumerate();
+    let listeners = listeners.map(|(place, listener)| (KeyPath::root("listeners").index(place), listener.address.0));
+    let admin = config.admin.iter().map(|admin| (KeyPath::root("admin"), admin.address.0));
+    let ours: Vec<_> = listeners.chain(admin).collect();
     for (place, server) in config.servers.iter().enumerate() {
         let Some(server) = server.address.ip() else { continue };
         let is_server = |listener: SocketAddr| {
@@ -93,10 +97,10 @@ fn loops(config: &Config, problems: &mut Vec<Problem>) {
                 listener.ip().is_unspecified() && (server.ip().is_loopback() || server.ip().is_unspecified());
             listener.port() == server.port() && (listener.ip() == server.ip() || any_of_ours)
         };
-        if let Some(listener) = config.listeners.iter().position(|listener| is_server(listener.address.0)) {
+        if let Some((listener, _)) = ours.iter().find(|(_, listener)| is_server(*listener)) {
             problems.push(Problem::repeated(
                 KeyPath::root("servers").index(place).key("address"),
-                KeyPath::root("listeners").index(listener).key("address"),
+                listener.key("address"),
                 "the edge itself listens there, and would forward to itself without end; write a Bifrost's address",
             ));
         }

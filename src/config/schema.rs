@@ -18,7 +18,7 @@ use super::{
 pub struct Config {
     /// Where clients connect. At least one.
     pub listeners: Vec<Listener>,
-    /// Where the admin listener will be. Reserved: nothing listens there yet.
+    /// Where the edge says of itself what it does: its metrics, at `/metrics`. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
     /// Worker threads of the listeners. Default: one for each core the process may use.

@@ -91,7 +91,11 @@ pub(super) fn prototype(server: &config::Server) -> HttpPeer {
 
 /// Connects with HTTP/1.1 even to a server that speaks HTTP/2: a WebSocket needs it.
 pub(super) fn over_http_1(peer: &mut HttpPeer) {
-    peer.options.alpn = WATCHED.clone();
+    if !matches!(peer.options.alpn, ALPN::Custom(_)) {
+        peer.options.alpn = WATCHED.clone();
+        // Apart from connections that fell back to HTTP/1.1, which nobody watches.
+        peer.group_key = !peer.group_key;
+    }
 }
 
 /// Requests that share one HTTP/2 connection to a server.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use http::header;
+use http::{Uri, header};
 use pingora::{
-    Error, ErrorType, Result,
+    Error, ErrorType, OrErr, Result,
     connectors::{ConnectorOptions, http::Connector},
     http::RequestHeader,
+    protocols::http::client::HttpSession,
     upstreams::peer::HttpPeer,
 };
 use tokio::time::timeout;
@@ -39,6 +40,13 @@ impl Checker {
             request.insert_header(header::CONNECTION, "close")?;
         }
         let (mut connection, _) = self.0.get_http_session(peer).await?;
+        if matches!(connection, HttpSession::H2(_)) {
+            // Pingora would say https to any server, and the host twice.
+            let scheme = if peer.is_tls() { "https" } else { "http" };
+            let uri = Uri::builder().scheme(scheme).authority(host).path_and_query(options.path.as_str());
+            request.set_uri(uri.build().or_err(ErrorType::InternalError, "the URI of a health check")?);
+            request.remove_header(&header::HOST);
+        }
         connection.write_request_header(Box::new(request)).await?;
         connection.finish_request_body().await?;
         let status = loop {

@@ -101,6 +101,8 @@ impl Servers {
         peer._address = SocketAddr::Inet(address);
         peer.options.connection_timeout = Some(timeout);
         peer.options.total_connection_timeout = Some(timeout);
+        // A connection of HTTP/2 that takes no other request is not kept for the next check.
+        peer.options.max_h2_streams = 1;
         peer
     }
 }

@@ -10,7 +10,6 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde::Serialize;
 
 use super::{
     budget::Budget,
@@ -32,7 +31,7 @@ pub struct Runtime {
 }
 
 /// What the fleet has done since the edge was started.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// By name and address. One that is gone is here as long as it has requests.
     pub servers: Vec<ServerReport>,
@@ -45,7 +44,7 @@ pub struct Report {
 }
 
 /// What one server has done.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct ServerReport {
     /// As the configuration names it.
     pub server: String,

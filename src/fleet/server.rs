@@ -84,8 +84,7 @@ pub enum Change {
 }
 
 /// Whether a server gets requests, and why not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not checked yet, or not at all. It gets requests.
     Unknown,
@@ -97,6 +96,22 @@ pub enum State {
     Open,
     /// It is no longer in the configuration, or behind its name, and finishes what it has.
     Draining,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [State; 5] = [State::Unknown, State::Up, State::Down, State::Open, State::Draining];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Unknown => "unknown",
+            State::Up => "up",
+            State::Down => "down",
+            State::Open => "open",
+            State::Draining => "draining",
+        }
+    }
 }
 
 impl Server {

@@ -1,4 +1,6 @@
-//! What the edge says of itself: for now its log.
+//! What the edge says of itself: its log and its metrics.
+
+pub mod metrics;
 
 use std::io;
 

@@ -1,14 +1,17 @@
 //! A running edge, in this process, on a port that the system chose.
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener},
+    path::Path,
     thread::{self, JoinHandle},
 };
 
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
+    control::Control,
     fleet::Report,
-    server::{Control, Server, Stop},
+    server::{Server, Stop},
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -17,6 +20,7 @@ use super::http::Connection;
 /// Dropping it stops the edge.
 pub struct Edge {
     pub address: SocketAddr,
+    pub admin: SocketAddr,
     control: Control,
     stop: Option<mpsc::Sender<Stop>>,
     thread: Option<JoinHandle<usize>>,
@@ -26,16 +30,30 @@ impl Edge {
     /// Starts an edge with this configuration, without the listeners and, unless it says otherwise, without
     /// health checks: `{port}` in it is the port that the edge listens on.
     pub fn start(yaml: &str) -> Self {
+        Self::start_with(|address| config(address, yaml))
+    }
+
+    /// The same, with the configuration in a file of this folder.
+    pub fn start_in(folder: &Path, yaml: &str) -> Self {
+        Self::start_with(|address| {
+            let file = folder.join("proxy.yaml");
+            fs::write(&file, text(address, yaml)).unwrap();
+            Loaded::from_file(&file).unwrap_or_else(|problems| panic!("{problems}")).config
+        })
+    }
+
+    fn start_with(config: impl FnOnce(SocketAddr) -> Config) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let server = Server::on(&config(address, yaml), vec![socket]).unwrap();
-        let control = server.control().clone();
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Server::on(&config(address), vec![socket], Some(admin)).unwrap();
+        let (admin, control) = (server.admin_address().unwrap(), server.control().clone());
         let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(server.serve(stopped)).unwrap()
         });
-        Edge { address, control, stop: Some(stop), thread: Some(thread) }
+        Edge { address, admin, control, stop: Some(stop), thread: Some(thread) }
     }
 
     /// An edge with public URLs for its own port and one `per_user_oauth` client, in front of servers.
@@ -77,11 +95,15 @@ impl Edge {
 
 /// The configuration of an edge that listens on this address only.
 pub fn config(address: SocketAddr, yaml: &str) -> Config {
+    let text = text(address, yaml);
+    Loaded::from_text("test.yaml".as_ref(), &text).unwrap_or_else(|problems| panic!("{problems}")).config
+}
+
+fn text(address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, unless it wants more.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{health}{yaml}");
-    let yaml = yaml.replace("{port}", &address.port().to_string());
-    Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}")).config
+    yaml.replace("{port}", &address.port().to_string())
 }
 
 impl Drop for Edge {

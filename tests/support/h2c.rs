@@ -66,9 +66,14 @@ pub struct Answer<'a> {
 impl H2cEdge {
     /// An edge with public URLs for its own port and one `per_user_oauth` client, in front of servers.
     pub fn in_front_of(servers: &[SocketAddr]) -> Self {
+        Self::start(&format!("{PUBLIC_URLS}{}{CLIENTS}", servers_yaml(servers)))
+    }
+
+    /// An edge with this configuration, but for the listeners.
+    pub fn start(yaml: &str) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let config = config(address, &format!("{PUBLIC_URLS}{}{CLIENTS}", servers_yaml(servers)));
+        let config = config(address, yaml);
         let snapshot = Snapshot::compile(&config, Arc::default());
         let settings = Arc::new(ServerConf::default());
         let mut options = HttpServerOptions::default();

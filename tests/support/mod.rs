@@ -1,5 +1,6 @@
 //! What the tests share: an edge on a free port, a client that speaks raw HTTP/1, a scriptable Bifrost,
-//! a server made for faults, and a load that keeps an account of every request.
+//! a server made for faults, a server of TLS and HTTP/2,
+//! and a load that keeps an account of every request.
 
 pub mod account;
 #[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
@@ -9,6 +10,7 @@ pub mod h2c;
 pub mod http;
 pub mod program;
 pub mod raw;
+pub mod tls_server;
 pub mod troubled;
 
 use std::{

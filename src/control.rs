@@ -1,0 +1,65 @@
+//! The hand on a running edge: what it serves can be replaced, what it has done be asked for.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
+use crate::{
+    config::Config,
+    edge::{Snapshot, resolve_all, supervise},
+    fleet::{Report, Runtime},
+};
+
+/// What is served, and what is measured. All clones are the same.
+#[derive(Clone)]
+pub struct Control {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    runtime: Arc<Runtime>,
+    /// There is another snapshot.
+    changed: Arc<Notify>,
+}
+
+impl Control {
+    /// Compiles a configuration, with nothing measured yet.
+    pub fn new(config: &Config) -> Self {
+        let runtime = Arc::default();
+        let snapshot = Snapshot::compile(config, Arc::clone(&runtime));
+        Control { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), runtime, changed: Arc::default() }
+    }
+
+    /// What is served now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What is served, now and later.
+    pub fn snapshots(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
+    /// threads stay as they are.
+    pub fn replace(&self, config: &Config) {
+        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime)));
+        self.snapshot.store(Arc::clone(&snapshot));
+        // A name may have been resolved anew in between.
+        snapshot.servers.fleet().refresh();
+        self.changed.notify_one();
+    }
+
+    /// What the fleet has done so far.
+    pub fn report(&self) -> Report {
+        self.snapshot.load().servers.fleet().report()
+    }
+
+    /// Looks up the names of servers once, for at most so long.
+    pub(crate) async fn resolve_names(&self, patience: Duration) {
+        resolve_all(&self.snapshot(), patience).await;
+    }
+
+    /// Keeps looking up names and checking servers for as long as it is polled.
+    pub(crate) fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
+        supervise(self.snapshots(), Arc::clone(&self.changed))
+    }
+}

@@ -1,0 +1,71 @@
+//! The metrics, in the text format of Prometheus. Nothing is kept for them: they are what the fleet has
+//! counted, read when somebody asks.
+
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector};
+
+use crate::fleet::{Report, ServerReport, State};
+
+/// The media type of the text format.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+const SERVER: &[&str] = &["server", "address"];
+
+/// The metrics of a fleet. A server is named by `server`, as the configuration has it, and `address`.
+///
+/// # Errors
+/// When two metrics have the same name, which would be a fault of this program.
+pub fn render(report: &Report) -> Result<String> {
+    let registry = Registry::new_custom(Some("bifrost_edge".into()), None)?;
+    servers(&registry, &report.servers)?;
+    counter(&registry, "retries_total", "Attempts beyond the first one of a request.", report.retries)?;
+    counter(&registry, "retries_refused_total", "Retries that the budget did not pay for.", report.retries_refused)?;
+    let help = "Attempts sent to a server that was not available, because none was.";
+    counter(&registry, "last_resort_picks_total", help, report.last_resorts)?;
+    TextEncoder::new().encode_to_string(&registry.gather())
+}
+
+fn servers(registry: &Registry, servers: &[ServerReport]) -> Result<()> {
+    let help = "1 for the state that the server is in.";
+    let state =
+        registered(registry, IntGaugeVec::new(Opts::new("server_state", help), &["server", "address", "state"]))?;
+    let help = "Requests that the server has now, streams and WebSockets included.";
+    let in_flight = registered(registry, IntGaugeVec::new(Opts::new("server_requests_in_flight", help), SERVER))?;
+    let help = "Attempts given to the server.";
+    let picks = registered(registry, IntCounterVec::new(Opts::new("server_picks_total", help), SERVER))?;
+    let help = "Attempts that the server failed: connect, broken (broke off or timed out), stale (an idle connection \
+                had died), status_5xx.";
+    let failures = registered(
+        registry,
+        IntCounterVec::new(Opts::new("server_failures_total", help), &["server", "address", "reason"]),
+    )?;
+    for server in servers {
+        let address = server.address.to_string();
+        let labels = [server.server.as_str(), &address];
+        for known in State::ALL {
+            let labels = [labels[0], labels[1], known.name()];
+            state.with_label_values(&labels).set((server.state == known).into());
+        }
+        in_flight.with_label_values(&labels).set(i64::try_from(server.in_flight).unwrap_or(i64::MAX));
+        picks.with_label_values(&labels).inc_by(server.picks);
+        for (reason, count) in [
+            ("connect", server.connect_failures),
+            ("broken", server.broken),
+            ("stale", server.stale),
+            ("status_5xx", server.server_errors),
+        ] {
+            failures.with_label_values(&[labels[0], labels[1], reason]).inc_by(count);
+        }
+    }
+    Ok(())
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, count: u64) -> Result<()> {
+    registered(registry, IntCounterVec::new(Opts::new(name, help), &[]))?.with_label_values::<&str>(&[]).inc_by(count);
+    Ok(())
+}
+
+fn registered<M: Collector + Clone + 'static>(registry: &Registry, metric: Result<M>) -> Result<M> {
+    let metric = metric?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

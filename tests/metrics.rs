@@ -1,0 +1,88 @@
+//! The metrics say what the fleet does.
+
+use std::collections::HashMap;
+
+use bifrost_edge::fleet::State;
+
+use crate::support::{
+    bifrost::Bifrost,
+    edge::{Edge, servers_yaml},
+    http::Connection,
+    nobody, until,
+};
+
+/// Every sample by its name and labels.
+fn scrape(edge: &Edge) -> HashMap<String, u64> {
+    let response = Connection::to(edge.admin).ask("GET", "/metrics", "admin", "");
+    assert_eq!((response.status, response.header("content-type")), (200, Some("text/plain; version=0.0.4")));
+    let samples = response.text().lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(key, value)| (key.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn each_server_and_what_it_does_is_there() {
+    let bifrost = Bifrost::start();
+    let gone = nobody();
+    let gate = bifrost.gate();
+    let edge = Edge::start(&format!(
+        "{}balance: {{policy: round_robin}}\nbreaker: {{enabled: false}}\n",
+        servers_yaml(&[bifrost.address(), gone])
+    ));
+    for path in ["/echo", "/echo", "/status/500", "/status/404"] {
+        edge.connect().ask("GET", path, "x", "");
+    }
+    until("nothing is in flight", || edge.report().servers.iter().all(|server| server.in_flight == 0));
+    let body = r#"{"model":"m","stream":true}"#;
+    let mut stream = edge.connect();
+    stream
+        .send(format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(stream.read_head().status, 200);
+
+    let metrics = scrape(&edge);
+    let of = |name: &str, address, more: &str| {
+        let labels = format!("address=\"{address}\"{more},server=\"{address}\"");
+        let labels =
+            if more.contains("state") { format!("address=\"{address}\",server=\"{address}\"{more}") } else { labels };
+        metrics.get(&format!("bifrost_edge_server_{name}{{{labels}}}")).copied()
+    };
+    let address = bifrost.address();
+    assert_eq!(of("requests_in_flight", address, ""), Some(1));
+    assert_eq!(of("requests_in_flight", gone, ""), Some(0));
+    assert_eq!(of("picks_total", address, ""), Some(5));
+    assert_eq!(of("failures_total", address, ",reason=\"status_5xx\""), Some(1));
+    assert_eq!(of("failures_total", address, ",reason=\"connect\""), Some(0));
+    assert_eq!(of("failures_total", gone, ",reason=\"connect\""), of("picks_total", gone, ""));
+    assert_eq!(of("state", address, ",state=\"unknown\""), Some(1));
+    assert_eq!(of("state", address, ",state=\"down\""), Some(0));
+    assert_eq!(metrics.get("bifrost_edge_retries_total").copied(), of("picks_total", gone, ""));
+    assert_eq!(metrics["bifrost_edge_retries_refused_total"], 0);
+    assert_eq!(metrics["bifrost_edge_last_resort_picks_total"], 0);
+    gate.release_all();
+}
+
+#[test]
+fn that_all_servers_are_red_and_tried_all_the_same_is_there() {
+    let fleet = [Bifrost::start(), Bifrost::start()];
+    for bifrost in &fleet {
+        bifrost.set_red(true);
+    }
+    let servers = servers_yaml(&fleet.each_ref().map(Bifrost::address));
+    let edge = Edge::start(&format!("{servers}health: {{interval: 1h}}\n"));
+    until("all are down", || edge.report().servers.iter().all(|server| server.state == State::Down));
+    for _ in 0..3 {
+        assert_eq!(edge.connect().ask("GET", "/echo", "x", "").status, 200);
+    }
+    assert_eq!(scrape(&edge)["bifrost_edge_last_resort_picks_total"], 3);
+}
+
+#[test]
+fn nothing_else_is_on_the_admin_listener() {
+    let edge = Edge::in_front_of(&[]);
+    let mut admin = Connection::to(edge.admin);
+    for (method, path, status) in [("GET", "/", 404), ("GET", "/health", 404), ("POST", "/metrics", 405)] {
+        assert_eq!(admin.ask(method, path, "admin", "Content-Length: 0\r\n").status, status);
+    }
+}
