@@ -15,7 +15,9 @@ use pingora::{
     listeners::{L4BufferSettings, ListenerConfig},
     server::{Fds, ListenFds, configuration::ServerConf},
     services::Service,
+    tls::load_platform_certs_incl_env_into_store,
 };
+use rustls::RootCertStore;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinError,
@@ -72,10 +74,16 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// The listeners ended although nobody had told them to.
+/// Why an edge stopped serving although nobody had told it to.
 #[derive(Debug, thiserror::Error)]
-#[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
-pub struct ServeError(Option<JoinError>);
+pub enum ServeError {
+    /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
+    #[error("the certificates that the system trusts cannot be read: {0}; mend them, or SSL_CERT_FILE")]
+    Certificates(Box<pingora::Error>),
+    /// The listeners ended.
+    #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
+    Ended(Option<JoinError>),
+}
 
 impl Server {
     /// Binds every listener of the configuration, and the admin listener if there is one.
@@ -137,8 +145,10 @@ impl Server {
     /// cut.
     ///
     /// # Errors
-    /// When the listeners end without having been told to.
+    /// When it cannot begin, or the listeners end without having been told to.
     pub async fn serve(self, mut stop: mpsc::Receiver<Stop>) -> Result<usize, ServeError> {
+        // Pingora would panic, whether a server needs them or not.
+        load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
         let in_flight = TaskTracker::new();
         let settings = Arc::new(ServerConf {
             threads: self.threads,
@@ -173,7 +183,7 @@ impl Server {
 
         let first = tokio::select! {
             first = stop.recv() => first.unwrap_or(Stop::Now),
-            ended = &mut serving => return Err(ServeError(ended.err())),
+            ended = &mut serving => return Err(ServeError::Ended(ended.err())),
         };
         let told = shutdown.send(true);
         if first == Stop::Gracefully && told.is_ok() {

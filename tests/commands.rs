@@ -113,6 +113,20 @@ fn a_port_in_use_is_one_clear_line_and_not_a_process_without_a_listener() {
 }
 
 #[test]
+fn a_system_certificate_that_cannot_be_read_is_one_clear_line() {
+    let authorities = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&authorities, "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n").unwrap();
+    let file = config("listeners: [{address: \"127.0.0.1:0\"}]\nservers: []\n");
+    let mut command = bifrost_edge();
+    let output = command.env("SSL_CERT_FILE", authorities.path()).arg("--config").arg(file.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let log = String::from_utf8(output.stderr).unwrap();
+    let last = log.lines().last().unwrap();
+    assert!(last.contains("the certificates that the system trusts cannot be read"), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
 fn at_start_the_log_says_what_is_served() {
     let servers = servers_yaml(&["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
     let urls = "public_urls: [\"http://gw.example.com\"]\n";

@@ -9,6 +9,11 @@ use super::{
     schema::Config,
 };
 
+/// Stands for a limit that is left out.
+const NONE: Duration = Duration::from_secs(1);
+/// Nobody waits longer, and clocks can count so far.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
 pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
     servers(config, problems);
     balance(config, problems);
@@ -88,8 +93,8 @@ fn health(config: &Config, problems: &mut Vec<Problem>) {
     if !health.path.starts_with('/') || !health.path.bytes().all(|byte| byte.is_ascii_graphic()) {
         problems.push(Problem::new(path.key("path"), "no path; write for example /health"));
     }
-    not_zero(&path, "interval", health.interval, "5s", problems);
-    not_zero(&path, "timeout", health.timeout, "5s", problems);
+    sensible(&path, "interval", health.interval, "5s", problems);
+    sensible(&path, "timeout", health.timeout, "5s", problems);
     at_least_one(&path, "rise", health.rise, 2, problems);
     at_least_one(&path, "fall", health.fall, 3, problems);
     if health.statuses.is_empty() {
@@ -102,7 +107,8 @@ fn breaker(config: &Config, problems: &mut Vec<Problem>) {
     let (breaker, path) = (&config.breaker, KeyPath::root("breaker"));
     at_least_one(&path, "failures", breaker.failures, 5, problems);
     at_least_one(&path, "server_errors", breaker.server_errors, 20, problems);
-    not_zero(&path, "open", breaker.open, "1s", problems);
+    sensible(&path, "open", breaker.open, "1s", problems);
+    sensible(&path, "longest_open", breaker.longest_open, "30s", problems);
     if breaker.longest_open < breaker.open {
         problems.push(Problem::new(path.key("longest_open"), "shorter than open; write for example 30s"));
     }
@@ -121,12 +127,12 @@ fn retries(config: &Config, problems: &mut Vec<Problem>) {
 
 fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     let (timeouts, path) = (&config.timeouts, KeyPath::root("timeouts"));
-    not_zero(&path, "connect", timeouts.connect, "5s", problems);
-    not_zero(&path, "first_byte", timeouts.first_byte, "15m", problems);
-    not_zero(&path, "silence", timeouts.silence, "15m", problems);
-    not_zero(&path, "request", timeouts.request.unwrap_or(Duration::MAX), "1h, or leave it out", problems);
-    not_zero(&path, "idle", timeouts.idle, "60s", problems);
-    not_zero(&KeyPath::root("dns"), "interval", config.dns.interval, "10s", problems);
+    sensible(&path, "connect", timeouts.connect, "5s", problems);
+    sensible(&path, "first_byte", timeouts.first_byte, "15m", problems);
+    sensible(&path, "silence", timeouts.silence, "15m", problems);
+    sensible(&path, "request", timeouts.request.unwrap_or(NONE), "1h, or leave it out", problems);
+    sensible(&path, "idle", timeouts.idle, "60s", problems);
+    sensible(&KeyPath::root("dns"), "interval", config.dns.interval, "10s", problems);
     let paths = path.key("paths");
     unique(timeouts.paths.iter().map(|path| &path.prefix).enumerate(), |place, first| {
         let prefix = |place| paths.index(place).key("prefix");
@@ -134,19 +140,24 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     });
     for (place, limits) in timeouts.paths.iter().enumerate() {
         let path = paths.index(place);
-        let some = |limit: Option<Duration>| limit.unwrap_or(Duration::MAX);
-        not_zero(&path, "connect", some(limits.connect), "5s", problems);
-        not_zero(&path, "first_byte", some(limits.first_byte), "15m", problems);
-        not_zero(&path, "silence", some(limits.silence), "15m", problems);
-        not_zero(&path, "request", some(limits.request), "1h, or leave it out", problems);
+        let some = |limit: Option<Duration>| limit.unwrap_or(NONE);
+        sensible(&path, "connect", some(limits.connect), "5s", problems);
+        sensible(&path, "first_byte", some(limits.first_byte), "15m", problems);
+        sensible(&path, "silence", some(limits.silence), "15m", problems);
+        sensible(&path, "request", some(limits.request), "1h, or leave it out", problems);
     }
 }
 
-fn not_zero(path: &KeyPath, key: &str, value: Duration, example: &str, problems: &mut Vec<Problem>) {
-    if value.is_zero() {
-        problems
-            .push(Problem::new(path.key(key), format!("0 leaves no time for anything; write for example {example}")));
-    }
+/// A time that can be waited for.
+fn sensible(path: &KeyPath, key: &str, value: Duration, example: &str, problems: &mut Vec<Problem>) {
+    let fault = if value.is_zero() {
+        "0 leaves no time for anything"
+    } else if value > LONGEST {
+        "longer than a year"
+    } else {
+        return;
+    };
+    problems.push(Problem::new(path.key(key), format!("{fault}; write for example {example}")));
 }
 
 fn at_least_one(path: &KeyPath, key: &str, value: u32, example: u32, problems: &mut Vec<Problem>) {

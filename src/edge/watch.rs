@@ -28,6 +28,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::websocket::Handshake;
+
 /// How long a request waits for its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -73,19 +75,6 @@ struct State {
     has_received: bool,
     expired: Option<Expired>,
     handshake: Handshake,
-}
-
-/// How far the answer to a request for a WebSocket has come. What follows its head belongs to the WebSocket,
-/// so that no more than the head may be read.
-#[derive(Default)]
-enum Handshake {
-    /// The request is for something else, or the answer is no 101.
-    #[default]
-    None,
-    /// So much of the head has been read.
-    Head(Vec<u8>),
-    /// The head was a 101: what follows is read from the detached connection.
-    Done,
 }
 
 /// One request on a connection. Its limits end with it.
@@ -213,14 +202,13 @@ impl State {
         let read = match &mut self.handshake {
             Handshake::Done => return Poll::Pending,
             Handshake::None => Pin::new(stream).poll_read(context, buffer)?,
-            Handshake::Head(head) => {
+            head @ Handshake::Head(_) => {
                 // Byte for byte: below there is a buffer.
                 let mut byte = ReadBuf::new(buffer.initialize_unfilled_to(1));
                 let read = Pin::new(stream).poll_read(context, &mut byte)?;
-                head.extend_from_slice(byte.filled());
+                head.has_read(byte.filled())?;
                 let count = byte.filled().len();
                 buffer.advance(count);
-                self.handshake.advance()?;
                 read
             }
         };
@@ -242,27 +230,6 @@ impl State {
             self.since = Some(Instant::now());
         }
         written
-    }
-}
-
-impl Handshake {
-    /// Looks at the head once it is whole.
-    fn advance(&mut self) -> io::Result<()> {
-        const LONGEST: usize = 16 * 1024;
-        let Handshake::Head(head) = self else { return Ok(()) };
-        if head.len() > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the answer is too long"));
-        }
-        if !head.ends_with(b"\n\r\n") && !head.ends_with(b"\n\n") {
-            return Ok(());
-        }
-        match head.get(b"HTTP/1.1 ".len()..b"HTTP/1.1 101".len()) {
-            Some(b"101") => *self = Handshake::Done,
-            // Another head follows an interim one (RFC 9110 section 15.2).
-            Some([b'1', ..]) => head.clear(),
-            _ => *self = Handshake::None,
-        }
-        Ok(())
     }
 }
 

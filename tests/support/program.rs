@@ -1,9 +1,12 @@
 //! The program itself, as an operator runs it.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 /// The program, not started yet.
@@ -16,8 +19,11 @@ pub fn bifrost_edge() -> Command {
 /// A running program; dropping it ends it.
 pub struct Running {
     pub child: Child,
-    log: BufReader<std::process::ChildStderr>,
+    log: mpsc::Receiver<String>,
 }
+
+/// Long enough for any machine; reached only when a line never comes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Running {
     pub fn start(config: &Path) -> Self {
@@ -28,7 +34,10 @@ impl Running {
         let mut command = bifrost_edge();
         command.env("RUST_LOG", level).arg("run").arg("--config").arg(config);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, log) = mpsc::channel();
+        // It ends with the program, or with the test.
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Running { child, log }
     }
 
@@ -36,19 +45,18 @@ impl Running {
     pub fn wait_for(&mut self, part: &str) -> String {
         let mut seen = String::new();
         loop {
-            let mut line = String::new();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "the log ended without {part:?}:\n{seen}");
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the log has no {part:?}:\n{seen}"));
             if line.contains(part) {
                 return line;
             }
-            seen += &line;
+            seen = seen + &line + "\n";
         }
     }
 
+    /// Reads the log to its end, which comes with that of the program.
     pub fn rest_of_the_log(&mut self) -> String {
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).unwrap();
-        log
+        self.log.iter().map(|line| line + "\n").collect()
     }
 
     pub fn signal(&self, name: &str) {
