@@ -12,7 +12,7 @@ use std::{
 
 use pingora::{
     apps::HttpServerOptions,
-    listeners::{L4BufferSettings, ListenerConfig},
+    listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions},
     server::{Fds, ListenFds, configuration::ServerConf},
     services::Service,
     tls::load_platform_certs_incl_env_into_store,
@@ -165,7 +165,10 @@ impl Server {
         let mut sockets = Fds::new();
         for bound in self.listeners {
             let buffers = L4BufferSettings::default().read(CONNECTION_BUFFER).write(CONNECTION_BUFFER);
-            service.add_listener(ListenerConfig::tcp(bound.address.to_string()).l4_buffer(buffers));
+            let mut options = TcpSocketOptions::default();
+            options.tcp_keepalive = Some(edge::TCP_KEEPALIVE);
+            let listener = ListenerConfig::tcp(bound.address.to_string()).l4_buffer(buffers);
+            service.add_listener(listener.tcp_socket_options(options));
             bound.hand_over(&mut sockets);
         }
         let sockets: ListenFds = Arc::new(sockets.into());

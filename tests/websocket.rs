@@ -9,7 +9,7 @@ use std::{
 use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
-    nobody, raw,
+    nobody, raw, until,
 };
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -102,4 +102,57 @@ fn a_silent_websocket_outlives_the_limit_for_answers() {
     assert_eq!(edge.connect().ask("GET", "/hang", &host, "").status, 504);
     client.send(b"\x81\x05again");
     assert_eq!(client.read_exactly(7), b"\x81\x05again");
+}
+
+#[test]
+fn frames_that_come_with_the_handshake_arrive() {
+    const FRAME: &[u8] = b"\x81\x05hello";
+    let websocket = raw::serve(vec![Box::new(|mut stream| {
+        raw::read_head(&mut stream);
+        stream.write_all(&[SWITCH, FRAME].concat()).unwrap();
+        echo(stream);
+    })]);
+    let edge = Edge::in_front_of(&[websocket]);
+    let mut client = edge.connect();
+    client.send([format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n").as_bytes(), FRAME].concat());
+    assert_eq!(client.read_head().status, 101);
+    assert_eq!(client.read_exactly(2 * FRAME.len()), [FRAME, FRAME].concat());
+    let in_flight = || edge.report().servers[0].in_flight;
+    assert_eq!(in_flight(), 1);
+    client.half_close();
+    assert!(client.is_closed());
+    until("it is over", || in_flight() == 0);
+}
+
+#[test]
+fn an_interim_answer_may_come_first() {
+    let websocket = raw::serve(vec![Box::new(|mut stream| {
+        raw::read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").unwrap();
+        stream.write_all(SWITCH).unwrap();
+        echo(stream);
+    })]);
+    let edge = Edge::in_front_of(&[websocket]);
+    let mut client = edge.connect();
+    client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
+    assert_eq!((client.read_head().status, client.read_head().status), (103, 101));
+    client.send(b"\x81\x05hello");
+    assert_eq!(client.read_exactly(7), b"\x81\x05hello");
+}
+
+#[test]
+fn what_opens_no_websocket_asks_the_server_for_none() {
+    let bifrost = Bifrost::start();
+    let edge = Edge::in_front_of(&[bifrost.address()]);
+    for (method, version, headers) in [
+        ("POST", "1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n"),
+        ("GET", "1.1", "Upgrade: websocket\r\n"),
+        ("GET", "1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+        ("GET", "1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+    ] {
+        let mut client = edge.connect();
+        client.send(format!("{method} /echo HTTP/{version}\r\nHost: x\r\n{headers}\r\n"));
+        assert_eq!(client.read_response(method).status, 200, "{method} {headers}");
+    }
+    assert!(bifrost.recorded().iter().all(|request| request.header("upgrade").is_none()));
 }

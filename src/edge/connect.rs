@@ -16,12 +16,12 @@ use pingora::{
         ConnectorOptions, TransportConnector,
         http::custom::{Connection, Connector},
     },
-    protocols::{ALPN, TcpKeepalive, tls::CustomALPN},
+    protocols::{ALPN, tls::CustomALPN},
     upstreams::peer::{HttpPeer, Peer},
     utils::tls::{CertKey, WrappedX509, parse_x509},
 };
 
-use super::watch::Watched;
+use super::{TCP_KEEPALIVE, watch::Watched};
 use crate::config;
 
 /// Makes the connections of HTTP/1.1, each of them watched. Pingora makes those of HTTP/2, and keeps the
@@ -84,7 +84,7 @@ pub(super) fn prototype(server: &config::Server) -> HttpPeer {
         (false, _) => peer.options.alpn = WATCHED.clone(),
     }
     peer.options.max_h2_streams = H2_STREAMS;
-    peer.options.tcp_keepalive = Some(KEEPALIVE);
+    peer.options.tcp_keepalive = Some(TCP_KEEPALIVE);
     peer.group_key = group(server);
     peer
 }
@@ -100,15 +100,6 @@ pub(super) fn over_http_1(peer: &mut HttpPeer) {
 
 /// Requests that share one HTTP/2 connection to a server.
 const H2_STREAMS: usize = 100;
-
-/// Finds a server whose machine has vanished in the middle of a long silence, within about 100 s.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive {
-    idle: Duration::from_mins(1),
-    interval: Duration::from_secs(10),
-    count: 4,
-    #[cfg(target_os = "linux")]
-    user_timeout: Duration::ZERO,
-};
 
 /// Pingora shares idle connections between peers of one address, whatever their authorities and protocols:
 /// this keeps those of different settings apart.

@@ -22,6 +22,8 @@ mod websocket;
 
 use std::time::Duration;
 
+use pingora::protocols::TcpKeepalive;
+
 pub(crate) use self::supervise::resolve_all;
 pub use self::{
     answer::DiscoveryFilter,
@@ -34,3 +36,13 @@ pub use self::{
 /// How long a client may keep an idle connection: a little more than the minute that load balancers
 /// keep theirs, so that the edge is not the first to close.
 const KEEPALIVE: Duration = Duration::from_secs(75);
+
+/// Finds a client or a server whose machine has vanished in the middle of a long silence, within about
+/// 100 s.
+pub(crate) const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_mins(1),
+    interval: Duration::from_secs(10),
+    count: 4,
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};

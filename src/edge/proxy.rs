@@ -5,7 +5,7 @@ use std::{os::fd::RawFd, sync::Arc};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use pingora::{
     Error, Result,
     apps::HttpServerOptions,
@@ -115,8 +115,13 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         headers::request(session, exchange, upstream)?;
+        let is_websocket = websocket::is_opened_by(session);
+        if !is_websocket {
+            // Pingora lets more pass for one than is one.
+            upstream.remove_header(&header::UPGRADE);
+        }
         let waits = exchange.snapshot.servers.waits(session.req_header().raw_path());
-        exchange.begin_turn(waits, websocket::is_opened_by(session));
+        exchange.begin_turn(waits, is_websocket);
         Ok(())
     }
 

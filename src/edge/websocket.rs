@@ -2,7 +2,7 @@
 
 use std::{future::ready, io};
 
-use http::{Method, header};
+use http::{Method, Version, header};
 use log::debug;
 use pingora::{Error, ErrorType, OrErr, Result, http::ResponseHeader};
 use pingora_proxy::Session;
@@ -30,6 +30,7 @@ pub(super) enum Handshake {
 pub(super) fn is_opened_by(session: &mut Session) -> bool {
     let request = session.req_header();
     let is_opening = request.method == Method::GET
+        && request.version == Version::HTTP_11
         && lists(&request.headers, header::UPGRADE, b"websocket")
         && lists(&request.headers, header::CONNECTION, b"upgrade");
     is_opening && session.as_downstream_mut().is_body_empty()
