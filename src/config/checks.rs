@@ -1,11 +1,11 @@
 //! What no single value can show: the checks between values.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
     fleet_checks,
     mcp_client::{AuthType, ConnectionType, McpClient},
-    problem::{KeyPath, Problem},
+    problem::{KeyPath, Problem, unique},
     public_url::{PublicUrl, Scheme},
     schema::Config,
 };
@@ -153,19 +153,4 @@ fn client_fault(client: &McpClient) -> Option<(&'static str, String)> {
         return Some(("per_user_header_keys", message.into()));
     }
     None
-}
-
-/// Calls `report` with the place of each value that was there before, and the place of the first.
-pub(super) fn unique<T: std::hash::Hash + Eq>(
-    values: impl Iterator<Item = (usize, T)>,
-    mut report: impl FnMut(usize, usize),
-) {
-    let mut seen = HashMap::new();
-    for (place, value) in values {
-        if let Some(first) = seen.get(&value) {
-            report(place, *first);
-        } else {
-            seen.insert(value, place);
-        }
-    }
 }

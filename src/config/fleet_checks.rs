@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    checks::unique,
     fleet::{Policy, Retries, Server},
-    problem::{KeyPath, Problem},
+    problem::{KeyPath, Problem, unique},
     schema::Config,
 };
 

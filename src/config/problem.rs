@@ -1,7 +1,9 @@
 //! What is wrong with a configuration, where, and how to mend it.
 
 use std::{
+    collections::HashMap,
     fmt,
+    hash::Hash,
     path::{Path, PathBuf},
 };
 
@@ -109,6 +111,18 @@ impl Problems {
         let more = list.len().saturating_sub(Self::MOST);
         list.truncate(Self::MOST);
         Problems { file: file.to_owned(), list, more }
+    }
+}
+
+/// Calls `report` with the place of each value that was there before, and the place of the first.
+pub(super) fn unique<T: Hash + Eq>(values: impl Iterator<Item = (usize, T)>, mut report: impl FnMut(usize, usize)) {
+    let mut seen = HashMap::new();
+    for (place, value) in values {
+        if let Some(first) = seen.get(&value) {
+            report(place, *first);
+        } else {
+            seen.insert(value, place);
+        }
     }
 }
 

@@ -8,14 +8,13 @@ use pingora::{
     protocols::{Stream, http::ServerSession},
     server::ShutdownWatch,
 };
-use pingora_proxy::HttpProxy;
 
-use super::{KEEPALIVE, connect::WatchedConnector, proxy::Edge, watch::Watched};
+use super::{KEEPALIVE, watch::Watched};
 
 /// Serves a connection to its end. Pingora calls it for every connection, as if it were of a protocol that
 /// Pingora does not know, because the edge has forced it to.
-pub(super) fn serve(
-    proxy: Arc<HttpProxy<Edge, WatchedConnector>>,
+pub(super) fn serve<P: HttpServerApp + Send + Sync + 'static>(
+    proxy: Arc<P>,
     stream: Stream,
     stop: ShutdownWatch,
 ) -> Pin<Box<dyn Future<Output = Option<Stream>> + Send>> {

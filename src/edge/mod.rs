@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 mod exchange;
 mod failure;
+mod handshake;
 mod headers;
 mod health;
 mod peer;

@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::websocket::Handshake;
+use super::handshake::Handshake;
 
 /// How long a request waits for its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! WebSockets (RFC 6455).
 
-use std::{future::ready, io};
+use std::future::ready;
 
 use http::{Method, Version, header};
 use log::debug;
@@ -12,19 +12,6 @@ use super::{exchange::Exchange, headers::lists, watch::Watch};
 
 /// The WebSocket has ended; there is nothing left to do for Pingora.
 pub(super) const OVER: ErrorType = ErrorType::Custom("WebSocketOver");
-
-/// How far the answer to a request for a WebSocket has come. What follows its head belongs to the WebSocket,
-/// so that no more than the head may be read.
-#[derive(Default)]
-pub(super) enum Handshake {
-    /// The request is for something else, or the answer is no 101.
-    #[default]
-    None,
-    /// So much of the head has been read.
-    Head(Vec<u8>),
-    /// The head was a 101: what follows is read from the detached connection.
-    Done,
-}
 
 /// Whether the request opens a WebSocket (section 4.1). Pingora takes any `Upgrade` for one.
 pub(super) fn is_opened_by(session: &mut Session) -> bool {
@@ -60,26 +47,4 @@ pub(super) async fn tunnel(session: &mut Session, exchange: &Exchange, answer: &
         debug!("a WebSocket broke off: {error}");
     }
     Error::e_explain(OVER, "both sides have said all").map_err(Error::into_down)
-}
-
-impl Handshake {
-    /// Takes note of what has been read, and looks at a head once it is whole.
-    pub fn has_read(&mut self, bytes: &[u8]) -> io::Result<()> {
-        const LONGEST: usize = 16 * 1024;
-        let Handshake::Head(head) = self else { return Ok(()) };
-        head.extend_from_slice(bytes);
-        if head.len() > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the answer is too long"));
-        }
-        if !head.ends_with(b"\n\r\n") && !head.ends_with(b"\n\n") {
-            return Ok(());
-        }
-        match head.get(b"HTTP/1.1 ".len()..b"HTTP/1.1 101".len()) {
-            Some(b"101") => *self = Handshake::Done,
-            // Another head follows an interim one (RFC 9110 section 15.2).
-            Some([b'1', ..]) => head.clear(),
-            _ => *self = Handshake::None,
-        }
-        Ok(())
-    }
 }
