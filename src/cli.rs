@@ -174,6 +174,9 @@ fn check(loaded: &Loaded) -> io::Result<()> {
     for listener in &loaded.config.listeners {
         writeln!(out, "listening on {} (http)", listener.address.0)?;
     }
+    if let Some(admin) = &loaded.config.admin {
+        writeln!(out, "metrics on http://{}/metrics", admin.address.0)?;
+    }
     for line in summary(loaded, &discovery) {
         writeln!(out, "{line}")?;
     }

@@ -107,24 +107,23 @@ impl Exchange {
     pub(super) fn record(&mut self, outcome: Outcome) {
         let change = self.attempts.record(outcome);
         if let (Some(change), Some(server)) = (change, self.attempts.server()) {
-            log_change(server, change);
+            log_change(server, change, None);
         }
     }
 }
 
-pub(super) fn log_change(server: &Server, change: Change) {
+/// Logs that a server has become available, or is not any longer, and why.
+pub(super) fn log_change(server: &Server, change: Change, why: Option<&String>) {
     let (name, address) = (server.name(), server.address());
+    let place = if name.ip().is_some() { String::new() } else { format!(" at {address}") };
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
     let now = match change {
         Change::Opened => "its requests fail one after the other; it gets a pause, then a probe",
         Change::Closed => "its requests are answered again",
         Change::Up => "its health checks are good again",
         Change::Down => "its health checks are bad; it gets no requests while another is available",
     };
-    if name.ip().is_some() {
-        warn!("server {name}: {now}");
-    } else {
-        warn!("server {name} at {address}: {now}");
-    }
+    warn!("server {name}{place}: {now}{why}");
 }
 
 /// The requests of one process are counted from a random place, and the processes told apart by

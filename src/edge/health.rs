@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use http::{Uri, header};
+use http::{StatusCode, Uri, header};
 use pingora::{
-    Error, ErrorType, OrErr, Result,
+    Error, ErrorType, OrErr,
     connectors::{ConnectorOptions, http::Connector},
     http::RequestHeader,
     protocols::http::client::HttpSession,
@@ -24,15 +24,20 @@ impl Checker {
         Checker(Connector::new_custom(Some(options.clone()), WatchedConnector::new(options)))
     }
 
-    /// The result of one check of the server behind the peer, whose name is `host`.
-    pub async fn check(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<()> {
+    /// One check of the server behind the peer, whose name is `host`.
+    ///
+    /// # Errors
+    /// What was bad about it.
+    pub async fn check(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<(), String> {
         match timeout(options.timeout, self.ask(peer, host, options)).await {
-            Ok(checked) => checked,
-            Err(_) => Error::e_explain(ErrorType::ReadTimedout, format!("no answer within {:?}", options.timeout)),
+            Ok(Ok(status)) if options.statuses.iter().any(|good| good.0 == status) => Ok(()),
+            Ok(Ok(status)) => Err(format!("status {}", status.as_u16())),
+            Ok(Err(error)) => Err(error.root_cause().to_string()),
+            Err(_) => Err(format!("no answer within {:?}", options.timeout)),
         }
     }
 
-    async fn ask(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<()> {
+    async fn ask(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<StatusCode, Box<Error>> {
         let mut request = RequestHeader::build("GET", options.path.as_bytes(), Some(3))?;
         request.insert_header(header::HOST, host)?;
         request.insert_header(header::USER_AGENT, USER_AGENT)?;
@@ -64,10 +69,7 @@ impl Checker {
             }
         }
         connection.shutdown().await;
-        if options.statuses.iter().any(|good| good.0 == status) {
-            return Ok(());
-        }
-        Error::e_explain(ErrorType::HTTPStatus(status.as_u16()), "an unexpected status")
+        Ok(status)
     }
 }
 

@@ -150,11 +150,8 @@ async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snap
         };
         let peer = current.servers.peer_for_check(server.address(), configured, current.health.timeout);
         let result = checker.check(&peer, server.name().as_str(), &current.health).await;
-        if let Err(error) = &result {
-            debug!("server {}: health check: {error}", server.name());
-        }
         if let Some(change) = server.checked(result.is_ok(), &current.health) {
-            log_change(&server, change);
+            log_change(&server, change, result.as_ref().err());
         }
         let interval = current.health.interval;
         drop((server, current));
