@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::{
     config::Config,
-    edge::{Snapshot, resolve_all, supervise},
+    edge::{Snapshot, resolve_new, supervise},
     fleet::{Report, Runtime},
 };
 
@@ -19,6 +19,9 @@ pub struct Control {
     /// There is another snapshot.
     changed: Arc<Notify>,
 }
+
+/// New names of servers are waited for so long.
+const NEW_NAMES: Duration = Duration::from_secs(5);
 
 impl Control {
     /// Compiles a configuration, with nothing measured yet.
@@ -40,11 +43,15 @@ impl Control {
 
     /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
     /// threads stay as they are.
-    pub fn replace(&self, config: &Config) {
+    ///
+    /// Names that are new are looked up before, for at most 5 s.
+    pub async fn replace(&self, config: &Config) {
         let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime)));
+        resolve_new(&snapshot, NEW_NAMES).await;
         self.snapshot.store(Arc::clone(&snapshot));
         // A name may have been resolved anew in between.
         snapshot.servers.fleet().refresh();
+        snapshot.servers.fleet().forget_other_names();
         self.changed.notify_one();
     }
 
@@ -53,9 +60,9 @@ impl Control {
         self.snapshot.load().servers.fleet().report()
     }
 
-    /// Looks up the names of servers once, for at most so long.
-    pub(crate) async fn resolve_names(&self, patience: Duration) {
-        resolve_all(&self.snapshot(), patience).await;
+    /// Looks up the names of servers for the first time.
+    pub(crate) async fn resolve_names(&self) {
+        resolve_new(&self.snapshot(), NEW_NAMES).await;
     }
 
     /// Keeps looking up names and checking servers for as long as it is polled.

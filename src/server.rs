@@ -38,9 +38,6 @@ pub const STOP_GRACE: Duration = Duration::from_secs(30);
 /// Room for a whole discovery answer in one write to the socket.
 const CONNECTION_BUFFER: usize = 16 * 1024;
 
-/// Names of servers are waited for so long before the first request is served.
-const FIRST_LOOKUP: Duration = Duration::from_secs(5);
-
 /// How a running edge is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -156,7 +153,10 @@ impl Server {
             max_retries: Retries::MOST_ATTEMPTS + 1,
             ..ServerConf::default()
         });
-        self.control.resolve_names(FIRST_LOOKUP).await;
+        tokio::select! {
+            () = self.control.resolve_names() => {}
+            _ = stop.recv() => return Ok(0),
+        }
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(self.control.supervise()));
         let (shutdown, watch) = watch::channel(false);
 

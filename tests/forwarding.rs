@@ -337,6 +337,53 @@ fn a_connection_that_died_idle_costs_a_get_nothing() {
     }
 }
 
+/// A server whose first connections are kept idle together, and close on their second request.
+fn has_many_dead_connections(count: usize) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let all_there = std::sync::Arc::new(std::sync::Barrier::new(count));
+    std::thread::spawn(move || {
+        for number in 0..=count {
+            let (mut stream, _) = listener.accept().unwrap();
+            let all_there = std::sync::Arc::clone(&all_there);
+            std::thread::spawn(move || {
+                raw::read_head(&mut stream);
+                if number < count {
+                    all_there.wait();
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+                raw::read_head(&mut stream);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn many_connections_that_died_idle_cost_a_get_no_more_than_one() {
+    const COUNT: usize = 6;
+    let edge = Edge::in_front_of(&[has_many_dead_connections(COUNT)]);
+    let mut clients: Vec<_> = (0..COUNT).map(|_| edge.connect()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    for client in &mut clients {
+        assert_eq!(client.read_response("GET").text(), "ok");
+    }
+    assert_eq!(edge.connect().ask("GET", "/", "x", "").text(), "ok");
+    assert_eq!(edge.report().servers[0].stale, 1);
+}
+
+/// A 100 is no answer: what comes of the request is still told.
+#[test]
+fn a_server_that_dies_after_an_interim_answer_is_502() {
+    let edge = Edge::in_front_of(&[answers("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")]);
+    let mut client = edge.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(client.read_head().status, 103);
+    is_error(&client.read_response("GET"), 502, "the Bifrost server broke off without a complete answer");
+}
+
 #[test]
 fn a_connection_that_died_idle_is_502_for_a_post_which_is_not_sent_twice() {
     let edge = Edge::in_front_of(&[dies_on_the_second_request()]);

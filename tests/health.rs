@@ -130,6 +130,26 @@ fn a_server_that_cannot_be_reached_gets_a_pause_and_then_a_probe() {
 }
 
 #[test]
+fn answers_that_break_off_in_a_row_open_the_breaker() {
+    let bifrost = Bifrost::start();
+    let breaker = "breaker: {failures: 3, open: 1h, longest_open: 1h}\n";
+    let edge = Edge::start(&format!("{}{breaker}", servers_yaml(&[bifrost.address()])));
+    for cut in [2, 3] {
+        for _ in 0..cut {
+            assert_eq!(state_of(&edge, &bifrost), State::Unknown);
+            let mut client = edge.connect();
+            client.send("GET /truncate HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(client.read_head().status, 200);
+            client.read_to_end();
+        }
+        if cut == 2 {
+            ask(&edge, 1);
+        }
+    }
+    until("it is open", || state_of(&edge, &bifrost) == State::Open);
+}
+
+#[test]
 fn server_errors_in_a_row_open_the_breaker_too() {
     let fleet = pair();
     let options = "balance: {policy: round_robin}\nbreaker: {server_errors: 4, open: 1h, longest_open: 1h}\n";

@@ -16,6 +16,18 @@ fn a_name_is_looked_up_before_the_first_request() {
 }
 
 #[test]
+fn a_name_that_a_reload_brings_is_looked_up_before_it_is_used() {
+    let bifrost = Bifrost::start();
+    let edge = Edge::in_front_of(&[bifrost.address()]);
+    for _ in 0..3 {
+        edge.reload(&format!("servers: [{{address: \"localhost:{}\"}}]\n", bifrost.address().port()));
+        assert_eq!(edge.connect().ask("GET", "/echo", "x", "").status, 200);
+        edge.reload("servers: []\n");
+        assert_eq!(edge.connect().ask("GET", "/echo", "x", "").status, 503);
+    }
+}
+
+#[test]
 fn a_name_that_does_not_resolve_does_not_keep_the_edge_from_starting() {
     let bifrost = Bifrost::start();
     let name = "no-such-name.invalid:8080";

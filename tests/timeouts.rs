@@ -127,17 +127,51 @@ fn heartbeats_keep_a_stream_alive_and_silence_ends_it() {
 #[test]
 fn the_time_of_an_upload_is_not_the_servers() {
     let server = server(|stream| {
-        stream.read_exact(&mut [0; 10]).unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
     });
-    let edge = edge(&[server], "first_byte: 500ms");
+    let edge = edge(&[server], "first_byte: 300ms");
     let mut client = edge.connect();
-    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
-    for _ in 0..10 {
-        thread::sleep(STEP);
-        client.send("x");
-    }
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx");
+    thread::sleep(A_WHILE);
+    client.send("x");
     assert_eq!(client.read_response("POST").text(), "ok");
+    assert_eq!(edge.report().servers[0].broken, 0);
+}
+
+#[test]
+fn a_client_that_takes_too_long_to_send_is_no_fault_of_the_server() {
+    let server = server(|stream| {
+        let _until_closed = stream.read(&mut [0; 2]);
+        let _until_closed = stream.read(&mut [0; 2]);
+    });
+    let edge = edge(&[server], "request: 300ms");
+    let mut client = edge.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx");
+    assert_eq!(client.read_response("POST").status, 504);
+    assert_eq!(edge.report().servers[0].broken, 0);
+}
+
+#[test]
+fn an_interim_answer_is_not_the_first_byte() {
+    let server = server(|stream| {
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").unwrap();
+        thread::sleep(A_WHILE);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    });
+    let edge = edge(&[server], "first_byte: 20s, silence: 200ms");
+    let mut client = get(&edge, "/");
+    assert_eq!(client.read_head().status, 103);
+    assert_eq!(client.read_response("GET").text(), "ok");
+}
+
+#[test]
+fn the_time_for_the_whole_request_ends_attempts_to_connect_too() {
+    let (one, other) = (full(), full());
+    let edge = edge(&[one.address, other.address], "request: 300ms, connect: 30s");
+    let response = get(&edge, "/").read_response("GET");
+    assert_eq!(response.status, 504);
+    assert!(response.text().contains("the request took longer than the edge allows"), "{}", response.text());
 }
 
 #[test]

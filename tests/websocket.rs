@@ -141,6 +141,24 @@ fn an_interim_answer_may_come_first() {
 }
 
 #[test]
+fn a_101_that_nobody_asked_for_is_no_answer() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi",
+        "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ] {
+        let edge = Edge::in_front_of(&[raw::serve(vec![Box::new(|mut stream| {
+            raw::read_head(&mut stream);
+            stream.write_all(&[SWITCH, b"secret"].concat()).unwrap();
+        })])]);
+        let mut client = edge.connect();
+        client.send(request);
+        assert_eq!(client.read_response("GET").status, 502, "{request}");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
 fn what_opens_no_websocket_asks_the_server_for_none() {
     let bifrost = Bifrost::start();
     let edge = Edge::in_front_of(&[bifrost.address()]);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{path_prefix::PathPrefix, server_address::ServerAddress, server_tls::ServerTls};
 
@@ -22,7 +22,7 @@ pub struct Server {
     #[serde(default)]
     pub backup: bool,
     /// Connects with TLS. Default: plain.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tls_when_null")]
     pub tls: Option<ServerTls>,
     /// Speaks HTTP/2 to it: chosen by ALPN with TLS, with prior knowledge (RFC 9113 section 3.3)
     /// without. Default false: HTTP/1.1, which is all that Bifrost itself speaks.
@@ -81,7 +81,7 @@ pub struct HealthChecks {
     /// Between two checks of one server, give or take a tenth. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
-    /// For one check, from connecting to the status. Default 5 s.
+    /// For one check, from connecting to the end of the answer. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// So many good checks in a row bring a server up. Default 2. The first check of all decides alone.
@@ -103,8 +103,8 @@ pub struct HealthyStatus(pub StatusCode);
 pub struct BreakerOptions {
     /// Whether there is a breaker. Default true.
     pub enabled: bool,
-    /// Opens after so many requests in a row that could not connect, broke off or timed out.
-    /// Default 5.
+    /// Opens after so many requests in a row that could not connect, broke off or timed out, or whose
+    /// answers broke off. Default 5.
     pub failures: u32,
     /// Opens after so many answers in a row with a status from 500. Default 20: Bifrost passes on the
     /// statuses of its providers, and their trouble is not the server's.
@@ -113,7 +113,8 @@ pub struct BreakerOptions {
     /// the time. Default 1 s.
     #[serde(with = "humantime_serde")]
     pub open: Duration,
-    /// It stays open no longer than this. Default 30 s.
+    /// It stays open no longer than this, and a probe that has said nothing for so long is followed by
+    /// another. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub longest_open: Duration,
 }
@@ -183,6 +184,11 @@ pub struct PathTimeouts {
     /// As [`Timeouts::request`].
     #[serde(default, with = "humantime_serde")]
     pub request: Option<Duration>,
+}
+
+/// A `tls:` whose keys are all commented out is TLS all the same, never plain text.
+fn tls_when_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServerTls>, D::Error> {
+    super::schema::default_when_null(deserializer).map(Some)
 }
 
 // === impl ===

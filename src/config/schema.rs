@@ -185,7 +185,7 @@ where
 }
 
 /// The same for a section.
-fn default_when_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn default_when_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

@@ -4,7 +4,7 @@ use http::Version;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::{KEEPALIVE, peer::Client, snapshot::Snapshot};
+use super::{KEEPALIVE, WRITE_TIMEOUT, peer::Client, snapshot::Snapshot};
 
 /// Bounds the wait for the next request, which is endless in Pingora unless set for every request,
 /// and lets a client send its next request while the last is being answered.
@@ -13,6 +13,7 @@ pub(super) fn connection(session: &mut Session) {
         session.set_keepalive(Some(KEEPALIVE.as_secs()));
     }
     session.set_pipelining_enabled(true);
+    session.as_downstream_mut().set_write_timeout(Some(WRITE_TIMEOUT));
     // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
     let is_old = session.req_header().version == Version::HTTP_10;
     session.set_ignore_info_resp(is_old);

@@ -22,6 +22,9 @@ pub(super) fn announced(session: &Session, snapshot: &Snapshot) -> Result<()> {
 pub(super) fn piece(body: &mut Option<Bytes>, is_end: bool, exchange: &mut Exchange) -> Result<()> {
     exchange.body_sent += body.as_ref().map_or(0, |piece| piece.len() as u64);
     within_limit(exchange.body_sent, &exchange.snapshot)?;
+    if is_end {
+        exchange.is_sent();
+    }
     // An empty last piece, as HTTP/2 clients send it, would end a chunked body twice: the second end
     // poisons the connection for the next request.
     if is_end && body.as_ref().is_some_and(Bytes::is_empty) {

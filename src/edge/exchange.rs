@@ -1,21 +1,26 @@
 //! What one request carries through its phases.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use http::HeaderValue;
 use log::warn;
 use once_cell::sync::Lazy;
 use pingora::protocols::Stream;
+use pingora_proxy::Session;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     route::Waits,
     snapshot::Snapshot,
-    watch::{Expired, Limits, Turn, Watch},
+    watch::{Expired, Limits, Phase, Turn, Watch},
+    websocket,
 };
 use crate::fleet::{Attempts, Change, Outcome, Server};
 
@@ -31,9 +36,14 @@ pub struct Exchange {
     /// The connection of this attempt, before the request is sent on it, and after.
     pub(super) connection: Option<Arc<Watch>>,
     turn: Option<Turn>,
-    /// Whether the head of an answer has come.
+    /// How long to wait, for the path of the request.
+    pub(super) waits: Waits,
+    /// When the whole request must be over.
+    end: Option<Instant>,
+    pub(super) is_websocket: bool,
+    /// Whether the request has been sent whole, and the head of its answer has come.
+    is_sent: bool,
     has_head: bool,
-    started: Instant,
     request_id: Option<HeaderValue>,
     /// Keeps a stopping edge alive until the exchange is over.
     _in_flight: TaskTrackerToken,
@@ -42,13 +52,16 @@ pub struct Exchange {
 impl Exchange {
     pub(super) fn new(snapshot: Arc<Snapshot>, in_flight: TaskTrackerToken) -> Self {
         Exchange {
-            snapshot,
             attempts: Attempts::default(),
             body_sent: 0,
             connection: None,
             turn: None,
+            waits: snapshot.servers.waits(b"/"),
+            end: None,
+            is_websocket: false,
+            is_sent: false,
             has_head: false,
-            started: Instant::now(),
+            snapshot,
             request_id: None,
             _in_flight: in_flight,
         }
@@ -65,27 +78,51 @@ impl Exchange {
         self.attempts.server().map_or("no server", |server| server.name().as_str())
     }
 
+    /// The request is to be forwarded: settles for how long, and whether as a WebSocket.
+    pub(super) fn admit(&mut self, session: &mut Session) {
+        self.waits = self.snapshot.servers.waits(session.req_header().uri.path().as_bytes());
+        self.end = self.waits.request.map(|request| Instant::now() + request);
+        self.is_websocket = websocket::is_opened_by(session);
+    }
+
+    /// What is left of the time for the whole request.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
     /// Forgets the last attempt, for the next one.
     pub(super) fn begin_attempt(&mut self) {
         self.body_sent = 0;
+        self.is_sent = false;
         self.connection = None;
         self.turn = None;
     }
 
     /// The request is about to be sent.
-    pub(super) fn begin_turn(&mut self, waits: Waits, is_websocket: bool) {
-        let limits = Limits {
-            first_byte: waits.first_byte,
-            silence: waits.silence,
-            end: waits.request.map(|request| self.started + request),
-        };
-        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, is_websocket));
+    pub(super) fn begin_turn(&mut self) {
+        let limits = Limits { first_byte: self.waits.first_byte, silence: self.waits.silence, end: self.end };
+        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, self.is_websocket));
+    }
+
+    /// The request has been sent whole: the server's time begins.
+    pub(super) fn is_sent(&mut self) {
+        self.is_sent = true;
+        if let Some(turn) = &self.turn {
+            turn.enter(Phase::FirstByte);
+        }
     }
 
     /// The head of the answer is there.
-    pub(super) fn has_head(&mut self, is_server_error: bool) {
+    pub(super) fn take_head(&mut self, is_server_error: bool) {
         self.has_head = true;
+        if let Some(turn) = &self.turn {
+            turn.enter(Phase::Silence);
+        }
         self.record(if is_server_error { Outcome::ServerError } else { Outcome::Answered });
+    }
+
+    pub(super) fn has_head(&self) -> bool {
+        self.has_head
     }
 
     /// Takes the connection to the server out of Pingora's hands.
@@ -100,7 +137,21 @@ impl Exchange {
 
     /// The limit that the request ran into.
     pub(super) fn expired(&self) -> Option<Expired> {
-        self.turn.as_ref()?.expired()
+        let is_over = self.left().is_some_and(|left| left.is_zero());
+        let expired = self.turn.as_ref().and_then(Turn::expired);
+        expired.or(is_over.then_some(Expired::Request))
+    }
+
+    /// Whether the server could have answered in time: not when the client took it to send its request.
+    pub(super) fn is_servers_fault(&self) -> bool {
+        self.is_sent || self.expired() != Some(Expired::Request)
+    }
+
+    /// The answer has ended, whole.
+    pub(super) fn is_answered(&mut self) {
+        if self.has_head {
+            self.record(Outcome::Completed);
+        }
     }
 
     /// Says what became of the attempt.

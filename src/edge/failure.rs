@@ -139,7 +139,11 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     let id = exchange.request_id().clone();
     let shown = id.to_str().unwrap_or_default();
     let server = exchange.server();
-    let cause = error.root_cause();
+    // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote an answer.
+    let cause = match reason {
+        Reason::ConnectFailed | Reason::ConnectTimedOut => error.to_string(),
+        _ => error.root_cause().to_string(),
+    };
     // The path alone: a query may carry an OAuth code. And no byte of it may command a terminal.
     let path = request.uri.path().replace(char::is_control, " ");
     let line = format!("request {shown} {} {path}, {server}: {reason}: {cause}", request.method);
@@ -148,7 +152,9 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     } else {
         warn!("{line}");
     }
-    let Some(status) = reason.status().filter(|_| session.response_written().is_none()) else {
+    let Some(status) =
+        reason.status().filter(|_| session.response_written().is_none_or(|head| head.status.is_informational()))
+    else {
         return 0;
     };
     match write(session, &id, status, reason).await {

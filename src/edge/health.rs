@@ -1,7 +1,5 @@
 //! The active check of a server: one GET on a connection of its own.
 
-use std::time::Duration;
-
 use http::{StatusCode, Uri, header};
 use pingora::{
     Error, ErrorType, OrErr,
@@ -77,9 +75,3 @@ const USER_AGENT: &str = concat!("bifrost-edge/", env!("CARGO_PKG_VERSION"));
 
 /// Of the body of an answer.
 const MOST_PIECES: usize = 64;
-
-/// The time to the next check: the interval, give or take a tenth, so that several edges do not check
-/// in step.
-pub(super) fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())
-}

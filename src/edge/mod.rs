@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use pingora::protocols::TcpKeepalive;
 
-pub(crate) use self::supervise::resolve_all;
+pub(crate) use self::supervise::resolve_new;
 pub use self::{
     answer::DiscoveryFilter,
     proxy::{Edge, service},
@@ -37,6 +37,9 @@ pub use self::{
 /// How long a client may keep an idle connection: a little more than the minute that load balancers
 /// keep theirs, so that the edge is not the first to close.
 const KEEPALIVE: Duration = Duration::from_secs(75);
+
+/// How long a client may read nothing while there is something for it: a stuck one would keep a server busy.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Finds a client or a server whose machine has vanished in the middle of a long silence, within about
 /// 100 s.

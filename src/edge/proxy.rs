@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, header};
 use pingora::{
-    Error, Result,
+    Error, ErrorType, Result,
     apps::HttpServerOptions,
     connectors::ConnectorOptions,
     http::{RequestHeader, ResponseHeader},
@@ -21,7 +21,7 @@ use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyServiceBuilder, Sess
 use tokio_util::task::TaskTracker;
 
 use super::{
-    admit, body, connect::WatchedConnector, connection, exchange::Exchange, failure, headers, retry,
+    admit, body, connect::WatchedConnector, connection, exchange::Exchange, failure, headers, retry, route,
     snapshot::Snapshot, watch::Watch, websocket,
 };
 
@@ -73,15 +73,13 @@ impl ProxyHttp for Edge {
         }
         admit::request(session, &exchange.snapshot)?;
         body::announced(session, &exchange.snapshot)?;
+        exchange.admit(session);
         Ok(false)
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         exchange.begin_attempt();
-        let snapshot = Arc::clone(&exchange.snapshot);
-        let waits = snapshot.servers.waits(session.req_header().raw_path());
-        let is_websocket = websocket::is_opened_by(session);
-        snapshot.servers.next(session, &snapshot.trusted, &mut exchange.attempts, waits, is_websocket)
+        route::next(session, exchange)
     }
 
     fn fail_to_connect(
@@ -115,13 +113,11 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         headers::request(session, exchange, upstream)?;
-        let is_websocket = websocket::is_opened_by(session);
-        if !is_websocket {
+        if !exchange.is_websocket {
             // Pingora lets more pass for one than is one.
             upstream.remove_header(&header::UPGRADE);
         }
-        let waits = exchange.snapshot.servers.waits(session.req_header().raw_path());
-        exchange.begin_turn(waits, is_websocket);
+        exchange.begin_turn();
         Ok(())
     }
 
@@ -142,12 +138,16 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
     ) -> Result<()> {
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-            exchange.has_head(false);
+            if !exchange.is_websocket {
+                let why = "a 101 that was not asked for";
+                return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
+            }
+            exchange.take_head(false);
             headers::response(session, exchange, answer)?;
             return websocket::tunnel(session, exchange, answer).await;
         }
         if !answer.status.is_informational() {
-            exchange.has_head(answer.status.is_server_error());
+            exchange.take_head(answer.status.is_server_error());
         }
         headers::response(session, exchange, answer)
     }
@@ -166,6 +166,12 @@ impl ProxyHttp for Edge {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         FailToProxy { error_code: failure::answer(session, exchange, error).await, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        if error.is_none() {
+            exchange.is_answered();
+        }
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

@@ -9,7 +9,7 @@ use crate::fleet::Outcome;
 /// No connection could be made. Nothing was sent, so that even a POST may go to another server.
 pub(super) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
     exchange.record(Outcome::ConnectFailed);
-    error.set_retry(may_retry(exchange));
+    error.set_retry(exchange.expired().is_none() && may_retry(exchange));
 }
 
 /// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
@@ -34,8 +34,8 @@ pub(super) fn broken_off(session: &Session, exchange: &mut Exchange, error: &mut
     if is_unanswered && is_reused && !is_reset {
         exchange.record(Outcome::Stale);
         exchange.attempts.forgive();
-    } else {
-        exchange.record(Outcome::Broken);
+    } else if exchange.is_servers_fault() {
+        exchange.record(if exchange.has_head() { Outcome::CutShort } else { Outcome::Broken });
     }
     let is_repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
     if is_unanswered && is_repeatable && session.response_written().is_none() {

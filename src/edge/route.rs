@@ -6,10 +6,10 @@ use http::header;
 use pingora::{Error, ErrorType, Result, protocols::l4::socket::SocketAddr, upstreams::peer::HttpPeer};
 use pingora_proxy::Session;
 
-use super::{connect, peer::Client};
+use super::{connect, exchange::Exchange, peer::Client};
 use crate::{
     config::{Config, HashKey, PathPrefix, Timeouts},
-    fleet::{Attempts, Fleet, Runtime},
+    fleet::{Fleet, Runtime},
     trust::TrustedProxies,
 };
 
@@ -62,34 +62,6 @@ impl Servers {
         below.map_or(self.waits, |(_, waits)| *waits)
     }
 
-    /// The peer for the next attempt.
-    pub(super) fn next(
-        &self,
-        session: &Session,
-        trusted: &TrustedProxies,
-        attempts: &mut Attempts,
-        waits: Waits,
-        is_websocket: bool,
-    ) -> Result<Box<HttpPeer>> {
-        let key = self.hash_key.as_ref().and_then(|key| hash_key(key, session, trusted));
-        let Some(picked) = self.fleet.pick(attempts, key.as_deref()) else {
-            return Error::e_explain(NO_SERVER, "there is no server to send it to");
-        };
-        let mut peer = Box::new(self.prototypes[picked.configured].clone());
-        if is_websocket {
-            connect::over_http_1(&mut peer);
-        }
-        peer._address = SocketAddr::Inet(picked.address);
-        peer.options.connection_timeout = Some(waits.connect);
-        peer.options.total_connection_timeout = Some(waits.connect);
-        peer.options.write_timeout = Some(waits.silence);
-        if peer.options.alpn.get_max_http_version() == 2 {
-            // On a connection that requests share, none is watched: Pingora has one limit for both.
-            peer.options.read_timeout = Some(waits.first_byte.max(waits.silence));
-        }
-        Ok(peer)
-    }
-
     /// A peer for a health check of a server.
     pub(super) fn peer_for_check(
         &self,
@@ -106,6 +78,38 @@ impl Servers {
         peer
     }
 }
+
+/// The peer for the next attempt.
+pub(super) fn next(session: &Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let servers = &snapshot.servers;
+    let key = servers.hash_key.as_ref().and_then(|key| hash_key(key, session, &snapshot.trusted));
+    let Some(picked) = servers.fleet.pick(&mut exchange.attempts, key.as_deref()) else {
+        return Error::e_explain(NO_SERVER, "there is no server to send it to");
+    };
+    let waits = exchange.waits;
+    let mut peer = Box::new(servers.prototypes[picked.configured].clone());
+    peer._address = SocketAddr::Inet(picked.address);
+    if exchange.is_websocket {
+        connect::over_http_1(&mut peer);
+    }
+    if picked.needs_new_connection {
+        // Nobody has an idle connection for this group.
+        peer.group_key = rand::random();
+    }
+    let connect = exchange.left().map_or(waits.connect, |left| left.max(SHORTEST).min(waits.connect));
+    peer.options.connection_timeout = Some(connect);
+    peer.options.total_connection_timeout = Some(connect);
+    peer.options.write_timeout = Some(waits.silence);
+    if peer.options.alpn.get_max_http_version() == 2 {
+        // On a connection that requests share, none is watched: Pingora has one limit for both.
+        peer.options.read_timeout = Some(waits.first_byte.max(waits.silence));
+    }
+    Ok(peer)
+}
+
+/// A connection attempt takes at least so long.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// There is no server to send the request to.
 pub(super) const NO_SERVER: ErrorType = ErrorType::Custom("NoServer");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use tokio::{
     net::lookup_host,
     sync::Notify,
@@ -16,11 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    exchange::log_change,
-    health::{Checker, jittered},
-    snapshot::Snapshot,
-};
+use super::{exchange::log_change, health::Checker, snapshot::Snapshot};
 use crate::config::ServerAddress;
 
 /// Keeps looking up names and checking servers, those of the current snapshot, for as long as it is
@@ -57,6 +53,14 @@ pub async fn supervise(snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
             checks.entry(server.clone()).or_insert_with(task);
         }
         drop((servers, current));
+        // A task that has ended is forgotten; only a fault of this program could end one that is wanted.
+        while let Some(ended) = tasks.try_join_next() {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                error!("a task beside the requests has failed: {error}");
+            }
+        }
         changed.notified().await;
     }
 }
@@ -72,10 +76,11 @@ fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &H
     });
 }
 
-/// Looks up every name of the snapshot once, for at most so long. Those that do not resolve are warned of.
-pub(crate) async fn resolve_all(snapshot: &Snapshot, patience: Duration) {
+/// Looks up every name of the snapshot that has no address yet, for at most so long. Those that do not
+/// resolve are warned of.
+pub(crate) async fn resolve_new(snapshot: &Snapshot, patience: Duration) {
     let mut lookups = JoinSet::new();
-    for name in snapshot.servers.fleet().names().cloned() {
+    for name in snapshot.servers.fleet().unresolved().cloned() {
         lookups.spawn(async move { (lookup(name.clone(), patience).await, name) });
     }
     while let Some(Ok((answer, name))) = lookups.join_next().await {
@@ -141,13 +146,8 @@ async fn lookup(name: ServerAddress, patience: Duration) -> Result<Vec<SocketAdd
 async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snapshot>>, checker: Arc<Checker>) {
     loop {
         let current = snapshot.load_full();
-        let servers = current.servers.fleet().servers();
-        let is_it = |(name, address): &(ServerAddress, SocketAddr), server: &crate::fleet::Server| {
-            server.name() == name && server.address() == *address
-        };
-        let Some((configured, server)) = servers.into_iter().find(|(_, server)| is_it(&known_as, server)) else {
-            return;
-        };
+        let (name, address) = &known_as;
+        let Some((configured, server)) = current.servers.fleet().server(name, *address) else { return };
         let peer = current.servers.peer_for_check(server.address(), configured, current.health.timeout);
         let result = checker.check(&peer, server.name().as_str(), &current.health).await;
         if let Some(change) = server.checked(result.is_ok(), &current.health) {
@@ -157,6 +157,11 @@ async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snap
         drop((server, current));
         sleep(jittered(interval)).await;
     }
+}
+
+/// An interval, give or take a tenth, so that several edges do not ask in step.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }
 
 #[cfg(test)]

@@ -49,6 +49,18 @@ pub(super) enum Expired {
     Request,
 }
 
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It is being sent: the time is the client's.
+    #[default]
+    Sending,
+    /// Its answer is waited for, interim ones aside.
+    FirstByte,
+    /// Its answer comes.
+    Silence,
+}
+
 /// A connection, watched.
 pub(super) struct Watched {
     id: UniqueIDType,
@@ -72,6 +84,7 @@ struct State {
     limits: Option<Limits>,
     /// The last byte sent or received.
     since: Option<Instant>,
+    phase: Phase,
     has_received: bool,
     expired: Option<Expired>,
     handshake: Handshake,
@@ -115,15 +128,13 @@ impl State {
     /// The next limit and when it passes.
     fn due(&self) -> Option<(Instant, Expired)> {
         let (limits, since) = (self.limits?, self.since?);
-        let next = if self.has_received {
-            (since + limits.silence, Expired::Silence)
-        } else {
-            (since + limits.first_byte, Expired::FirstByte)
+        let next = match self.phase {
+            Phase::Sending => None,
+            Phase::FirstByte => Some((since + limits.first_byte, Expired::FirstByte)),
+            Phase::Silence => Some((since + limits.silence, Expired::Silence)),
         };
-        Some(match limits.end {
-            Some(end) if end < next.0 => (end, Expired::Request),
-            _ => next,
-        })
+        let end = limits.end.map(|end| (end, Expired::Request));
+        next.into_iter().chain(end).min_by_key(|(due, _)| *due)
     }
 }
 
@@ -142,6 +153,7 @@ impl Watch {
             turn: number,
             limits: Some(limits),
             since: Some(Instant::now()),
+            phase: Phase::Sending,
             has_received: false,
             expired: None,
             handshake: if is_websocket { Handshake::Head(Vec::new()) } else { Handshake::None },
@@ -156,6 +168,15 @@ impl Watch {
 }
 
 impl Turn {
+    /// Says how far the request has come; its time begins anew.
+    pub fn enter(&self, phase: Phase) {
+        let mut state = self.watch.0.lock();
+        if state.turn == self.number {
+            state.phase = phase;
+            state.since = Some(Instant::now());
+        }
+    }
+
     /// Whether any byte of an answer has come.
     pub fn has_received(&self) -> bool {
         self.watch.0.lock().has_received

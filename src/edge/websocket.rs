@@ -27,12 +27,14 @@ pub(super) fn is_opened_by(session: &mut Session) -> bool {
 /// it when one of them has, and loses one now and then whose 101 comes within microseconds; so it is
 /// relieved of both connections. Ends with the error [`OVER`].
 pub(super) async fn tunnel(session: &mut Session, exchange: &Exchange, answer: &ResponseHeader) -> Result<()> {
+    const WITHOUT: &str = "a WebSocket without its connections";
     let downstream = session.as_downstream_mut();
-    downstream.write_response_header(Box::new(answer.clone())).await?;
-    let client = downstream.digest().and_then(Watch::of).and_then(|watch| watch.detach());
-    let (Some(mut client), Some(mut server)) = (client, exchange.detach_server()) else {
-        return Error::e_explain(ErrorType::InternalError, "a WebSocket without its connections");
+    let client = downstream.digest().and_then(Watch::of);
+    let (Some(client), Some(mut server)) = (client, exchange.detach_server()) else {
+        return Error::e_explain(ErrorType::InternalError, WITHOUT);
     };
+    downstream.write_response_header(Box::new(answer.clone())).await?;
+    let Some(mut client) = client.detach() else { return Error::e_explain(ErrorType::InternalError, WITHOUT) };
     client.flush().await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
     // What the client sent together with its request has been read already.
     let early = tokio::select! {

@@ -29,8 +29,10 @@ pub(super) fn least_requests(candidates: &[Candidate], mut draw: impl FnMut(u32)
     }
     let second = drawn(candidates, Some(first), draw(rest)).unwrap_or(first);
     let (first, second) = (&candidates[first], &candidates[second]);
-    // second's load < first's load, without a division; a tie keeps the lot's order.
-    let is_less = second.in_flight as u64 * u64::from(first.weight) < first.in_flight as u64 * u64::from(second.weight);
+    // The lot has given the first its share; the second takes the request only if it would still be no busier
+    // for its weight. Without a division.
+    let is_less =
+        (second.in_flight as u64 + 1) * u64::from(first.weight) <= first.in_flight as u64 * u64::from(second.weight);
     Some(if is_less { second } else { first })
 }
 
@@ -88,7 +90,7 @@ pub(super) fn id(words: impl Hash) -> u64 {
 }
 
 /// Whose turn it is: every place as often as its weight says, spread evenly.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Turns {
     order: Vec<usize>,
     next: AtomicUsize,
@@ -177,6 +179,27 @@ mod tests {
         let counts = counted(chosen);
         for (count, expected) in counts.iter().zip([1000, 2000, 5000]) {
             assert!(count.abs_diff(expected) < expected / 5, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_weight_gets_a_small_share_of_few_requests_too() {
+        let mut random = StdRng::seed_from_u64(4);
+        for concurrency in [1, 4, 16, 64] {
+            let mut loads = [(1, 0), (99, 0)];
+            let mut under_way = std::collections::VecDeque::new();
+            let mut light = 0;
+            for _ in 0..10_000 {
+                let fleet = candidates(&loads);
+                let place = least_requests(&fleet, |below| random.gen_range(0..below)).unwrap().place;
+                light += usize::from(place == 0);
+                loads[place].1 += 1;
+                under_way.push_back(place);
+                if under_way.len() == concurrency {
+                    loads[under_way.pop_front().unwrap()].1 -= 1;
+                }
+            }
+            assert!((1..300).contains(&light), "{light} of 10000 with {concurrency} at once");
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Breaker {
     failures: u32,
     /// Answers in a row with a status from 500.
     server_errors: u32,
+    /// Answers in a row that broke off after their head.
+    cut_short: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +26,9 @@ enum State {
         until: Instant,
         failed_probes: u32,
     },
-    /// One request is probing.
+    /// A request is probing. Should nothing have become of it by then, another one may.
     HalfOpen {
+        until: Instant,
         failed_probes: u32,
     },
 }
@@ -33,15 +36,20 @@ enum State {
 /// What became of a request, as far as it says something about its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
+    /// The head of a good answer came.
     Good,
     /// It could not connect, its answer broke off or did not come in time.
     Failed,
     /// The answer had a status from 500.
     ServerError,
+    /// The answer broke off after its head.
+    CutShort,
+    /// The answer ended as it should.
+    Whole,
 }
 
 impl Breaker {
-    pub const CLOSED: Self = Breaker { state: State::Closed, failures: 0, server_errors: 0 };
+    pub const CLOSED: Self = Breaker { state: State::Closed, failures: 0, server_errors: 0, cut_short: 0 };
 
     /// Whether it is closed and has nothing to remember.
     pub fn is_at_rest(&self) -> bool {
@@ -57,16 +65,15 @@ impl Breaker {
     pub fn permits(&self, now: Instant) -> bool {
         match self.state {
             State::Closed => true,
-            State::Open { until, .. } => now >= until,
-            State::HalfOpen { .. } => false,
+            State::Open { until, .. } | State::HalfOpen { until, .. } => now >= until,
         }
     }
 
-    /// Says that a request is sent now, permitted or not. Whether it is the probe.
-    pub fn begin(&mut self, now: Instant) -> bool {
+    /// Says that a request is sent now, permitted or not. Whether it is a probe.
+    pub fn begin(&mut self, options: &BreakerOptions, now: Instant) -> bool {
         match self.state {
-            State::Open { until, failed_probes } if now >= until => {
-                self.state = State::HalfOpen { failed_probes };
+            State::Open { until, failed_probes } | State::HalfOpen { until, failed_probes } if now >= until => {
+                self.state = State::HalfOpen { until: now + options.longest_open, failed_probes };
                 true
             }
             _ => false,
@@ -76,32 +83,38 @@ impl Breaker {
     /// What became of a request. While the breaker is not closed only the probe counts: the others
     /// were sent before it opened, or for want of a better server.
     pub fn record(&mut self, verdict: Verdict, is_probe: bool, options: &BreakerOptions, now: Instant) {
-        match (self.state, verdict) {
-            (State::HalfOpen { .. }, Verdict::Good) if is_probe => *self = Self::CLOSED,
-            (State::HalfOpen { failed_probes }, _) if is_probe => {
+        match self.state {
+            State::Closed => self.count(verdict, options, now),
+            State::HalfOpen { .. } if is_probe && matches!(verdict, Verdict::Good | Verdict::Whole) => {
+                *self = Self::CLOSED;
+            }
+            State::HalfOpen { failed_probes, .. } if is_probe => {
                 self.open(failed_probes.saturating_add(1), options, now);
             }
-            (State::Closed, Verdict::Good) => *self = Self::CLOSED,
-            (State::Closed, Verdict::Failed) => {
-                self.failures = self.failures.saturating_add(1);
-                if options.enabled && self.failures >= options.failures {
-                    self.open(0, options, now);
-                }
-            }
-            (State::Closed, Verdict::ServerError) => {
+            State::Open { .. } | State::HalfOpen { .. } => {}
+        }
+    }
+
+    fn count(&mut self, verdict: Verdict, options: &BreakerOptions, now: Instant) {
+        match verdict {
+            Verdict::Good => (self.failures, self.server_errors) = (0, 0),
+            Verdict::Failed => self.failures = self.failures.saturating_add(1),
+            Verdict::ServerError => {
                 self.failures = 0;
                 self.server_errors = self.server_errors.saturating_add(1);
-                if options.enabled && self.server_errors >= options.server_errors {
-                    self.open(0, options, now);
-                }
             }
-            (State::Open { .. } | State::HalfOpen { .. }, _) => {}
+            Verdict::CutShort => self.cut_short = self.cut_short.saturating_add(1),
+            Verdict::Whole => self.cut_short = 0,
+        }
+        let is_too_much = self.failures.max(self.cut_short) >= options.failures;
+        if options.enabled && (is_too_much || self.server_errors >= options.server_errors) {
+            self.open(0, options, now);
         }
     }
 
     /// The probe ended without saying anything about the server: the next request is the probe.
     pub fn abandon(&mut self, now: Instant) {
-        if let State::HalfOpen { failed_probes } = self.state {
+        if let State::HalfOpen { failed_probes, .. } = self.state {
             self.state = State::Open { until: now, failed_probes };
         }
     }
@@ -109,7 +122,7 @@ impl Breaker {
     fn open(&mut self, failed_probes: u32, options: &BreakerOptions, now: Instant) {
         let doubled = options.open.saturating_mul(1_u32.checked_shl(failed_probes).unwrap_or(u32::MAX));
         let until = now + doubled.min(options.longest_open);
-        *self = Breaker { state: State::Open { until, failed_probes }, failures: 0, server_errors: 0 };
+        *self = Breaker { state: State::Open { until, failed_probes }, ..Self::CLOSED };
     }
 }
 
@@ -146,8 +159,8 @@ mod tests {
         let mut breaker = opened(now);
         assert!(breaker.is_open() && !breaker.permits(now));
         let later = now + options().open;
-        assert!(breaker.permits(later) && breaker.begin(later));
-        assert!(!breaker.permits(later) && !breaker.begin(later));
+        assert!(breaker.permits(later) && breaker.begin(&options(), later));
+        assert!(!breaker.permits(later) && !breaker.begin(&options(), later));
         breaker.record(Verdict::Good, true, &options(), later);
         assert!(breaker.is_at_rest());
     }
@@ -159,7 +172,7 @@ mod tests {
         for pause in [1, 2, 4, 5, 5] {
             let due = now + Duration::from_secs(pause);
             let almost = now + Duration::from_secs(pause).mul_f64(0.999);
-            assert!(!breaker.permits(almost) && breaker.begin(due), "{pause}");
+            assert!(!breaker.permits(almost) && breaker.begin(&options(), due), "{pause}");
             breaker.record(Verdict::Failed, true, &options(), due);
             now = due;
         }
@@ -170,9 +183,9 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         let due = now + options().open;
-        assert!(breaker.begin(due));
+        assert!(breaker.begin(&options(), due));
         breaker.abandon(due);
-        assert!(breaker.begin(due));
+        assert!(breaker.begin(&options(), due));
     }
 
     #[test]
@@ -185,6 +198,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_probe_that_takes_its_time_is_followed_by_another() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        let due = now + options().open;
+        assert!(breaker.begin(&options(), due));
+        let later = due + options().longest_open;
+        assert!(breaker.permits(later) && breaker.begin(&options(), later) && !breaker.permits(later));
+    }
+
+    #[test]
+    fn answers_that_break_off_open_it_although_their_heads_were_good() {
+        let (now, mut breaker) = (Instant::now(), Breaker::CLOSED);
+        for _ in 0..2 {
+            breaker.record(Verdict::Good, false, &options(), now);
+            breaker.record(Verdict::CutShort, false, &options(), now);
+        }
+        breaker.record(Verdict::Whole, false, &options(), now);
+        assert!(breaker.is_at_rest());
+        for _ in 0..3 {
+            assert!(!breaker.is_open());
+            breaker.record(Verdict::Good, false, &options(), now);
+            breaker.record(Verdict::CutShort, false, &options(), now);
+        }
+        assert!(breaker.is_open());
+    }
+
     #[derive(Debug, Clone)]
     enum Event {
         Wait(u64),
@@ -193,7 +233,13 @@ mod tests {
     }
 
     fn verdict() -> impl Strategy<Value = Verdict> {
-        prop_oneof![Just(Verdict::Good), Just(Verdict::Failed), Just(Verdict::ServerError)]
+        prop_oneof![
+            Just(Verdict::Good),
+            Just(Verdict::Failed),
+            Just(Verdict::ServerError),
+            Just(Verdict::CutShort),
+            Just(Verdict::Whole),
+        ]
     }
 
     fn event() -> impl Strategy<Value = Event> {
@@ -205,22 +251,22 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: never two probes at once, never open for longer than the longest pause,
+        /// Whatever happens: never two probes within the longest pause, never open for longer than the longest pause,
         /// never opened by less than the failures in a row, never closed but by a good probe.
         #[test]
         fn it_never_does_what_it_must_not(events in proptest::collection::vec(event(), 0..200)) {
             let (options, mut now, mut breaker) = (options(), Instant::now(), Breaker::CLOSED);
-            let (mut failures, mut errors) = (0, 0);
+            let (mut failures, mut errors, mut cuts) = (0, 0, 0);
             for event in events {
                 let was_open = breaker.is_open();
                 match event {
                     Event::Wait(milliseconds) => now += Duration::from_millis(milliseconds),
                     Event::Request(outcome) => {
                         let permitted = breaker.permits(now);
-                        let is_probe = breaker.begin(now);
+                        let is_probe = breaker.begin(&options, now);
                         prop_assert_eq!(is_probe, permitted && was_open);
                         if is_probe {
-                            prop_assert!(!breaker.permits(now + options.longest_open * 10));
+                            prop_assert!(!breaker.permits(now + options.longest_open.mul_f64(0.999)));
                         }
                         match outcome {
                             Some(verdict) => breaker.record(verdict, is_probe, &options, now),
@@ -228,13 +274,15 @@ mod tests {
                             None => {}
                         }
                         if was_open && !breaker.is_open() {
-                            prop_assert!(is_probe && outcome == Some(Verdict::Good));
+                            prop_assert!(is_probe && matches!(outcome, Some(Verdict::Good | Verdict::Whole)));
                         }
                         if !was_open {
                             match outcome {
                                 Some(Verdict::Good) => (failures, errors) = (0, 0),
                                 Some(Verdict::Failed) => failures += 1,
                                 Some(Verdict::ServerError) => (failures, errors) = (0, errors + 1),
+                                Some(Verdict::CutShort) => cuts += 1,
+                                Some(Verdict::Whole) => cuts = 0,
                                 None => {}
                             }
                         }
@@ -247,13 +295,12 @@ mod tests {
                     Event::Straggler(_) => {}
                 }
                 if !was_open {
-                    prop_assert_eq!(breaker.is_open(), failures >= options.failures || errors >= options.server_errors);
+                    let is_too_much = failures.max(cuts) >= options.failures || errors >= options.server_errors;
+                    prop_assert_eq!(breaker.is_open(), is_too_much);
                 }
                 if breaker.is_open() {
-                    (failures, errors) = (0, 0);
-                    if !matches!(breaker.state, State::HalfOpen { .. }) {
-                        prop_assert!(breaker.permits(now + options.longest_open));
-                    }
+                    (failures, errors, cuts) = (0, 0, 0);
+                    prop_assert!(breaker.permits(now + options.longest_open));
                 }
             }
         }

@@ -51,6 +51,7 @@ pub struct Attempts {
     /// The places of those that have been tried.
     tried: SmallVec<[usize; 4]>,
     made: usize,
+    is_stale: bool,
     last: Option<Last>,
 }
 
@@ -61,6 +62,8 @@ pub struct Picked {
     pub configured: usize,
     /// Its address.
     pub address: SocketAddr,
+    /// Whether an idle connection of this request has turned out to be dead: there may be more.
+    pub needs_new_connection: bool,
 }
 
 /// The last attempt.
@@ -78,7 +81,7 @@ impl Fleet {
     /// name has no address before the name [is resolved](Self::resolved).
     pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
         Fleet {
-            table: ArcSwap::from_pointee(Table::new(&config.servers, &runtime)),
+            table: ArcSwap::from_pointee(Table::new(&config.servers, config.balance.policy, &runtime)),
             configured: config.servers.clone(),
             balance: config.balance.clone(),
             breaker: config.breaker,
@@ -114,7 +117,24 @@ impl Fleet {
 
     /// Takes over what names have been resolved to since this fleet was made.
     pub fn refresh(&self) {
-        self.table.store(Arc::new(Table::new(&self.configured, &self.runtime)));
+        self.table.store(Arc::new(Table::new(&self.configured, self.balance.policy, &self.runtime)));
+    }
+
+    /// The names that have no address yet.
+    pub fn unresolved(&self) -> impl Iterator<Item = &ServerAddress> {
+        self.names().filter(|name| self.runtime.addresses(name).is_empty())
+    }
+
+    /// Forgets the addresses of all names but those of this configuration.
+    pub fn forget_other_names(&self) {
+        self.runtime.keep_names(|name| self.configured.iter().any(|server| server.address == *name));
+    }
+
+    /// A server there is now, with its place in the configuration.
+    pub fn server(&self, name: &ServerAddress, address: SocketAddr) -> Option<(usize, Arc<Server>)> {
+        let table = self.table.load();
+        let is_it = |member: &&table::Member| member.server.name() == name && member.server.address() == address;
+        table.members.iter().find(is_it).map(|member| (member.configured, Arc::clone(&member.server)))
     }
 
     /// What the fleet has done so far.
@@ -150,7 +170,11 @@ impl Fleet {
                 attempts.made += 1;
                 attempts.tried.push(place);
                 attempts.last = Some(Last { place, lease });
-                return Some(Picked { configured: member.configured, address: member.server.address() });
+                return Some(Picked {
+                    configured: member.configured,
+                    address: member.server.address(),
+                    needs_new_connection: attempts.is_stale,
+                });
             }
         }
         None
@@ -210,8 +234,10 @@ impl Attempts {
         self.last.as_mut()?.lease.record(outcome)
     }
 
-    /// Lets the server of the last attempt be tried again: it never had the request.
+    /// Lets the server of the last attempt be tried again: its connection had died, it never had the
+    /// request.
     pub fn forgive(&mut self) {
+        self.is_stale = true;
         if let Some(last) = &self.last {
             self.tried.retain(|place| *place != last.place);
         }

@@ -100,6 +100,10 @@ impl Runtime {
         true
     }
 
+    pub(super) fn keep_names(&self, is_kept: impl Fn(&ServerAddress) -> bool) {
+        self.names.lock().retain(|name, _| is_kept(name));
+    }
+
     /// The server of this name and address, with the state that it has if it is known.
     pub(super) fn server(&self, name: &ServerAddress, address: SocketAddr) -> Arc<Server> {
         let mut servers = self.servers.lock();

@@ -66,6 +66,10 @@ pub enum Outcome {
     ConnectFailed,
     /// The server broke off, or did not answer in time.
     Broken,
+    /// The server broke off, or fell silent, within its answer.
+    CutShort,
+    /// The answer has come whole. Its head has been told before.
+    Completed,
     /// An idle connection had died, which says nothing about the server.
     Stale,
 }
@@ -163,7 +167,7 @@ impl Server {
             if !state.permits(now) && !anyway {
                 return None;
             }
-            is_probe = state.begin(now);
+            is_probe = state.begin(&breaker, now);
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.counts.picks.fetch_add(1, Ordering::Relaxed);
@@ -213,6 +217,8 @@ impl Lease {
             Outcome::ServerError => (Some(&counts.server_errors), Verdict::ServerError),
             Outcome::ConnectFailed => (Some(&counts.connect_failures), Verdict::Failed),
             Outcome::Broken => (Some(&counts.broken), Verdict::Failed),
+            Outcome::CutShort => (Some(&counts.broken), Verdict::CutShort),
+            Outcome::Completed => (None, Verdict::Whole),
             Outcome::Stale => {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
                 return None;
@@ -222,7 +228,7 @@ impl Lease {
             count.fetch_add(1, Ordering::Relaxed);
         }
         // The usual case: a good answer from a server that has given nothing but.
-        if verdict == Verdict::Good && !self.server.is_disturbed.load(Ordering::Relaxed) {
+        if matches!(verdict, Verdict::Good | Verdict::Whole) && !self.server.is_disturbed.load(Ordering::Relaxed) {
             return None;
         }
         let is_probe = std::mem::take(&mut self.is_probe);

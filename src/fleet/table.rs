@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{balance::Turns, runtime::Runtime, server::Server};
-use crate::config;
+use crate::config::{self, Policy};
 
 /// Every server of a configuration and every address of a name. Immutable.
 #[derive(Debug)]
@@ -25,11 +25,12 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Tier {
     pub places: Vec<(usize, u32)>,
+    /// For round robin.
     pub turns: Turns,
 }
 
 impl Table {
-    pub fn new(servers: &[config::Server], runtime: &Runtime) -> Self {
+    pub fn new(servers: &[config::Server], policy: Policy, runtime: &Runtime) -> Self {
         let addresses = |(configured, server): (usize, &config::Server)| {
             let member = |address| Member { server: runtime.server(&server.address, address), configured };
             runtime.addresses(&server.address).into_iter().map(member).collect::<Vec<_>>()
@@ -41,7 +42,8 @@ impl Table {
                 (server.backup == backup && server.weight > 0).then_some((place, u32::from(server.weight)))
             };
             let places: Vec<_> = members.iter().enumerate().filter_map(weight).collect();
-            Tier { turns: Turns::new(&places), places }
+            let turns = if policy == Policy::RoundRobin { Turns::new(&places) } else { Turns::default() };
+            Tier { places, turns }
         };
         Table { primaries: tier(false), backups: tier(true), members }
     }

@@ -114,7 +114,7 @@ fn a_weight_of_0_gets_nothing_at_all() {
 
 #[test]
 fn failures_in_a_row_open_the_breaker_and_one_probe_at_a_time_closes_it() {
-    let options = "breaker: {failures: 2, open: 1ns, longest_open: 1ns}\n";
+    let options = "breaker: {failures: 2, open: 1ns, longest_open: 1h}\n";
     let fleet = fleet(&format!("servers: [{{address: \"10.0.0.1:1\"}}]\n{options}"));
     let mut attempts = Attempts::default();
     for expected in [None, Some(Change::Opened)] {

@@ -73,7 +73,8 @@ impl Edge {
 
     /// Serves another configuration from now on.
     pub fn reload(&self, yaml: &str) {
-        self.control.replace(&config(self.address, yaml));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.control.replace(&config(self.address, yaml)));
     }
 
     /// Says what a name resolves to, as the system's resolver would.
