@@ -23,7 +23,7 @@ pub(super) fn piece(body: &mut Option<Bytes>, is_end: bool, exchange: &mut Excha
     exchange.body_sent += body.as_ref().map_or(0, |piece| piece.len() as u64);
     within_limit(exchange.body_sent, &exchange.snapshot)?;
     if is_end {
-        exchange.is_sent();
+        exchange.sent();
     }
     // An empty last piece, as HTTP/2 clients send it, would end a chunked body twice: the second end
     // poisons the connection for the next request.

@@ -105,7 +105,7 @@ impl Exchange {
     }
 
     /// The request has been sent whole: the server's time begins.
-    pub(super) fn is_sent(&mut self) {
+    pub(super) fn sent(&mut self) {
         self.is_sent = true;
         if let Some(turn) = &self.turn {
             turn.enter(Phase::FirstByte);
@@ -148,7 +148,7 @@ impl Exchange {
     }
 
     /// The answer has ended, whole.
-    pub(super) fn is_answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         if self.has_head {
             self.record(Outcome::Completed);
         }

@@ -170,7 +170,7 @@ impl ProxyHttp for Edge {
 
     async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         if error.is_none() {
-            exchange.is_answered();
+            exchange.answered();
         }
     }
 

@@ -65,10 +65,10 @@ pub async fn supervise(snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
     }
 }
 
-/// Ends the tasks that are no longer wanted.
+/// Ends the tasks that are no longer wanted, and forgets those that have ended by themselves.
 fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &HashSet<K>) {
     tasks.retain(|key, task| {
-        let is_wanted = wanted.contains(key);
+        let is_wanted = wanted.contains(key) && !task.is_finished();
         if !is_wanted {
             task.abort();
         }
