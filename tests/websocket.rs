@@ -125,7 +125,7 @@ fn frames_that_come_with_the_handshake_arrive() {
 }
 
 #[test]
-fn an_interim_answer_may_come_first() {
+fn an_interim_answer_does_not_disturb_the_handshake() {
     let websocket = raw::serve(vec![Box::new(|mut stream| {
         raw::read_head(&mut stream);
         stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").unwrap();
@@ -135,7 +135,7 @@ fn an_interim_answer_may_come_first() {
     let edge = Edge::in_front_of(&[websocket]);
     let mut client = edge.connect();
     client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
-    assert_eq!((client.read_head().status, client.read_head().status), (103, 101));
+    assert_eq!(client.read_head().status, 101);
     client.send(b"\x81\x05hello");
     assert_eq!(client.read_exactly(7), b"\x81\x05hello");
 }

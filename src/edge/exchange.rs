@@ -83,6 +83,10 @@ impl Exchange {
         self.waits = self.snapshot.servers.waits(session.req_header().uri.path().as_bytes());
         self.end = self.waits.request.map(|request| Instant::now() + request);
         self.is_websocket = websocket::is_opened_by(session);
+        if self.is_websocket {
+            // One that Pingora has not written yet when the 101 comes would be lost in any case.
+            session.set_ignore_info_resp(true);
+        }
     }
 
     /// What is left of the time for the whole request.
