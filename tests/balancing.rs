@@ -2,12 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{
-    bifrost::{Bifrost, Gate},
-    edge::{Edge, servers_yaml},
-    http::Connection,
-    nobody, until,
-};
+use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
 
 fn fleet<const N: usize>() -> [Bifrost; N] {
     std::array::from_fn(|_| Bifrost::start())
@@ -18,26 +13,11 @@ fn counts<const N: usize>(fleet: &[Bifrost; N]) -> [usize; N] {
 }
 
 fn in_front_of<const N: usize>(fleet: &[Bifrost; N], options: &str) -> Edge {
-    Edge::start(&format!("{}{options}\n", servers_yaml(&fleet.each_ref().map(Bifrost::address))))
+    Edge::with(&fleet.each_ref().map(Bifrost::address), options)
 }
 
 fn ask(edge: &Edge, headers: &str) {
     assert_eq!(edge.connect().ask("GET", "/echo", "x", headers).status, 200);
-}
-
-/// Begins a stream that goes on until the gate is opened.
-fn stream(edge: &Edge) -> Connection {
-    let body = r#"{"model":"m","stream":true}"#;
-    let mut client = edge.connect();
-    client
-        .send(format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-    assert_eq!(client.read_head().status, 200);
-    client
-}
-
-fn read_to_its_end(mut stream: Connection, gate: &Gate) {
-    gate.release_all();
-    while stream.read_chunk().is_some() {}
 }
 
 #[test]
@@ -45,7 +25,7 @@ fn a_server_with_a_stream_gets_fewer_requests_until_the_stream_ends() {
     let fleet: [Bifrost; 2] = fleet();
     let gates = fleet.each_ref().map(Bifrost::gate);
     let edge = in_front_of(&fleet, "");
-    let stream = stream(&edge);
+    let mut stream = edge.chat();
     let busy = counts(&fleet).iter().position(|count| *count == 1).unwrap();
     let in_flight = |edge: &Edge| edge.report().servers.iter().map(|server| server.in_flight).sum::<usize>();
     for _ in 0..20 {
@@ -53,7 +33,8 @@ fn a_server_with_a_stream_gets_fewer_requests_until_the_stream_ends() {
         until("the stream alone is in flight", || in_flight(&edge) == 1);
     }
     assert_eq!((counts(&fleet)[busy], counts(&fleet)[1 - busy]), (1, 20));
-    read_to_its_end(stream, &gates[busy]);
+    gates[busy].release_all();
+    stream.read_chunks();
     until("nothing is in flight", || in_flight(&edge) == 0);
     for _ in 0..40 {
         ask(&edge, "");
@@ -66,13 +47,24 @@ fn streams_spread_over_all_servers() {
     let fleet: [Bifrost; 3] = fleet();
     let gates = fleet.each_ref().map(Bifrost::gate);
     let edge = in_front_of(&fleet, "");
-    let streams: Vec<_> = (0..30).map(|_| stream(&edge)).collect();
+    let streams: Vec<_> = (0..30).map(|_| edge.chat()).collect();
     let counts = counts(&fleet);
     assert!(counts.iter().all(|count| (7..=13).contains(count)), "{counts:?}");
     for gate in &gates {
         gate.release_all();
     }
     drop(streams);
+}
+
+#[test]
+fn servers_take_turns() {
+    let fleet: [Bifrost; 3] = fleet();
+    let edge = in_front_of(&fleet, "balance: {policy: round_robin}");
+    let mut connection = edge.connect();
+    for _ in 0..9 {
+        assert_eq!(connection.ask("GET", "/health", &edge.host(), "").status, 200);
+    }
+    assert_eq!(counts(&fleet), [3, 3, 3]);
 }
 
 #[test]
@@ -140,7 +132,7 @@ fn a_session_moves_when_its_server_goes_and_only_then() {
     let mut fleet = fleet::<3>().map(Some);
     let addresses = fleet.each_ref().map(|bifrost| bifrost.as_ref().unwrap().address());
     let options = "balance: {policy: hash, hash_key: \"header:Mcp-Session-Id\"}";
-    let edge = Edge::start(&format!("{}{options}\n", servers_yaml(&addresses)));
+    let edge = Edge::with(&addresses, options);
     let server_of = |session: usize, fleet: &[Option<Bifrost>; 3]| {
         let recorded =
             || fleet.each_ref().map(|bifrost| bifrost.as_ref().map_or(0, |bifrost| bifrost.recorded().len()));

@@ -133,12 +133,11 @@ fn at_start_the_log_says_what_is_served() {
     let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{urls}{servers}{CLIENTS}"));
     let mut edge = Running::start(file.path());
     edge.wait_for(&format!("configuration {}", file.path().display()));
-    let listening = edge.wait_for("listening on 127.0.0.1:");
+    let address = edge.address();
     edge.wait_for("discovery on, profile per_user_oauth: 1 of 1 MCP clients with auth_type per_user_oauth: github");
     edge.wait_for("public URLs: http://gw.example.com");
     edge.wait_for("forwarding to 2 servers, least_requests: 127.0.0.1:1, 127.0.0.1:2");
     edge.wait_for("http://gw.example.com is plain http");
-    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
     let document = Connection::to(address).ask("GET", "/.well-known/oauth-authorization-server", "gw.example.com", "");
     assert_eq!(document.status, 200);
 }
@@ -162,9 +161,7 @@ fn a_second_sigterm_ends_it_at_once_and_says_what_was_cut() {
     let servers = servers_yaml(&[bifrost.address()]);
     let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{servers}"));
     let mut edge = Running::start(file.path());
-    let listening = edge.wait_for("listening on 127.0.0.1:");
-    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    let mut connection = Connection::to(address);
+    let mut connection = Connection::to(edge.address());
     connection.send("GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(connection.read_head().status, 200);
     edge.signal("TERM");
@@ -180,8 +177,7 @@ fn no_secret_is_in_the_log_at_the_most_talkative_level() {
     let servers = servers_yaml(&[bifrost.address()]);
     let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{servers}"));
     let mut edge = Running::start_with(file.path(), "trace");
-    let listening = edge.wait_for("listening on 127.0.0.1:");
-    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    let address = edge.address();
     let secrets = "Authorization: Bearer planted\r\nCookie: token=planted\r\nX-Bf-Vk: planted\r\n";
     for path in ["/echo", "/reset", "/status/500", "/.well-known/oauth-authorization-server", "/truncate"] {
         let mut connection = Connection::to(address);
@@ -198,8 +194,7 @@ fn a_failure_in_the_log_shows_no_query() {
     let servers = servers_yaml(&["127.0.0.1:1".parse().unwrap()]);
     let file = config(&format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{servers}"));
     let mut edge = Running::start(file.path());
-    let listening = edge.wait_for("listening on 127.0.0.1:");
-    let address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    let address = edge.address();
     Connection::to(address).ask("GET", "/api/oauth/callback?code=planted", "x", "Authorization: planted\r\n");
     let line = edge.wait_for("the Bifrost server cannot be reached");
     assert!(line.contains("GET /api/oauth/callback, 127.0.0.1:1:") && !line.contains("planted"), "{line}");

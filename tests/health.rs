@@ -2,11 +2,7 @@
 
 use bifrost_edge::fleet::State;
 
-use crate::support::{
-    bifrost::Bifrost,
-    edge::{Edge, servers_yaml},
-    nobody, until,
-};
+use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
 
 const QUICK: &str = "health: {interval: 20ms, timeout: 10s}\n";
 
@@ -15,17 +11,16 @@ fn pair() -> [Bifrost; 2] {
 }
 
 fn in_front_of(fleet: &[Bifrost; 2], options: &str) -> Edge {
-    Edge::start(&format!("{}{options}", servers_yaml(&fleet.each_ref().map(Bifrost::address))))
+    Edge::with(&fleet.each_ref().map(Bifrost::address), options)
 }
 
 fn state_of(edge: &Edge, bifrost: &Bifrost) -> State {
-    let report = edge.report();
-    report.servers.iter().find(|server| server.address == bifrost.address()).unwrap().state
+    edge.report_of(&bifrost.address()).state
 }
 
 fn ask(edge: &Edge, requests: usize) {
     for _ in 0..requests {
-        assert_eq!(edge.connect().ask("GET", "/echo", "x", "").status, 200);
+        assert_eq!(edge.get("/echo").status, 200);
     }
 }
 
@@ -111,14 +106,14 @@ fn without_checks_nothing_is_asked_and_everything_is_used() {
 fn a_server_that_cannot_be_reached_gets_a_pause_and_then_a_probe() {
     let bifrost = Bifrost::start();
     let gone = nobody();
-    let servers = servers_yaml(&[bifrost.address(), gone]);
+    let servers = [bifrost.address(), gone];
     let turns = "balance: {policy: round_robin}\n";
-    let edge = Edge::start(&format!("{servers}{turns}breaker: {{failures: 3, open: 1h, longest_open: 1h}}\n"));
+    let edge = Edge::with(&servers, &format!("{turns}breaker: {{failures: 3, open: 1h, longest_open: 1h}}\n"));
     ask(&edge, 40);
     assert_eq!(edge.report().servers.iter().map(|server| server.connect_failures).sum::<u64>(), 3);
     assert_eq!(edge.report().retries, 3);
 
-    let edge = Edge::start(&format!("{servers}{turns}breaker: {{failures: 3, open: 50ms, longest_open: 50ms}}\n"));
+    let edge = Edge::with(&servers, &format!("{turns}breaker: {{failures: 3, open: 50ms, longest_open: 50ms}}\n"));
     ask(&edge, 8);
     assert!(edge.report().servers.iter().any(|server| server.state == State::Open));
     let returned = Bifrost::start_on(gone).unwrap();
@@ -133,7 +128,7 @@ fn a_server_that_cannot_be_reached_gets_a_pause_and_then_a_probe() {
 fn answers_that_break_off_in_a_row_open_the_breaker() {
     let bifrost = Bifrost::start();
     let breaker = "breaker: {failures: 3, open: 1h, longest_open: 1h}\n";
-    let edge = Edge::start(&format!("{}{breaker}", servers_yaml(&[bifrost.address()])));
+    let edge = Edge::with(&[bifrost.address()], breaker);
     for cut in [2, 3] {
         for _ in 0..cut {
             assert_eq!(state_of(&edge, &bifrost), State::Unknown);
@@ -158,11 +153,11 @@ fn server_errors_in_a_row_open_the_breaker_too() {
         for _ in 0..times {
             // One for each of the two.
             for _ in 0..2 {
-                assert_eq!(edge.connect().ask("GET", &format!("/status/{status}"), "x", "").status, status);
+                assert_eq!(edge.get(&format!("/status/{status}")).status, status);
             }
         }
     }
     assert_eq!(fleet.each_ref().map(|bifrost| state_of(&edge, bifrost)), [State::Unknown; 2]);
-    edge.connect().ask("GET", "/status/500", "x", "");
+    edge.get("/status/500");
     assert_eq!(fleet.each_ref().map(|bifrost| state_of(&edge, bifrost)), [State::Open, State::Unknown]);
 }

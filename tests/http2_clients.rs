@@ -10,8 +10,6 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::support::{bifrost::Bifrost, h2c::H2cEdge, raw};
 
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 fn setup() -> (Bifrost, H2cEdge) {
     let bifrost = Bifrost::start();
     let edge = H2cEdge::in_front_of(&[bifrost.address()]);
@@ -43,16 +41,16 @@ fn post(edge: &H2cEdge, path: &str, declares: bool, frames: &[&'static str]) -> 
 /// it up to the end of the next head; it answers both.
 fn records_two_requests() -> (SocketAddr, Receiver<String>) {
     let (parts, received) = mpsc::channel();
-    let address = raw::serve(vec![Box::new(move |mut stream: TcpStream| {
+    let address = raw::serve_one(move |mut stream| {
         let head = raw::read_head(&mut stream);
         let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked\r\n");
         let body = if chunked { raw::read_chunked(&mut stream) } else { read_declared(&mut stream, &head) };
-        stream.write_all(OK).unwrap();
+        stream.write_all(raw::OK).unwrap();
         for part in [head, body, raw::read_head(&mut stream)] {
             parts.send(part).unwrap();
         }
-        stream.write_all(OK).unwrap();
-    })]);
+        stream.write_all(raw::OK).unwrap();
+    });
     (address, received)
 }
 
@@ -71,7 +69,7 @@ fn an_empty_frame_that_ends_a_body_leaves_nothing_on_the_connection_to_the_serve
         let client = edge.connect();
         let answer = client.ask(edge.request("GET", "/second"));
         let what = format!("a body {frames:?}, its length declared: {declares}");
-        let (head, body, next) = (received.recv().unwrap(), received.recv().unwrap(), received.recv().unwrap());
+        let [head, body, next] = std::array::from_fn(|_| received.recv().expect(&what));
         assert!(head.starts_with("POST /first HTTP/1.1\r\n"), "{what}: {head:?}");
         let chunk = |frame: &&str| format!("{:X}\r\n{frame}\r\n", frame.len());
         let chunks: Vec<_> = frames.iter().map(chunk).collect();
@@ -204,12 +202,7 @@ fn trailers_of_a_request_harm_nothing() {
 fn trailers_of_an_answer_harm_nothing() {
     const TRAILED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n\r\n\
                              5\r\nhello\r\n0\r\nX-Checksum: 1\r\n\r\n";
-    let edge = H2cEdge::in_front_of(&[raw::serve(vec![Box::new(|mut stream: TcpStream| {
-        for answer in [TRAILED, OK] {
-            raw::read_head(&mut stream);
-            stream.write_all(answer).unwrap();
-        }
-    })])]);
+    let edge = H2cEdge::in_front_of(&[raw::answers([TRAILED, raw::OK])]);
     let client = edge.connect();
     let mut answer = client.ask(edge.request("GET", "/"));
     assert_eq!((answer.status(), answer.body()), (200, b"hello".to_vec()));
@@ -220,13 +213,12 @@ fn trailers_of_an_answer_harm_nothing() {
 
 #[test]
 fn a_request_that_the_client_takes_back_is_taken_back_from_the_server() {
-    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let (news, heard) = mpsc::channel();
-    let edge = H2cEdge::in_front_of(&[raw::serve(vec![Box::new(move |mut stream: TcpStream| {
+    let edge = H2cEdge::in_front_of(&[raw::serve_one(move |mut stream| {
         raw::read_head(&mut stream);
-        stream.write_all(HEAD).unwrap();
+        stream.write_all(raw::CHUNKED).unwrap();
         news.send(raw::is_closed(&mut stream)).unwrap();
-    })])]);
+    })]);
     let client = edge.connect();
     // Dropping an answer that has not ended resets its stream, and leaves the connection alone.
     drop(client.ask(edge.request("GET", "/")));

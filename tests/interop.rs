@@ -3,16 +3,15 @@
 
 use std::{
     env, fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use crate::support::{
     bifrost::Bifrost,
-    edge::{CLIENTS, Edge, servers_yaml},
+    edge::{CLIENTS, Edge, bifrost_and_edge},
+    nobody, until,
 };
 
 const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
@@ -70,18 +69,17 @@ fn logged_in(seen: &serde_json::Value, origin: &str, bifrost: &Bifrost) {
 }
 
 fn over_http(client: &Client) {
-    let bifrost = Bifrost::start();
-    let edge = Edge::in_front_of(&[bifrost.address()]);
+    let (bifrost, edge) = bifrost_and_edge();
     let origin = format!("http://{}", edge.host());
     logged_in(&client.log_in(&origin, None), &origin, &bifrost);
 }
 
 fn behind_tls(client: &Client) {
     let bifrost = Bifrost::start();
-    let port = free_address().port();
+    let port = nobody().port();
     let origin = format!("https://localhost:{port}");
     let urls = format!("public_urls: [\"{origin}\"]\n");
-    let edge = Edge::start(&format!("{urls}{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
+    let edge = Edge::with(&[bifrost.address()], &format!("{urls}{CLIENTS}"));
     let terminator = TlsTerminator::start(port, edge.address);
     logged_in(&client.log_in(&origin, Some(&terminator.ca())), &origin, &bifrost);
 }
@@ -108,11 +106,6 @@ logins! {
     typescript_sdk_1: super::NODE_V1;
     typescript_sdk_2: super::NODE_V2;
     rmcp: super::RUST_RMCP;
-}
-
-/// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// stunnel in front of the edge: it ends TLS and says nothing of it in any header.
@@ -145,11 +138,7 @@ impl TlsTerminator {
             Command::new("stunnel").arg(file("stunnel.conf")).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
         let child = child.expect("stunnel is not installed: run `make test`, which installs it");
         let terminator = TlsTerminator { child, folder };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "stunnel does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
+        until("stunnel listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         terminator
     }
 

@@ -4,12 +4,7 @@ use std::collections::HashMap;
 
 use bifrost_edge::fleet::State;
 
-use crate::support::{
-    bifrost::Bifrost,
-    edge::{Edge, servers_yaml},
-    http::Connection,
-    nobody, until,
-};
+use crate::support::{bifrost::Bifrost, edge::Edge, http::Connection, nobody, until};
 
 /// Every sample by its name and labels.
 fn scrape(edge: &Edge) -> HashMap<String, u64> {
@@ -27,19 +22,13 @@ fn each_server_and_what_it_does_is_there() {
     let bifrost = Bifrost::start();
     let gone = nobody();
     let gate = bifrost.gate();
-    let edge = Edge::start(&format!(
-        "{}balance: {{policy: round_robin}}\nbreaker: {{enabled: false}}\n",
-        servers_yaml(&[bifrost.address(), gone])
-    ));
+    let options = "balance: {policy: round_robin}\nbreaker: {enabled: false}\n";
+    let edge = Edge::with(&[bifrost.address(), gone], options);
     for path in ["/echo", "/echo", "/status/500", "/status/404"] {
-        edge.connect().ask("GET", path, "x", "");
+        edge.get(path);
     }
     until("nothing is in flight", || edge.report().servers.iter().all(|server| server.in_flight == 0));
-    let body = r#"{"model":"m","stream":true}"#;
-    let mut stream = edge.connect();
-    stream
-        .send(format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-    assert_eq!(stream.read_head().status, 200);
+    let _stream = edge.chat();
 
     let metrics = scrape(&edge);
     let of = |name: &str, address, more: &str| {
@@ -69,11 +58,10 @@ fn that_all_servers_are_red_and_tried_all_the_same_is_there() {
     for bifrost in &fleet {
         bifrost.set_red(true);
     }
-    let servers = servers_yaml(&fleet.each_ref().map(Bifrost::address));
-    let edge = Edge::start(&format!("{servers}health: {{interval: 1h}}\n"));
+    let edge = Edge::with(&fleet.each_ref().map(Bifrost::address), "health: {interval: 1h}\n");
     until("all are down", || edge.report().servers.iter().all(|server| server.state == State::Down));
     for _ in 0..3 {
-        assert_eq!(edge.connect().ask("GET", "/echo", "x", "").status, 200);
+        assert_eq!(edge.get("/echo").status, 200);
     }
     assert_eq!(scrape(&edge)["bifrost_edge_last_resort_picks_total"], 3);
 }

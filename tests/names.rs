@@ -54,3 +54,16 @@ fn a_name_that_does_not_resolve_does_not_keep_the_edge_from_starting() {
     assert_eq!(bifrost.recorded().len(), before);
     until("it is forgotten", || edge.report().servers.len() == 1);
 }
+
+#[test]
+fn a_server_may_be_given_by_name() {
+    let bifrost = Bifrost::start();
+    let yaml = format!(
+        "servers: [{{address: \"localhost:{}\"}}, {{address: \"no-such-name.invalid:1\"}}]\n",
+        bifrost.address().port()
+    );
+    let edge = Edge::start(&yaml);
+    for _ in 0..4 {
+        assert_eq!(edge.connect().ask("GET", "/health", "x", "").status, 200);
+    }
+}

@@ -6,42 +6,19 @@ use std::time::Instant;
 use bifrost_edge::fleet::State;
 
 use crate::support::{
-    account::{Balance, Kind, Line, Load, Outcome},
-    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
+    account::{Balance, Kind, Line, Load, MIXED, Outcome, STEADY},
+    edge::Edge,
     http::Connection,
-    troubled::{Mood, Stage, Troubled, event_text},
+    troubled::{Mood, Stage, Troubled, event_text, fleet, fleet_with, impatient_fleet},
     until,
 };
-
-/// Four, lest each kind meet always the same one of three servers.
-const MIXED: &[Kind] = &[Kind::Get, Kind::Post, Kind::Stream(5), Kind::Post];
-
-/// More than a test sends before it stops the load.
-const STEADY: Load = Load { workers: 4, requests: 5_000, kinds: MIXED };
-
-/// How long a server may take to its first byte.
-const IMPATIENT: &str = "timeouts: {first_byte: 300ms}\n";
-
-fn fleet() -> ([Troubled; 3], Edge) {
-    let fleet = [Troubled::start(), Troubled::start(), Troubled::start()];
-    let edge = Edge::in_front_of(&fleet.each_ref().map(Troubled::address));
-    (fleet, edge)
-}
-
-/// With an edge that does not wait long.
-fn impatient_fleet() -> ([Troubled; 3], Edge) {
-    let fleet = [Troubled::start(), Troubled::start(), Troubled::start()];
-    let servers = servers_yaml(&fleet.each_ref().map(Troubled::address));
-    let edge = Edge::start(&format!("{PUBLIC_URLS}{servers}{IMPATIENT}{CLIENTS}"));
-    (fleet, edge)
-}
 
 /// Opens streams through the edge until each server holds one, in the order of the servers.
 fn held_streams(edge: &Edge, fleet: &[Troubled; 3], events: usize) -> [Connection; 3] {
     let mut held = [None, None, None];
     for _ in 0..100 {
         let mut connection = edge.connect();
-        connection.send(format!("GET /stream/{events}?held HTTP/1.1\r\nHost: {}\r\n\r\n", edge.host()));
+        connection.send(edge.head("GET", &format!("/stream/{events}?held"), ""));
         let answer = connection.read_head();
         let port = answer.header("x-server").unwrap();
         let place = fleet.iter().position(|server| server.address().port().to_string() == port).unwrap();
@@ -268,9 +245,7 @@ fn a_slow_answer_is_no_fault() {
 
 #[test]
 fn failing_health_checks_lose_nothing_even_when_all_fail() {
-    let fleet = [Troubled::start(), Troubled::start(), Troubled::start()];
-    let servers = servers_yaml(&fleet.each_ref().map(Troubled::address));
-    let edge = Edge::start(&format!("{PUBLIC_URLS}{servers}health: {{interval: 20ms}}\n{CLIENTS}"));
+    let (fleet, edge) = fleet_with("health: {interval: 20ms}\n");
     let load = STEADY.on(edge.address);
     for red in 1..=fleet.len() {
         for server in &fleet[..red] {
@@ -304,132 +279,5 @@ fn an_error_of_a_server_is_its_answer() {
     for line in &balance.lines {
         let Outcome::Answered { status, server, .. } = line.entry.outcome else { panic!("{line}") };
         assert_eq!(status == 500, server == Some(failing), "{line}");
-    }
-}
-
-mod numbers {
-    use std::{thread, time::Duration};
-
-    use bifrost_edge::fleet::Report;
-
-    use super::*;
-    use crate::support::{account::Account, troubled::Recorded};
-
-    /// What the edge reports once nothing is under way: a client has its answer a moment before the edge
-    /// has done with it.
-    fn settled(edge: &Edge) -> Report {
-        let until = Instant::now() + Duration::from_secs(10);
-        loop {
-            let report = edge.report();
-            if report.servers.iter().all(|server| server.in_flight == 0) {
-                return report;
-            }
-            assert!(Instant::now() < until, "still in flight: {report:?}");
-            thread::yield_now();
-        }
-    }
-
-    fn count(records: &[Recorded], is_counted: impl Fn(&Recorded) -> bool) -> u64 {
-        records.iter().filter(|record| is_counted(record)).count() as u64
-    }
-
-    /// Compares what the edge reports with what its clients and its servers know. Whether every attempt
-    /// that connected was recorded depends on the fault.
-    fn agree(edge: &Edge, fleet: &[Troubled], account: &Account, all_recorded: bool) -> Report {
-        let report = settled(edge);
-        for server in fleet {
-            let port = server.address().port();
-            let shown = report.servers.iter().find(|shown| shown.address == server.address()).unwrap();
-            let records = server.recorded();
-            let answered = count(&records, |record| record.answered);
-            let unanswered = count(&records, |record| !record.answered);
-            assert_eq!(shown.picks, shown.connect_failures + shown.broken + shown.stale + answered, "{shown:?}");
-            assert!(shown.broken + shown.stale >= unanswered, "{shown:?}, {unanswered} unanswered");
-            if all_recorded {
-                assert_eq!(shown.broken + shown.stale, unanswered, "{shown:?}");
-                assert_eq!(shown.picks - shown.connect_failures, count(&records, |_| true), "{shown:?}");
-            }
-            let is_error = |status: Option<u16>| status.is_some_and(|status| status >= 500);
-            assert_eq!(shown.server_errors, count(&records, |record| record.answered && is_error(record.begun)));
-            let received = account.entries.iter().filter(
-                |entry| matches!(entry.outcome, Outcome::Answered { server: Some(server), .. } if server == port),
-            );
-            assert_eq!(received.count() as u64, answered, "answers that arrived, {shown:?}");
-        }
-        let picks: u64 = report.servers.iter().map(|server| server.picks).sum();
-        assert_eq!(picks, account.entries.len() as u64 + report.retries, "{report:?}");
-        report
-    }
-
-    const MODERATE: Load = Load { workers: 3, requests: 20, kinds: MIXED };
-
-    #[test]
-    fn agree_when_all_is_well() {
-        let (fleet, edge) = fleet();
-        let account = MODERATE.on(edge.address).finish();
-        let report = agree(&edge, &fleet, &account, true);
-        assert_eq!((report.retries, report.retries_refused, report.last_resorts), (0, 0, 0));
-        for server in &report.servers {
-            assert_eq!((server.connect_failures, server.broken, server.server_errors), (0, 0, 0), "{server:?}");
-        }
-    }
-
-    #[test]
-    fn agree_when_a_server_is_down() {
-        let (mut fleet, edge) = fleet();
-        fleet[0].stop();
-        let account = MODERATE.on(edge.address).finish();
-        let report = agree(&edge, &fleet, &account, true);
-        let shown = report.servers.iter().find(|shown| shown.address == fleet[0].address()).unwrap();
-        assert!(shown.connect_failures > 0 && shown.connect_failures == shown.picks, "{shown:?}");
-        // Nothing else made a second attempt necessary, and none was refused.
-        assert_eq!(report.retries, shown.connect_failures);
-    }
-
-    #[test]
-    fn agree_whatever_the_fault() {
-        let recorded = Stage::ALL.into_iter().filter(|stage| stage.is_recorded()).map(Mood::Resets);
-        for mood in recorded.chain([Mood::Errors, Mood::HealthRed, Mood::Drips]) {
-            let (fleet, edge) = fleet();
-            fleet[0].set(mood);
-            let account = MODERATE.on(edge.address).finish();
-            agree(&edge, &fleet, &account, true);
-        }
-        for stage in [Stage::OnAccept, Stage::MidRequestHead] {
-            let (fleet, edge) = fleet();
-            fleet[0].set(Mood::Resets(stage));
-            let account = MODERATE.on(edge.address).finish();
-            agree(&edge, &fleet, &account, false);
-        }
-    }
-
-    #[test]
-    fn agree_when_two_servers_fail_in_two_ways() {
-        let (fleet, edge) = fleet();
-        fleet[0].set(Mood::Errors);
-        fleet[1].set(Mood::Resets(Stage::AfterRequest));
-        let account = MODERATE.on(edge.address).finish();
-        agree(&edge, &fleet, &account, true);
-    }
-
-    #[test]
-    fn agree_when_a_server_is_frozen() {
-        let (fleet, edge) = impatient_fleet();
-        fleet[0].set(Mood::Frozen);
-        let account = Load { workers: 4, requests: 9, kinds: MIXED }.on(edge.address).finish();
-        let report = agree(&edge, &fleet, &account, true);
-        let frozen = account.entries.iter().filter(|entry| entry.status() == Some(504)).count();
-        assert_eq!(report.servers.iter().map(|server| server.broken).sum::<u64>(), frozen as u64);
-    }
-
-    #[test]
-    fn agree_when_a_server_is_killed_under_load() {
-        let (mut fleet, edge) = fleet();
-        let load = STEADY.on(edge.address);
-        load.wait_for(60);
-        fleet[0].stop();
-        load.wait_for(60);
-        let account = load.stop();
-        agree(&edge, &fleet, &account, false);
     }
 }

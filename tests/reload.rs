@@ -10,7 +10,7 @@ use crate::support::{
 
 fn ask(edge: &Edge, requests: usize) {
     for _ in 0..requests {
-        assert_eq!(edge.connect().ask("GET", "/echo", "x", "").status, 200);
+        assert_eq!(edge.get("/echo").status, 200);
     }
 }
 
@@ -18,12 +18,8 @@ fn ask(edge: &Edge, requests: usize) {
 fn a_server_that_is_added_gets_requests_and_one_that_is_removed_finishes_its_own() {
     let fleet = [Bifrost::start(), Bifrost::start()];
     let gate = fleet[0].gate();
-    let edge = Edge::start(&servers_yaml(&[fleet[0].address()]));
-    let body = r#"{"model":"m","stream":true}"#;
-    let mut stream = edge.connect();
-    stream
-        .send(format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-    assert_eq!(stream.read_head().status, 200);
+    let edge = Edge::with(&[fleet[0].address()], "");
+    let mut stream = edge.chat();
 
     edge.reload(&servers_yaml(&[fleet[1].address()]));
     ask(&edge, 10);
@@ -32,11 +28,7 @@ fn a_server_that_is_added_gets_requests_and_one_that_is_removed_finishes_its_own
     assert!(states().contains(&(fleet[0].address(), State::Draining)), "{:?}", states());
 
     gate.release_all();
-    let mut events = Vec::new();
-    while let Some(chunk) = stream.read_chunk() {
-        events.extend(chunk);
-    }
-    assert!(events.ends_with(b"data: [DONE]\n\n"));
+    assert!(stream.read_chunks().ends_with(b"data: [DONE]\n\n"));
     until("it is gone", || states().len() == 1);
 }
 
@@ -46,7 +38,7 @@ fn the_others_keep_their_state_and_their_weights_change() {
     fleet[1].set_red(true);
     let [a, b, c] = fleet.each_ref().map(Bifrost::address);
     let options = "balance: {policy: round_robin}\nhealth: {interval: 1h}\n";
-    let edge = Edge::start(&format!("{}{options}", servers_yaml(&[a, b])));
+    let edge = Edge::with(&[a, b], options);
     let state =
         |address| edge.report().servers.iter().find(|server| server.address == address).map(|server| server.state);
     until("the red one is down", || state(b) == Some(State::Down));

@@ -10,35 +10,29 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{
-    bifrost::Bifrost,
-    edge::{Edge, servers_yaml},
-    http::Connection,
-    raw,
-};
+use crate::support::{bifrost::Bifrost, edge::Edge, http::Connection, raw};
 
 /// Far longer than the short limits of these tests, far shorter than the long ones.
 const A_WHILE: Duration = Duration::from_millis(700);
 const STEP: Duration = Duration::from_millis(100);
 
 fn edge(servers: &[SocketAddr], timeouts: &str) -> Edge {
-    Edge::start(&format!("{}timeouts: {{{timeouts}}}\n", servers_yaml(servers)))
+    Edge::with(servers, &format!("timeouts: {{{timeouts}}}\n"))
 }
 
 /// A server that reads the head of one request and goes on from there.
 fn server(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> SocketAddr {
-    raw::serve(vec![Box::new(|mut stream| {
+    raw::serve_one(|mut stream| {
         raw::read_head(&mut stream);
         answer(&mut stream);
-    })])
+    })
 }
 
-const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 const EVENT: &[u8] = b"5\r\nevent\r\n";
 
 fn get(edge: &Edge, path: &str) -> Connection {
     let mut client = edge.connect();
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    client.send(edge.head("GET", path, ""));
     client
 }
 
@@ -71,9 +65,7 @@ fn a_server_that_accepts_no_connection_is_504_and_another_takes_even_a_post() {
     let bifrost = Bifrost::start();
     let both = edge(&[full.address, bifrost.address()], "connect: 300ms");
     for _ in 0..3 {
-        let mut client = both.connect();
-        client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
-        assert_eq!(client.read_response("POST").status, 200);
+        assert_eq!(both.post("/echo").status, 200);
     }
     assert_eq!(bifrost.recorded().len(), 3);
 }
@@ -82,7 +74,7 @@ fn a_server_that_accepts_no_connection_is_504_and_another_takes_even_a_post() {
 fn the_first_byte_may_take_longer_than_the_silence_after_it() {
     let server = server(|stream| {
         thread::sleep(A_WHILE);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        stream.write_all(raw::OK).unwrap();
     });
     let edge = edge(&[server], "first_byte: 20s, silence: 200ms");
     assert_eq!(get(&edge, "/").read_response("GET").text(), "ok");
@@ -91,7 +83,7 @@ fn the_first_byte_may_take_longer_than_the_silence_after_it() {
 #[test]
 fn a_stream_may_be_silent_for_longer_than_the_first_byte_takes() {
     let server = server(|stream| {
-        stream.write_all(STREAM).unwrap();
+        stream.write_all(raw::CHUNKED).unwrap();
         stream.write_all(EVENT).unwrap();
         thread::sleep(A_WHILE);
         stream.write_all(EVENT).unwrap();
@@ -105,7 +97,7 @@ fn a_stream_may_be_silent_for_longer_than_the_first_byte_takes() {
 fn heartbeats_keep_a_stream_alive_and_silence_ends_it() {
     let (ended, end) = mpsc::channel();
     let server = server(move |stream| {
-        stream.write_all(STREAM).unwrap();
+        stream.write_all(raw::CHUNKED).unwrap();
         for _ in 0..10 {
             thread::sleep(STEP);
             stream.write_all(EVENT).unwrap();
@@ -128,7 +120,7 @@ fn heartbeats_keep_a_stream_alive_and_silence_ends_it() {
 fn the_time_of_an_upload_is_not_the_servers() {
     let server = server(|stream| {
         stream.read_exact(&mut [0; 2]).unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        stream.write_all(raw::OK).unwrap();
     });
     let edge = edge(&[server], "first_byte: 300ms");
     let mut client = edge.connect();
@@ -155,9 +147,9 @@ fn a_client_that_takes_too_long_to_send_is_no_fault_of_the_server() {
 #[test]
 fn an_interim_answer_is_not_the_first_byte() {
     let server = server(|stream| {
-        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").unwrap();
+        stream.write_all(raw::EARLY_HINTS).unwrap();
         thread::sleep(A_WHILE);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        stream.write_all(raw::OK).unwrap();
     });
     let edge = edge(&[server], "first_byte: 20s, silence: 200ms");
     let mut client = get(&edge, "/");
@@ -177,7 +169,7 @@ fn the_time_for_the_whole_request_ends_attempts_to_connect_too() {
 #[test]
 fn a_whole_request_has_no_limit_but_the_one_that_is_set() {
     let drip = |stream: &mut TcpStream| {
-        stream.write_all(STREAM).unwrap();
+        stream.write_all(raw::CHUNKED).unwrap();
         while stream.write_all(EVENT).is_ok() {
             thread::sleep(STEP);
         }
@@ -221,11 +213,10 @@ fn the_longest_prefix_of_a_path_sets_its_limits() {
 #[test]
 fn an_unused_connection_is_closed_before_the_server_would() {
     let (ended, end) = mpsc::channel();
-    let server = raw::serve(vec![Box::new(move |mut stream| {
-        raw::read_head(&mut stream);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    let server = server(move |stream| {
+        stream.write_all(raw::OK).unwrap();
         ended.send(stream.read(&mut [0])).unwrap();
-    })]);
+    });
     let edge = edge(&[server], "idle: 300ms");
     assert_eq!(get(&edge, "/").read_response("GET").text(), "ok");
     assert!(matches!(end.recv().unwrap(), Ok(0)));

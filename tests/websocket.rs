@@ -1,31 +1,13 @@
 //! A WebSocket passes in both directions, and lives as long as both ends like.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::mpsc,
-};
+use std::{io::Write, net::TcpStream, sync::mpsc};
 
 use crate::support::{
     bifrost::Bifrost,
-    edge::{Edge, PUBLIC_URLS, servers_yaml},
+    edge::{Edge, bifrost_and_edge},
     nobody, raw, until,
+    websocket::{self, SWITCH, UPGRADE, echo},
 };
-
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                       Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.x\r\n";
-
-const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                        Sec-WebSocket-Protocol: realtime\r\n\r\n";
-
-/// Sends back whatever arrives.
-fn echo(mut stream: TcpStream) {
-    let mut buffer = [0; 1024];
-    while let Ok(read @ 1..) = stream.read(&mut buffer) {
-        stream.write_all(&buffer[..read]).unwrap();
-    }
-}
 
 /// On several threads Pingora alone loses about one in ten of these.
 #[test]
@@ -40,9 +22,7 @@ fn a_server_that_answers_at_once_keeps_its_websocket() {
     };
     let edge = Edge::in_front_of(&[raw::serve((0..WEBSOCKETS).map(|_| answer_at_once()).collect())]);
     for number in 0..WEBSOCKETS {
-        let mut client = edge.connect();
-        client.send(format!("GET /ws HTTP/1.1\r\nHost: {}\r\n{UPGRADE}\r\n", edge.host()));
-        assert_eq!(client.read_head().status, 101);
+        let mut client = websocket::open(&edge);
         client.send(b"\x81\x05hello");
         assert_eq!(client.read_exactly(7), b"\x81\x05hello", "WebSocket {number}");
     }
@@ -50,8 +30,7 @@ fn a_server_that_answers_at_once_keeps_its_websocket() {
 
 #[test]
 fn a_server_that_refuses_is_heard() {
-    let bifrost = Bifrost::start();
-    let edge = Edge::in_front_of(&[bifrost.address()]);
+    let (_bifrost, edge) = bifrost_and_edge();
     for _ in 0..3 {
         let mut client = edge.connect();
         for status in [401, 404, 503] {
@@ -74,17 +53,15 @@ fn a_server_that_is_not_there_is_502() {
 #[test]
 fn a_silent_websocket_outlives_the_limit_for_answers() {
     let (heads, head) = mpsc::channel();
-    let websocket = raw::serve(vec![Box::new(move |mut stream| {
+    let server = raw::serve_one(move |mut stream| {
         heads.send(raw::read_head(&mut stream)).unwrap();
         stream.write_all(SWITCH).unwrap();
         echo(stream);
-    })]);
+    });
     let bifrost = Bifrost::start();
     // The first request goes to the first server, the second to the second, the third to the first.
-    let servers = servers_yaml(&[websocket, bifrost.address()]);
-    let edge = Edge::start(&format!(
-        "{PUBLIC_URLS}{servers}timeouts: {{first_byte: 200ms, silence: 200ms, request: 1s}}\nbalance: {{policy: round_robin}}\n"
-    ));
+    let limits = "timeouts: {first_byte: 200ms, silence: 200ms, request: 1s}\nbalance: {policy: round_robin}\n";
+    let edge = Edge::with(&[server, bifrost.address()], limits);
     let host = edge.host();
     let mut client = edge.connect();
     client.send(format!("GET /v1/realtime?model=m HTTP/1.1\r\nHost: {host}\r\n{UPGRADE}\r\n"));
@@ -107,12 +84,12 @@ fn a_silent_websocket_outlives_the_limit_for_answers() {
 #[test]
 fn frames_that_come_with_the_handshake_arrive() {
     const FRAME: &[u8] = b"\x81\x05hello";
-    let websocket = raw::serve(vec![Box::new(|mut stream| {
+    let server = raw::serve_one(|mut stream| {
         raw::read_head(&mut stream);
         stream.write_all(&[SWITCH, FRAME].concat()).unwrap();
         echo(stream);
-    })]);
-    let edge = Edge::in_front_of(&[websocket]);
+    });
+    let edge = Edge::in_front_of(&[server]);
     let mut client = edge.connect();
     client.send([format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n").as_bytes(), FRAME].concat());
     assert_eq!(client.read_head().status, 101);
@@ -126,13 +103,13 @@ fn frames_that_come_with_the_handshake_arrive() {
 
 #[test]
 fn an_interim_answer_does_not_disturb_the_handshake() {
-    let websocket = raw::serve(vec![Box::new(|mut stream| {
+    let server = raw::serve_one(|mut stream| {
         raw::read_head(&mut stream);
-        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").unwrap();
+        stream.write_all(raw::EARLY_HINTS).unwrap();
         stream.write_all(SWITCH).unwrap();
         echo(stream);
-    })]);
-    let edge = Edge::in_front_of(&[websocket]);
+    });
+    let edge = Edge::in_front_of(&[server]);
     let mut client = edge.connect();
     client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
     assert_eq!(client.read_head().status, 101);
@@ -147,10 +124,11 @@ fn a_101_that_nobody_asked_for_is_no_answer() {
         "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi",
         "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ] {
-        let edge = Edge::in_front_of(&[raw::serve(vec![Box::new(|mut stream| {
+        let server = raw::serve_one(|mut stream| {
             raw::read_head(&mut stream);
             stream.write_all(&[SWITCH, b"secret"].concat()).unwrap();
-        })])]);
+        });
+        let edge = Edge::in_front_of(&[server]);
         let mut client = edge.connect();
         client.send(request);
         assert_eq!(client.read_response("GET").status, 502, "{request}");
@@ -160,8 +138,7 @@ fn a_101_that_nobody_asked_for_is_no_answer() {
 
 #[test]
 fn what_opens_no_websocket_asks_the_server_for_none() {
-    let bifrost = Bifrost::start();
-    let edge = Edge::in_front_of(&[bifrost.address()]);
+    let (bifrost, edge) = bifrost_and_edge();
     for (method, version, headers) in [
         ("POST", "1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n"),
         ("GET", "1.1", "Upgrade: websocket\r\n"),
@@ -173,4 +150,17 @@ fn what_opens_no_websocket_asks_the_server_for_none() {
         assert_eq!(client.read_response(method).status, 200, "{method} {headers}");
     }
     assert!(bifrost.recorded().iter().all(|request| request.header("upgrade").is_none()));
+}
+
+#[test]
+fn only_a_websocket_is_waited_for_without_limit() {
+    let bifrost = Bifrost::start();
+    let edge = Edge::with(&[bifrost.address()], "timeouts: {first_byte: 200ms}\n");
+    for (method, headers) in [
+        ("GET", "Upgrade: foo\r\nConnection: upgrade\r\n"),
+        ("GET", "Upgrade: websocket\r\n"),
+        ("POST", "Upgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 0\r\n"),
+    ] {
+        assert_eq!(edge.connect().ask(method, "/hang", &edge.host(), headers).status, 504, "{method} {headers}");
+    }
 }

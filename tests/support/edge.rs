@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     thread::{self, JoinHandle},
 };
@@ -10,12 +10,16 @@ use std::{
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     control::Control,
-    fleet::Report,
+    fleet::{Report, ServerReport},
     server::{Server, Stop},
 };
 use tokio::{runtime, sync::mpsc};
 
-use super::http::Connection;
+use super::{
+    bifrost::Bifrost,
+    http::{Connection, Response},
+    raw,
+};
 
 /// Dropping it stops the edge.
 pub struct Edge {
@@ -61,6 +65,16 @@ impl Edge {
         Self::start(&format!("{PUBLIC_URLS}{}{CLIENTS}", servers_yaml(servers)))
     }
 
+    /// The same in front of one server, which handles one connection so.
+    pub fn in_front_of_one(handler: impl FnOnce(TcpStream) + Send + 'static) -> Self {
+        Self::in_front_of(&[raw::serve_one(handler)])
+    }
+
+    /// An edge in front of servers with these options and, unless they say so, no public URLs and no clients.
+    pub fn with(servers: &[SocketAddr], options: &str) -> Self {
+        Self::start(&format!("{}{options}", servers_yaml(servers)))
+    }
+
     /// A new connection to it.
     pub fn connect(&self) -> Connection {
         Connection::to(self.address)
@@ -69,6 +83,35 @@ impl Edge {
     /// The Host that a client of `http://localhost:{port}` sends.
     pub fn host(&self) -> String {
         format!("localhost:{}", self.address.port())
+    }
+
+    /// The head of a request to it, in HTTP/1.1.
+    pub fn head(&self, method: &str, target: &str, headers: &str) -> String {
+        format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.host())
+    }
+
+    /// The answer to a GET on a connection of its own.
+    pub fn get(&self, target: &str) -> Response {
+        self.connect().ask("GET", target, &self.host(), "")
+    }
+
+    /// The answer to a POST of two bytes on a connection of its own.
+    pub fn post(&self, target: &str) -> Response {
+        let mut connection = self.connect();
+        connection.send(self.head("POST", target, "Content-Length: 2\r\n") + "hi");
+        connection.read_response("POST")
+    }
+
+    /// Begins a chat on a connection of its own: a stream of five events, each of which the gate of a
+    /// [`Bifrost`] may hold back.
+    pub fn chat(&self) -> Connection {
+        let body = r#"{"model":"m","stream":true}"#;
+        let length = format!("Content-Length: {}\r\n", body.len());
+        let mut connection = self.connect();
+        connection.send(self.head("POST", "/v1/chat/completions", &length) + body);
+        let head = connection.read_head();
+        assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+        connection
     }
 
     /// Serves another configuration from now on.
@@ -87,11 +130,24 @@ impl Edge {
         self.control.report()
     }
 
+    /// What one server has done so far, by the name that the configuration gives it.
+    pub fn report_of(&self, server: &impl ToString) -> ServerReport {
+        let name = server.to_string();
+        self.report().servers.into_iter().find(|server| server.server == name).unwrap()
+    }
+
     /// Stops it in good order and returns how many requests were cut.
     pub fn stop(mut self) -> usize {
         self.stop.as_ref().unwrap().blocking_send(Stop::Gracefully).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
+}
+
+/// A Bifrost and [an edge in front of it](Edge::in_front_of).
+pub fn bifrost_and_edge() -> (Bifrost, Edge) {
+    let bifrost = Bifrost::start();
+    let edge = Edge::in_front_of(&[bifrost.address()]);
+    (bifrost, edge)
 }
 
 /// The configuration of an edge that listens on this address only.
@@ -123,4 +179,20 @@ pub const CLIENTS: &str =
 pub fn servers_yaml(servers: &[SocketAddr]) -> String {
     let list: Vec<_> = servers.iter().map(|server| format!("{{address: \"{server}\"}}")).collect();
     format!("servers: [{}]\n", list.join(", "))
+}
+
+pub const UNREACHABLE: &str = "the Bifrost server cannot be reached";
+pub const BROKEN_OFF: &str = "the Bifrost server broke off without a complete answer";
+pub const NO_ANSWER: &str = "the Bifrost server did not answer in time";
+pub const NO_SERVER: &str = "no Bifrost server is available";
+
+/// Asserts the one shape of the edge's own errors.
+pub fn is_error(response: &Response, status: u16, message: &str) {
+    assert_eq!(response.status, status, "{response:?}");
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let id = response.header("x-request-id").unwrap();
+    let expected = format!(
+        "{{\"is_bifrost_error\":false,\"status_code\":{status},\"error\":{{\"message\":\"{message} (request id {id})\"}},\"extra_fields\":{{}}}}\n"
+    );
+    assert_eq!(response.text(), expected);
 }

@@ -6,7 +6,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::fd::IntoRawFd,
     sync::Arc,
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -30,10 +29,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::edge::{CLIENTS, PUBLIC_URLS, config, servers_yaml};
-
-/// Long enough for any machine; reached only when something hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::{
+    PATIENCE,
+    edge::{CLIENTS, PUBLIC_URLS, config, servers_yaml},
+};
 
 /// Dropping it stops the edge.
 pub struct H2cEdge {

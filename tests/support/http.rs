@@ -1,13 +1,11 @@
 //! An HTTP/1 client that sends what it is told, byte for byte.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    time::Duration,
 };
 
-/// Long enough for any machine; reached only when something hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::PATIENCE;
 
 /// A connection whose answers are read one by one.
 pub struct Connection {
@@ -32,15 +30,25 @@ pub struct Response {
 
 impl Connection {
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Connection { stream, unread: Vec::new() }
+        Self::try_to(address).unwrap()
+    }
+
+    /// A connection that may be refused.
+    pub fn try_to(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Connection { stream, unread: Vec::new() })
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
         self
+    }
+
+    /// Sends one chunk of a chunked body.
+    pub fn send_chunk(&mut self, data: &[u8]) -> &mut Self {
+        self.send(format!("{:x}\r\n", data.len())).send(data).send("\r\n")
     }
 
     /// Its sending end, to send while another thread reads.
@@ -61,11 +69,7 @@ impl Connection {
         let body = if method == "HEAD" || head.status == 204 || head.status == 304 {
             Vec::new()
         } else if head.header("transfer-encoding").is_some() {
-            let mut body = Vec::new();
-            while let Some(chunk) = self.read_chunk() {
-                body.extend(chunk);
-            }
-            body
+            self.read_chunks()
         } else if let Some(length) = length {
             self.read_exactly(length)
         } else {
@@ -74,52 +78,77 @@ impl Connection {
         Response { status: head.status, headers: head.headers, body }
     }
 
+    #[track_caller]
     pub fn read_head(&mut self) -> Head {
+        expected(self.try_read_head())
+    }
+
+    /// The same of a connection that may break: an error is the cause.
+    pub fn try_read_head(&mut self) -> Result<Head, String> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut response = httparse::Response::new(&mut headers);
-            if let httparse::Status::Complete(length) = response.parse(&self.unread).unwrap() {
+            let parsed = response.parse(&self.unread).map_err(|error| format!("a malformed head: {error}"))?;
+            if let httparse::Status::Complete(length) = parsed {
                 let pair = |header: &httparse::Header<'_>| {
                     (header.name.to_ascii_lowercase(), String::from_utf8(header.value.to_vec()).unwrap())
                 };
                 let head =
                     Head { status: response.code.unwrap(), headers: response.headers.iter().map(pair).collect() };
                 self.unread.drain(..length);
-                return head;
+                return Ok(head);
             }
-            assert!(self.fill(), "the connection was closed before a whole head: {:?}", self.unread);
+            self.try_fill()?;
         }
     }
 
     /// The next chunk of a chunked body, `None` after the last and the trailers.
+    #[track_caller]
     pub fn read_chunk(&mut self) -> Option<Vec<u8>> {
-        let size = usize::from_str_radix(&self.read_line(), 16).unwrap();
-        if size == 0 {
-            while !self.read_line().is_empty() {}
-            return None;
-        }
-        let mut chunk = self.read_exactly(size + 2);
-        chunk.truncate(size);
-        Some(chunk)
+        expected(self.try_read_chunk())
     }
 
-    fn read_line(&mut self) -> String {
+    /// The same of a connection that may break.
+    pub fn try_read_chunk(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let line = self.try_read_line()?;
+        let size = usize::from_str_radix(&line, 16).map_err(|_| format!("no size of a chunk: {line:?}"))?;
+        if size == 0 {
+            while !self.try_read_line()?.is_empty() {}
+            return Ok(None);
+        }
+        let mut chunk = self.try_read_exactly(size + 2)?;
+        chunk.truncate(size);
+        Ok(Some(chunk))
+    }
+
+    /// The rest of a chunked body.
+    pub fn read_chunks(&mut self) -> Vec<u8> {
+        std::iter::from_fn(|| self.read_chunk()).flatten().collect()
+    }
+
+    fn try_read_line(&mut self) -> Result<String, String> {
         let end = loop {
             if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
                 break end;
             }
-            assert!(self.fill(), "the connection was closed within a chunked body");
+            self.try_fill()?;
         };
-        let line = String::from_utf8(self.unread[..end].to_vec()).unwrap();
+        let line = String::from_utf8_lossy(&self.unread[..end]).into_owned();
         self.unread.drain(..end + 2);
-        line
+        Ok(line)
     }
 
+    #[track_caller]
     pub fn read_exactly(&mut self, length: usize) -> Vec<u8> {
+        expected(self.try_read_exactly(length))
+    }
+
+    /// The same of a connection that may break.
+    pub fn try_read_exactly(&mut self, length: usize) -> Result<Vec<u8>, String> {
         while self.unread.len() < length {
-            assert!(self.fill(), "the connection was closed within a body");
+            self.try_fill()?;
         }
-        self.unread.drain(..length).collect()
+        Ok(self.unread.drain(..length).collect())
     }
 
     pub fn read_to_end(&mut self) -> Vec<u8> {
@@ -139,16 +168,33 @@ impl Connection {
 
     /// Reads what there is; false at the end of the stream.
     fn fill(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
-            Ok(read) => {
-                self.unread.extend_from_slice(&buffer[..read]);
-                read > 0
-            }
+        match self.receive() {
+            Ok(read) => read > 0,
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
             Err(error) => panic!("nothing arrived: {error}"),
         }
     }
+
+    /// Reads what there is; an error at the end of the stream.
+    fn try_fill(&mut self) -> Result<(), String> {
+        match self.receive() {
+            Ok(0) => Err(format!("closed after {:?}", String::from_utf8_lossy(&self.unread))),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 16 * 1024];
+        let read = self.stream.read(&mut buffer)?;
+        self.unread.extend_from_slice(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+#[track_caller]
+fn expected<T>(read: Result<T, String>) -> T {
+    read.unwrap_or_else(|cause| panic!("no whole answer: {cause}"))
 }
 
 impl Head {

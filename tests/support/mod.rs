@@ -1,23 +1,28 @@
-//! What the tests share: an edge on a free port, a client that speaks raw HTTP/1, a scriptable Bifrost,
-//! a server made for faults, a server of TLS and HTTP/2,
-//! and a load that keeps an account of every request.
+//! What the tests share: an edge on a free port, clients that speak raw HTTP/1 and HTTP/2, servers that are
+//! scriptable, made for faults, or speak TLS and HTTP/2, and a load that keeps an account of every request.
 
 pub mod account;
 #[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
 pub mod bifrost;
+pub mod discovery;
 pub mod edge;
 pub mod h2c;
 pub mod http;
+pub mod problems;
 pub mod program;
 pub mod raw;
 pub mod tls_server;
 pub mod troubled;
+pub mod websocket;
 
 use std::{
     net::{SocketAddr, TcpListener},
     thread,
     time::{Duration, Instant},
 };
+
+/// Long enough for any machine; reached only when something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An address where nobody listens.
 pub fn nobody() -> SocketAddr {
@@ -26,7 +31,7 @@ pub fn nobody() -> SocketAddr {
 
 /// Waits for something that happens beside the test, on another thread.
 pub fn until(what: &str, happened: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + PATIENCE;
     while !happened() {
         assert!(Instant::now() < patience, "it never happened that {what}");
         thread::sleep(Duration::from_millis(2));

@@ -2,12 +2,14 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
 };
+
+use super::PATIENCE;
 
 /// The program, not started yet.
 pub fn bifrost_edge() -> Command {
@@ -21,9 +23,6 @@ pub struct Running {
     pub child: Child,
     log: mpsc::Receiver<String>,
 }
-
-/// Long enough for any machine; reached only when a line never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Running {
     pub fn start(config: &Path) -> Self {
@@ -52,6 +51,12 @@ impl Running {
             }
             seen = seen + &line + "\n";
         }
+    }
+
+    /// Reads the log up to the address on which it listens.
+    pub fn address(&mut self) -> SocketAddr {
+        let listening = self.wait_for("listening on 127.0.0.1:");
+        listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
     }
 
     /// Reads the log to its end, which comes with that of the program.

@@ -1,11 +1,21 @@
 //! A server that does with a connection what it is told, byte for byte.
 
 use std::{
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
-    time::Duration,
 };
+
+use super::PATIENCE;
+
+/// A whole answer.
+pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+/// The head of an answer in chunks.
+pub const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+pub const EARLY_HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+/// A whole answer that refuses an upload.
+pub const TOO_LARGE: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig";
 
 /// Listens on a free port and handles the first connections one after the other, each in its own way.
 pub fn serve(handlers: Vec<Box<dyn FnOnce(TcpStream) + Send>>) -> SocketAddr {
@@ -14,11 +24,34 @@ pub fn serve(handlers: Vec<Box<dyn FnOnce(TcpStream) + Send>>) -> SocketAddr {
     thread::spawn(move || {
         for handle in handlers {
             let (stream, _) = listener.accept().unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
             handle(stream);
         }
     });
     address
+}
+
+/// The same for one connection only.
+pub fn serve_one(handler: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
+    serve(vec![Box::new(handler)])
+}
+
+/// Answers so many requests without a body, on one connection.
+pub fn answers<const N: usize>(answers: [&'static [u8]; N]) -> SocketAddr {
+    serve_one(move |mut stream| {
+        for answer in answers {
+            read_head(&mut stream);
+            stream.write_all(answer).unwrap();
+        }
+    })
+}
+
+/// Answers one more request, if one comes.
+pub fn answer_the_next(stream: &mut TcpStream) {
+    if stream.peek(&mut [0]).is_ok_and(|read| read > 0) {
+        read_head(stream);
+        stream.write_all(OK).unwrap();
+    }
 }
 
 /// Reads up to the end of a head and returns it.

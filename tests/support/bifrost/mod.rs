@@ -97,6 +97,13 @@ impl Bifrost {
         lock(&self.state.records).clone()
     }
 
+    /// The one request that arrived.
+    pub fn only(&self) -> Recorded {
+        let mut recorded = self.recorded();
+        assert_eq!(recorded.len(), 1);
+        recorded.remove(0)
+    }
+
     /// The recorded requests whose path holds `/.well-known/` at any place, either literally or
     /// after percent-decoding it once and ignoring case.
     pub fn discovery_requests(&self) -> Vec<Recorded> {

@@ -1,12 +1,12 @@
-//! A server that says what it saw of each request, over TLS or not, in HTTP/1.1 or HTTP/2; and the
-//! authorities that sign its certificates, made anew in every test.
+//! A server that says what it saw of each request, over TLS or not, in HTTP/1.1 or HTTP/2.
+
+mod answer;
+mod certificates;
+mod trust;
 
 use std::{
     collections::HashSet,
-    convert::Infallible,
-    error::Error,
     net::{SocketAddr, TcpListener as StdListener},
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,121 +14,26 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use base64::Engine;
-use http_body_util::{BodyExt, Full, channel::Channel, combinators::UnsyncBoxBody};
 use hyper::{
-    Method, Request, Response, StatusCode, Version,
-    body::{Bytes, Incoming},
-    header,
     server::conn::{http1, http2},
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
-};
-use rustls::{
-    RootCertStore, ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::WebPkiClientVerifier,
-};
+use rustls::{RootCertStore, ServerConfig, crypto::ring, pki_types::CertificateDer, server::WebPkiClientVerifier};
 use serde::Serialize;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime,
     sync::{Notify, Semaphore, oneshot},
 };
 use tokio_rustls::TlsAcceptor;
 
-type BoxError = Box<dyn Error + Send + Sync>;
-type Reply = Response<UnsyncBoxBody<Bytes, BoxError>>;
+pub use certificates::{Authority, Folder, Identity};
+pub use trust::{BOTH, HTTP_1, Trust, both_ways, edge, over, over_h2c, yaml};
 
-/// Signs certificates.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key.
-pub struct Identity {
-    certificate: CertificateDer<'static>,
-    key: Vec<u8>,
-}
-
-impl Authority {
-    pub fn new() -> Self {
-        let mut params = named("an authority", &[]);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for DNS names or IP addresses, good for servers and clients.
-    pub fn sign(&self, common_name: &str, names: &[&str]) -> Identity {
-        let mut params = named(common_name, names);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity { certificate: certificate.der().clone(), key: key.serialize_der() }
-    }
-
-    /// Its own certificate.
-    pub fn pem(&self) -> String {
-        pem("CERTIFICATE", self.0.der())
-    }
-
-    pub fn key_pem(&self) -> String {
-        pem("PRIVATE KEY", &self.0.key().serialize_der())
-    }
-}
-
-impl Identity {
-    pub fn certificate_pem(&self) -> String {
-        pem("CERTIFICATE", &self.certificate)
-    }
-
-    pub fn key_pem(&self) -> String {
-        pem("PRIVATE KEY", &self.key)
-    }
-
-    fn key(&self) -> PrivateKeyDer<'static> {
-        PrivatePkcs8KeyDer::from(self.key.clone()).into()
-    }
-}
-
-fn named(common_name: &str, names: &[&str]) -> CertificateParams {
-    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).unwrap();
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    params
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
-
-/// A folder for the files that a configuration names.
-pub struct Folder(tempfile::TempDir);
-
-impl Folder {
-    pub fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Writes a file and returns its full name.
-    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let file = self.0.path().join(name);
-        std::fs::write(&file, contents).unwrap();
-        file
-    }
-}
+use answer::answer;
 
 /// What a server is to speak.
 pub struct Speaks {
@@ -166,7 +71,7 @@ impl Speaks {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut store = RootCertStore::empty();
-                store.add(authority.0.der().clone()).unwrap();
+                store.add(authority.der()).unwrap();
                 let verifier = WebPkiClientVerifier::builder_with_provider(store.into(), provider);
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
@@ -349,94 +254,4 @@ where
         () = served => {}
         () = cut.notified() => {}
     }
-}
-
-async fn answer(request: Request<Incoming>, connection: Connection, state: Arc<State>) -> Result<Reply, BoxError> {
-    let saw = see(&request, &connection);
-    state.saw.lock().push(saw.clone());
-    let path = saw.path.split('/').skip(1).collect::<Vec<_>>();
-    let is_for_me = |port: &str| port.parse() == Ok(state.port);
-    match path[..] {
-        ["stream", pieces] => Ok(stream(pieces.parse()?, state)),
-        ["websocket"] if request.version() == Version::HTTP_11 && request.headers().contains_key(header::UPGRADE) => {
-            Ok(websocket(request))
-        }
-        ["hang"] => std::future::pending().await,
-        ["broken"] => Ok(broken()),
-        ["reset", code, port] if is_for_me(port) => {
-            request.into_body().collect().await?;
-            Err(h2::Error::from(h2::Reason::from(code.parse::<u32>()?)).into())
-        }
-        ["cut", port] if is_for_me(port) => {
-            request.into_body().collect().await?;
-            connection.cut.notify_one();
-            std::future::pending().await
-        }
-        _ => {
-            let mut told = serde_json::to_value(saw)?;
-            let body = request.into_body().collect().await?.to_bytes();
-            told["body"] = body.len().into();
-            let body = Full::from(serde_json::to_vec(&told)?).map_err(|never: Infallible| match never {});
-            let mut reply = Response::new(body.boxed_unsync());
-            reply.headers_mut().append(header::SET_COOKIE, "a=1".parse()?);
-            reply.headers_mut().append(header::SET_COOKIE, "b=2".parse()?);
-            Ok(reply)
-        }
-    }
-}
-
-fn see(request: &Request<Incoming>, connection: &Connection) -> Saw {
-    let uri = request.uri();
-    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Saw {
-        connection: connection.number,
-        version: format!("{:?}", request.version()),
-        sni: connection.sni.clone(),
-        client: connection.client.clone(),
-        method: request.method().to_string(),
-        path: uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        scheme: uri.scheme_str().map(str::to_owned),
-        authority: uri.authority().map(ToString::to_string),
-        host: request.headers().get(header::HOST).map(text),
-        headers: request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-    }
-}
-
-fn stream(pieces: usize, state: Arc<State>) -> Reply {
-    let (mut pen, body) = Channel::<Bytes, BoxError>::new(1);
-    tokio::spawn(async move {
-        for number in 1..=pieces {
-            state.gate.acquire().await.unwrap().forget();
-            if pen.send_data(format!("piece{number}\n").into()).await.is_err() {
-                return;
-            }
-        }
-    });
-    Response::new(body.boxed_unsync())
-}
-
-fn broken() -> Reply {
-    let (mut pen, body) = Channel::<Bytes, BoxError>::new(1);
-    tokio::spawn(async move {
-        let _ = pen.send_data("beginning".into()).await;
-        pen.abort("broken off on purpose".into());
-    });
-    Response::new(body.boxed_unsync())
-}
-
-fn websocket(request: Request<Incoming>) -> Reply {
-    assert_eq!(request.method(), Method::GET);
-    tokio::spawn(async move {
-        let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
-        let mut stream = TokioIo::new(upgraded);
-        let mut buffer = [0; 1024];
-        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-            if stream.write_all(&buffer[..read]).await.is_err() {
-                return;
-            }
-        }
-    });
-    let reply = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-    let reply = reply.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "websocket");
-    reply.body(UnsyncBoxBody::default()).unwrap()
 }

@@ -1,0 +1,21 @@
+//! What the edge says of a configuration that is no good, named `f.yaml`.
+
+use bifrost_edge::config::Loaded;
+
+/// A good file.
+pub const GOOD: &str = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"127.0.0.1:8080\"}]\n";
+
+/// The problems of a file, one a line.
+pub fn problems(text: &str) -> Vec<String> {
+    match Loaded::from_text("f.yaml".as_ref(), text) {
+        Ok(_) => panic!("taken as good:\n{text}"),
+        Err(problems) => problems.to_string().lines().map(str::to_owned).collect(),
+    }
+}
+
+/// The one problem of a good file and this on top.
+pub fn problem(more: &str) -> String {
+    let mut lines = problems(&format!("{GOOD}{more}"));
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    lines.remove(0)
+}

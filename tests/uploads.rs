@@ -1,0 +1,142 @@
+//! An upload passes as it comes, whenever the server answers, and a server that refuses it is heard.
+
+use std::{io::Write, net::TcpStream, sync::mpsc, thread};
+
+use crate::support::{
+    edge::Edge,
+    http::{Connection, Head},
+    raw,
+};
+
+/// Asks for one more answer, unless the last one said that the connection ends with it.
+fn is_in_step(client: &mut Connection, edge: &Edge, last: &Head) {
+    if last.header("connection") == Some("close") {
+        assert!(client.is_closed());
+    } else {
+        assert_eq!(client.ask("GET", "/", &edge.host(), "").text(), "ok");
+    }
+}
+
+#[test]
+fn the_pieces_of_an_upload_pass_as_they_come() {
+    for framing in ["Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let is_chunked = framing.starts_with('T');
+        let (news, heard) = mpsc::channel();
+        let edge = Edge::in_front_of_one(move |mut stream| {
+            raw::read_head(&mut stream);
+            news.send(b"head".to_vec()).unwrap();
+            for _ in b"abc" {
+                news.send(raw::read_exactly(&mut stream, if is_chunked { 6 } else { 1 })).unwrap();
+            }
+            if is_chunked {
+                assert_eq!(raw::read_chunked(&mut stream), "0\r\n\r\n");
+            }
+            stream.write_all(raw::OK).unwrap();
+        });
+        let mut client = edge.connect();
+        client.send(edge.head("POST", "/", framing));
+        assert_eq!(heard.recv().unwrap(), b"head");
+        for letter in ["a", "b", "c"] {
+            let piece = if is_chunked { format!("1\r\n{letter}\r\n") } else { letter.to_owned() };
+            client.send(&piece);
+            assert_eq!(heard.recv().unwrap(), piece.as_bytes());
+        }
+        client.send(if is_chunked { "0\r\n\r\n" } else { "" });
+        assert_eq!(client.read_response("POST").text(), "ok");
+    }
+}
+
+#[test]
+fn an_answer_may_begin_before_the_upload_ends() {
+    for framing in ["Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let edge = Edge::in_front_of_one(|mut stream| {
+            let head = raw::read_head(&mut stream).to_ascii_lowercase();
+            stream.write_all(raw::CHUNKED).unwrap();
+            stream.write_all(b"6\r\nbefore\r\n").unwrap();
+            if head.contains("\r\ncontent-length: 9\r\n") {
+                assert_eq!(raw::read_exactly(&mut stream, 9), b"firstlast");
+            } else {
+                assert_eq!(raw::read_chunked(&mut stream), "5\r\nfirst\r\n4\r\nlast\r\n0\r\n\r\n");
+            }
+            stream.write_all(b"5\r\nafter\r\n0\r\n\r\n").unwrap();
+            raw::answer_the_next(&mut stream);
+        });
+        let mut client = edge.connect();
+        let chunked = framing.starts_with('T');
+        client.send(edge.head("POST", "/", framing)).send(if chunked { "5\r\nfirst\r\n" } else { "first" });
+        let answer = client.read_head();
+        assert_eq!((answer.status, client.read_chunk().unwrap()), (200, b"before".to_vec()));
+        client.send(if chunked { "4\r\nlast\r\n0\r\n\r\n" } else { "last" });
+        assert_eq!((client.read_chunk().unwrap(), client.read_chunk()), (b"after".to_vec(), None));
+        is_in_step(&mut client, &edge, &answer);
+    }
+}
+
+#[test]
+fn an_upload_goes_on_after_the_whole_answer() {
+    for framing in ["Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let (uploads, uploaded) = mpsc::channel();
+        let edge = Edge::in_front_of_one(move |mut stream| {
+            let head = raw::read_head(&mut stream).to_ascii_lowercase();
+            stream.write_all(raw::OK).unwrap();
+            uploads
+                .send(if head.contains("\r\ncontent-length: 9\r\n") {
+                    raw::read_exactly(&mut stream, 9)
+                } else {
+                    raw::read_chunked(&mut stream).into_bytes()
+                })
+                .unwrap();
+            raw::answer_the_next(&mut stream);
+        });
+        let mut client = edge.connect();
+        let chunked = framing.starts_with('T');
+        client.send(edge.head("POST", "/", framing)).send(if chunked { "5\r\nfirst\r\n" } else { "first" });
+        let answer = client.read_head();
+        assert_eq!(client.read_exactly(2), b"ok");
+        client.send(if chunked { "4\r\nlast\r\n0\r\n\r\n" } else { "last" });
+        let body = if chunked { &b"5\r\nfirst\r\n4\r\nlast\r\n0\r\n\r\n"[..] } else { b"firstlast" };
+        assert_eq!(uploaded.recv().unwrap(), body);
+        is_in_step(&mut client, &edge, &answer);
+    }
+}
+
+/// Refuses an upload without reading the rest of it, so that its close breaks the connection.
+fn refuses(mut stream: TcpStream) {
+    raw::read_head(&mut stream);
+    raw::read_exactly(&mut stream, 1000);
+    stream.write_all(raw::TOO_LARGE).unwrap();
+}
+
+#[test]
+fn a_server_that_refuses_an_upload_and_closes_is_heard_by_a_client_that_is_still_sending() {
+    for round in 0..20 {
+        let edge = Edge::in_front_of_one(refuses);
+        let mut client = edge.connect();
+        client.send(edge.head("POST", "/", "Content-Length: 50000000\r\n"));
+        let mut sender = client.sender();
+        let sending = thread::spawn(move || {
+            let block = vec![b'x'; 100_000];
+            // It ends when the edge closes the connection, as it may.
+            (0..500).try_for_each(|_| sender.write_all(&block))
+        });
+        let response = client.read_response("POST");
+        assert_eq!((response.status, response.text()), (413, "big"), "round {round}");
+        drop(client);
+        let _broken = sending.join().unwrap();
+    }
+}
+
+/// Some clients look for an answer only when they can send no more.
+#[test]
+fn a_refusal_is_still_there_when_the_client_has_sent_what_it_could() {
+    for round in 0..20 {
+        let edge = Edge::in_front_of_one(refuses);
+        let mut client = edge.connect();
+        client.send(edge.head("POST", "/", "Content-Length: 50000000\r\n"));
+        let mut sender = client.sender();
+        let block = vec![b'x'; 100_000];
+        let _broken = (0..500).try_for_each(|_| sender.write_all(&block));
+        let response = client.read_response("POST");
+        assert_eq!((response.status, response.text()), (413, "big"), "round {round}");
+    }
+}
