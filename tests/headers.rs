@@ -109,3 +109,25 @@ fn a_challenge_is_passed_byte_for_byte_unless_it_names_a_foreign_origin() {
     let forbidden = edge.connect().ask("GET", "/status/403", &host, "");
     assert_eq!(forbidden.header("access-control-expose-headers"), None);
 }
+
+#[test]
+fn the_id_that_a_trusted_proxy_gives_a_request_is_kept_and_nobody_elses() {
+    let bifrost = Bifrost::start();
+    let trusting = Edge::with(&[bifrost.address()], "trusted_proxies: [\"127.0.0.1\"]\n");
+    let edge = Edge::with(&[bifrost.address()], "");
+    let id = "0af7651916cd43dd8448eb211c80319c/7:a_b.c-d+e=";
+    for (edge, given, is_kept) in [
+        (&trusting, id, true),
+        (&edge, id, false),
+        (&trusting, "", false),
+        (&trusting, "a b", false),
+        (&trusting, "a\"b", false),
+        (&trusting, &"a".repeat(129), false),
+        (&trusting, &"a".repeat(128), true),
+    ] {
+        let response = edge.connect().ask("GET", "/echo", "x", &format!("X-Request-Id: {given}\r\n"));
+        let received = response.header("x-request-id").unwrap();
+        assert_eq!(received == given, is_kept, "{given:?} came back as {received:?}");
+        assert_eq!(bifrost.recorded().last().unwrap().headers_all("x-request-id"), [received]);
+    }
+}

@@ -37,6 +37,7 @@ mod shipped_config;
 mod stopping;
 mod table;
 mod timeouts;
+mod unknown_hosts;
 mod uploads;
 mod upstream_connections;
 mod upstream_health;

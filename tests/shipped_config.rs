@@ -38,6 +38,7 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.timeouts, default.timeouts);
     assert_eq!(written.limits, default.limits);
     assert_eq!(written.discovery, default.discovery);
+    assert_eq!(written.unknown_hosts, default.unknown_hosts);
     assert_eq!(written.profile, default.profile);
     assert_eq!(written.trusted_proxies, default.trusted_proxies);
     assert_eq!(written.threads, default.threads);

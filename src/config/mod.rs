@@ -43,7 +43,10 @@ pub use self::{
     path_prefix::PathPrefix,
     problem::{KeyPath, Problem, Problems, Step},
     public_url::{PublicUrl, Scheme},
-    schema::{Admin, BodyLimit, Config, DiscoveryOptions, Limits, ListenAddress, Listener, Profile, TrustedProxy},
+    schema::{
+        Admin, BodyLimit, Config, DiscoveryOptions, Limits, ListenAddress, Listener, Profile, TrustedProxy,
+        UnknownHosts,
+    },
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
 };

@@ -28,6 +28,9 @@ pub struct Config {
     /// is derived from the request, as Bifrost does it.
     #[serde(default, deserialize_with = "empty_when_null")]
     pub public_urls: Vec<PublicUrl>,
+    /// What becomes of a request whose host is none of the public URLs'.
+    #[serde(default)]
+    pub unknown_hosts: UnknownHosts,
     /// Which generation of Bifrost's discovery contract is served.
     #[serde(default)]
     pub profile: Profile,
@@ -79,6 +82,18 @@ pub struct Listener {
 pub struct Admin {
     /// IP address and port, for example `127.0.0.1:8001`.
     pub address: ListenAddress,
+}
+
+/// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
+/// unknown hosts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownHosts {
+    /// It is answered 421 (RFC 9110 section 15.5.20).
+    #[default]
+    Refuse,
+    /// It is forwarded. Discovery is answered 421 all the same.
+    Forward,
 }
 
 /// Which generation of Bifrost's discovery contract is served.

@@ -6,6 +6,9 @@ use pingora_proxy::Session;
 
 use super::{KEEPALIVE, WRITE_TIMEOUT, peer::Client, snapshot::Snapshot};
 
+/// The request is for a host that is none of the public URLs'.
+pub(super) const UNKNOWN_HOST: ErrorType = ErrorType::Custom("UnknownHost");
+
 /// Bounds the wait for the next request, which is endless in Pingora unless set for every request,
 /// and lets a client send its next request while the last is being answered.
 pub(super) fn connection(session: &mut Session) {
@@ -20,10 +23,11 @@ pub(super) fn connection(session: &mut Session) {
 }
 
 /// Refuses a request that no server should see: one of HTTP/1.1 without a host, or whose target is
-/// neither a path nor an absolute URL (RFC 9112 section 3.2).
+/// neither a path nor an absolute URL (RFC 9112 section 3.2), or one for an unknown host.
 pub(super) fn request(session: &Session, snapshot: &Snapshot) -> Result<()> {
     let header = session.req_header();
-    let host = Client::of(session, &snapshot.trusted).host().unwrap_or_default();
+    let client = Client::of(session, &snapshot.trusted);
+    let host = client.host().unwrap_or_default();
     if host.is_empty() && header.version != Version::HTTP_10 {
         return refused("no Host");
     }
@@ -31,6 +35,10 @@ pub(super) fn request(session: &Session, snapshot: &Snapshot) -> Result<()> {
     let is_path = target.first().is_some_and(|first| matches!(first, b'/' | b'?')) || target == b"*";
     if !is_path && !is_absolute(target) {
         return refused("the target is neither a path nor an absolute URL");
+    }
+    let origins = snapshot.discovery.discovery().origins();
+    if snapshot.refuses_unknown_hosts && origins.of_request(host, client.scheme()).is_none() {
+        return Error::e_explain(UNKNOWN_HOST, "a host that is no public URL's").map_err(Error::into_down);
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    peer::Client,
     route::Waits,
     snapshot::Snapshot,
     watch::{Expired, Limits, Phase, Turn, Watch},
@@ -71,6 +72,22 @@ impl Exchange {
     /// discovery does without.
     pub(super) fn request_id(&mut self) -> &HeaderValue {
         self.request_id.get_or_insert_with(new_request_id)
+    }
+
+    /// Takes over the id that a trusted proxy has given the request, if it is one: other systems know it by
+    /// that.
+    pub(super) fn take_request_id(&mut self, session: &Session) {
+        const LONGEST: usize = 128;
+        let given = session.req_header().headers.get(X_REQUEST_ID);
+        let is_id = |id: &&HeaderValue| {
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte);
+            (1..=LONGEST).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
+        };
+        if let Some(id) = given.filter(is_id)
+            && Client::of(session, &self.snapshot.trusted).is_trusted()
+        {
+            self.request_id = Some(id.clone());
+        }
     }
 
     /// The server of the last attempt, as the operator wrote it.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
+    admit::UNKNOWN_HOST,
     body::TOO_LARGE,
     exchange::{Exchange, X_REQUEST_ID},
     route::NO_SERVER,
@@ -48,6 +49,7 @@ pub(super) enum Reason {
     AnswerBroken,
     BadRequest,
     BodyTooLarge,
+    UnknownHost,
     RequestTimedOut,
     ClientGone,
     Internal,
@@ -65,6 +67,7 @@ impl Reason {
         match (error.esource(), error.etype()) {
             (_, kind) if *kind == NO_SERVER => Reason::NoServer,
             (_, kind) if *kind == TOO_LARGE => Reason::BodyTooLarge,
+            (_, kind) if *kind == UNKNOWN_HOST => Reason::UnknownHost,
             (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
             (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
                 Reason::ClientGone
@@ -96,6 +99,7 @@ impl Reason {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Reason::ConnectFailed | Reason::AnswerBroken => StatusCode::BAD_GATEWAY,
             Reason::BadRequest => StatusCode::BAD_REQUEST,
             Reason::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
@@ -115,6 +119,9 @@ impl Reason {
             Reason::BodyTooLarge => "the request's body is larger than the edge allows",
             Reason::AnswerBroken => "the Bifrost server broke off without a complete answer",
             Reason::BadRequest => "the request is malformed",
+            Reason::UnknownHost => {
+                "this host is none of the edge's public URLs; operator: add the origin that clients type to public_urls"
+            }
             Reason::RequestTimedOut => "the request did not arrive in time",
             Reason::ClientGone => "the client went away",
             Reason::Internal => "the edge failed to handle the request",

@@ -71,6 +71,7 @@ impl ProxyHttp for Edge {
         if exchange.snapshot.discovery.answer(session).await? {
             return Ok(true);
         }
+        exchange.take_request_id(session);
         admit::request(session, &exchange.snapshot)?;
         body::announced(session, &exchange.snapshot)?;
         exchange.admit(session);

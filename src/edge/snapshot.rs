@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{Config, Dns, HealthChecks},
+    config::{Config, Dns, HealthChecks, UnknownHosts},
     fleet::Runtime,
     trust::TrustedProxies,
 };
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub dns: Dns,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted: Arc<TrustedProxies>,
+    /// Whether a request must be for a public URL.
+    pub refuses_unknown_hosts: bool,
     /// The largest body of a request, in bytes.
     pub most_body: Option<u64>,
 }
@@ -35,6 +37,7 @@ impl Snapshot {
             servers: Servers::new(config, runtime),
             health: config.health.clone(),
             dns: config.dns,
+            refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
             most_body: config.limits.request_body.0,
             trusted,
         }

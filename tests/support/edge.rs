@@ -157,9 +157,10 @@ pub fn config(address: SocketAddr, yaml: &str) -> Config {
 }
 
 fn text(address: SocketAddr, yaml: &str) -> String {
-    // A server of a test sees the requests of the test alone, unless it wants more.
+    // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
-    let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{health}{yaml}");
+    let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
+    let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 
