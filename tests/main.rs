@@ -20,6 +20,7 @@ mod framing;
 mod going_away;
 mod headers;
 mod health;
+mod hostile_requests;
 mod http2_clients;
 mod interim_answers;
 mod interop;

@@ -1,10 +1,13 @@
 //! What is settled about a connection when a request arrives on it.
 
-use http::Version;
-use pingora::{Error, ErrorType, Result};
+use http::{Method, Version};
+use pingora::{Error, ErrorType, Result, protocols::http::v1::server::HttpSession as SessionV1};
 use pingora_proxy::Session;
 
-use super::{KEEPALIVE, WRITE_TIMEOUT, peer::Client, snapshot::Snapshot};
+use super::{KEEPALIVE, WRITE_TIMEOUT, framing, peer::Client, snapshot::Snapshot};
+
+/// A method that would show a client what the edge adds for servers (RFC 9110 section 9.3.8).
+pub(super) const METHOD_NOT_ALLOWED: ErrorType = ErrorType::Custom("MethodNotAllowed");
 
 /// The request is for a host that is none of the public URLs'.
 pub(super) const UNKNOWN_HOST: ErrorType = ErrorType::Custom("UnknownHost");
@@ -22,10 +25,20 @@ pub(super) fn connection(session: &mut Session) {
     session.set_ignore_info_resp(is_old);
 }
 
-/// Refuses a request that no server should see: one of HTTP/1.1 without a host, or whose target is
+/// Refuses a request whose framing or headers could be read in two ways.
+pub(super) fn framing(session: &Session) -> Result<()> {
+    let head = session.as_downstream().as_http1().map(SessionV1::get_headers_raw_bytes);
+    let checked = head.map_or(Ok(()), |head| framing::check(&head));
+    checked.and_then(|()| framing::check_headers(&session.req_header().headers)).or_else(refused)
+}
+
+/// Refuses a request that no server should see: a TRACE, one of HTTP/1.1 without a host, or whose target is
 /// neither a path nor an absolute URL (RFC 9112 section 3.2), or one for an unknown host.
 pub(super) fn request(session: &Session, snapshot: &Snapshot) -> Result<()> {
     let header = session.req_header();
+    if header.method == Method::TRACE {
+        return Error::e_explain(METHOD_NOT_ALLOWED, "TRACE").map_err(Error::into_down);
+    }
     let client = Client::of(session, &snapshot.trusted);
     let host = client.host().unwrap_or_default();
     if host.is_empty() && header.version != Version::HTTP_10 {

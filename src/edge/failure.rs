@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
-    admit::UNKNOWN_HOST,
+    admit::{METHOD_NOT_ALLOWED, UNKNOWN_HOST},
     body::TOO_LARGE,
     exchange::{Exchange, X_REQUEST_ID},
     route::NO_SERVER,
@@ -50,6 +50,7 @@ pub(super) enum Reason {
     BadRequest,
     BodyTooLarge,
     UnknownHost,
+    MethodNotAllowed,
     RequestTimedOut,
     ClientGone,
     Internal,
@@ -68,6 +69,7 @@ impl Reason {
             (_, kind) if *kind == NO_SERVER => Reason::NoServer,
             (_, kind) if *kind == TOO_LARGE => Reason::BodyTooLarge,
             (_, kind) if *kind == UNKNOWN_HOST => Reason::UnknownHost,
+            (_, kind) if *kind == METHOD_NOT_ALLOWED => Reason::MethodNotAllowed,
             (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
             (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
                 Reason::ClientGone
@@ -100,6 +102,7 @@ impl Reason {
             }
             Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
+            Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Reason::ConnectFailed | Reason::AnswerBroken => StatusCode::BAD_GATEWAY,
             Reason::BadRequest => StatusCode::BAD_REQUEST,
             Reason::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
@@ -119,6 +122,7 @@ impl Reason {
             Reason::BodyTooLarge => "the request's body is larger than the edge allows",
             Reason::AnswerBroken => "the Bifrost server broke off without a complete answer",
             Reason::BadRequest => "the request is malformed",
+            Reason::MethodNotAllowed => "this method is not allowed",
             Reason::UnknownHost => {
                 "this host is none of the edge's public URLs; operator: add the origin that clients type to public_urls"
             }
@@ -188,6 +192,9 @@ async fn write(session: &mut Session, id: &HeaderValue, status: StatusCode, reas
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
     header.insert_header(X_REQUEST_ID, id)?;
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        header.insert_header(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+    }
     let is_head = session.req_header().method == Method::HEAD;
     let downstream = session.as_downstream_mut();
     downstream.set_keepalive(None);

@@ -22,7 +22,7 @@ use crate::{
 const X_FORWARDED: &str = "x-forwarded-";
 
 /// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
-fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+pub(super) fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
     values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
@@ -46,7 +46,6 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut
     }
     let own = own(&client, snapshot.discovery.discovery().origins());
     let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
-    single_content_length(upstream)?;
     single_cookie(upstream)?;
     upstream.insert_header("X-Forwarded-For", forwarded_for)?;
     upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
@@ -84,18 +83,6 @@ fn delete_untrusted(upstream: &mut RequestHeader) {
     for name in names {
         upstream.remove_header(&name);
     }
-}
-
-/// Lengths that are repeated but equal, which Pingora accepts, go on as one (RFC 9112 section 6.3).
-fn single_content_length(upstream: &mut RequestHeader) -> Result<()> {
-    let mut lengths = upstream.headers.get_all(header::CONTENT_LENGTH).iter();
-    let (Some(first), more) = (lengths.next(), lengths.next().is_some()) else { return Ok(()) };
-    let single = first.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
-    if more || single.len() != first.len() {
-        let single = HeaderValue::from_bytes(single).unwrap_or(EMPTY);
-        upstream.insert_header(header::CONTENT_LENGTH, single)?;
-    }
-    Ok(())
 }
 
 /// The fields in which HTTP/2 clients split their cookies go on as one (RFC 9113 section 8.2.3).

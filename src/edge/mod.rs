@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 mod exchange;
 mod failure;
+mod framing;
 mod handshake;
 mod headers;
 mod health;

@@ -38,15 +38,8 @@ pub async fn supervise(snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
             names.entry(name.clone()).or_insert_with(task);
         }
 
-        let servers = fleet.servers();
-        let wanted: HashSet<_> = if current.health.enabled {
-            servers.iter().map(|(_, server)| (server.name().clone(), server.address())).collect()
-        } else {
-            for (_, server) in &servers {
-                server.unchecked();
-            }
-            HashSet::new()
-        };
+        let servers = if current.health.enabled { fleet.servers() } else { Vec::new() };
+        let wanted: HashSet<_> = servers.iter().map(|(_, server)| (server.name().clone(), server.address())).collect();
         keep(&mut checks, &wanted);
         for server in wanted {
             let task = || tasks.spawn(check(server.clone(), Arc::clone(&snapshot), Arc::clone(&checker)));
@@ -144,9 +137,12 @@ async fn lookup(name: ServerAddress, patience: Duration) -> Result<Vec<SocketAdd
 
 /// Checks one server again and again, at once for the first time.
 async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snapshot>>, checker: Arc<Checker>) {
+    let (name, address) = &known_as;
+    if let Some((_, server)) = snapshot.load().servers.fleet().server(name, *address) {
+        server.unchecked();
+    }
     loop {
         let current = snapshot.load_full();
-        let (name, address) = &known_as;
         let Some((configured, server)) = current.servers.fleet().server(name, *address) else { return };
         let peer = current.servers.peer_for_check(server.address(), configured, current.health.timeout);
         let result = checker.check(&peer, server.name().as_str(), &current.health).await;

@@ -140,7 +140,8 @@ impl Fleet {
     /// What the fleet has done so far.
     pub fn report(&self) -> Report {
         let table = self.table.load();
-        self.runtime.report(|server| table.members.iter().any(|member| Arc::ptr_eq(&member.server, server)))
+        self.runtime
+            .report(self.is_checked, |server| table.members.iter().any(|member| Arc::ptr_eq(&member.server, server)))
     }
 
     /// Gives the request to a server that has not had it yet: an available one, a backup only when no

@@ -116,7 +116,7 @@ impl Runtime {
         })
     }
 
-    pub(super) fn report(&self, is_configured: impl Fn(&Arc<Server>) -> bool) -> Report {
+    pub(super) fn report(&self, is_checked: bool, is_configured: impl Fn(&Arc<Server>) -> bool) -> Report {
         let mut servers: Vec<_> = self.servers.lock().values().filter_map(Weak::upgrade).collect();
         servers.retain(|server| is_configured(server) || server.in_flight() > 0);
         servers
@@ -124,7 +124,7 @@ impl Runtime {
         let report = |server: &Arc<Server>| ServerReport {
             server: server.name().to_string(),
             address: server.address(),
-            state: if is_configured(server) { server.state() } else { State::Draining },
+            state: if is_configured(server) { server.state(is_checked) } else { State::Draining },
             in_flight: server.in_flight(),
             picks: server.counts.picks.load(Ordering::Relaxed),
             connect_failures: server.counts.connect_failures.load(Ordering::Relaxed),

@@ -187,14 +187,16 @@ impl Server {
         }
     }
 
-    /// Forgets what health checks said: there are none any more.
+    /// Forgets what earlier health checks said: they begin anew.
     pub fn unchecked(&self) {
         *self.health.lock() = Health::default();
         self.is_down.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn state(&self) -> State {
-        match *self.health.lock() {
+    /// Whether it gets requests, if health checks count.
+    pub(super) fn state(&self, is_checked: bool) -> State {
+        let health = if is_checked { *self.health.lock() } else { Health::Unknown };
+        match health {
             Health::Down { .. } => State::Down,
             _ if self.breaker.lock().is_open() => State::Open,
             Health::Unknown => State::Unknown,

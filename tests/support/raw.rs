@@ -54,15 +54,30 @@ pub fn answer_the_next(stream: &mut TcpStream) {
     }
 }
 
+/// Answers one request, and lets the connection be used for no other.
+pub fn answer_one(mut stream: TcpStream) {
+    read_head(&mut stream);
+    stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
+}
+
 /// Reads up to the end of a head and returns it.
 pub fn read_head(stream: &mut TcpStream) -> String {
+    read_next_head(stream).expect("the connection was closed before a head")
+}
+
+/// The same, or `None` when the connection is closed instead.
+pub fn read_next_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("nothing arrived: {error}"),
+            _ if head.is_empty() => return None,
+            _ => panic!("the connection was closed within a head: {head:?}"),
+        }
     }
-    String::from_utf8(head).unwrap()
+    Some(String::from_utf8(head).unwrap())
 }
 
 /// Reads a chunked body without trailers and returns it with its frames.
