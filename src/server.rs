@@ -13,14 +13,14 @@ use std::{
 use pingora::{
     apps::HttpServerOptions,
     listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions},
-    server::{Fds, ListenFds, configuration::ServerConf},
+    server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
     services::Service,
     tls::load_platform_certs_incl_env_into_store,
 };
 use rustls::RootCertStore;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinError,
+    task::{JoinError, JoinHandle},
     time::timeout,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -162,26 +162,19 @@ impl Server {
 
         let options = HttpServerOptions::default();
         let mut service = edge::service(&settings, self.control.snapshots(), in_flight.clone(), options);
-        let mut sockets = Fds::new();
-        for bound in self.listeners {
+        for bound in &self.listeners {
             let buffers = L4BufferSettings::default().read(CONNECTION_BUFFER).write(CONNECTION_BUFFER);
             let mut options = TcpSocketOptions::default();
             options.tcp_keepalive = Some(edge::TCP_KEEPALIVE);
             let listener = ListenerConfig::tcp(bound.address.to_string()).l4_buffer(buffers);
             service.add_listener(listener.tcp_socket_options(options));
-            bound.hand_over(&mut sockets);
         }
-        let sockets: ListenFds = Arc::new(sockets.into());
-        let listen = watch.clone();
-        let mut serving = tokio::spawn(async move { service.start_service(Some(sockets), listen, 1).await });
+        let mut serving = start(service, self.listeners, watch.clone());
 
         let _admin = self.admin.map(|bound| {
             let mut service = admin::service(self.control.clone());
             service.add_tcp(&bound.address.to_string());
-            let mut sockets = Fds::new();
-            bound.hand_over(&mut sockets);
-            let sockets: ListenFds = Arc::new(sockets.into());
-            AbortOnDropHandle::new(tokio::spawn(async move { service.start_service(Some(sockets), watch, 1).await }))
+            AbortOnDropHandle::new(start(service, vec![bound], watch))
         });
 
         let first = tokio::select! {
@@ -209,9 +202,14 @@ impl Bound {
         socket.set_nonblocking(true)?;
         Ok(Bound { address: socket.local_addr()?, socket })
     }
+}
 
-    /// Gives the socket to Pingora, which finds it by its address.
-    fn hand_over(self, sockets: &mut Fds) {
-        sockets.add(self.address.to_string(), self.socket.into_raw_fd());
+/// Starts a service on sockets that are bound already: it finds them by the addresses of its listeners.
+fn start(mut service: impl Service + 'static, bound: Vec<Bound>, stop: ShutdownWatch) -> JoinHandle<()> {
+    let mut sockets = Fds::new();
+    for bound in bound {
+        sockets.add(bound.address.to_string(), bound.socket.into_raw_fd());
     }
+    let sockets: ListenFds = Arc::new(sockets.into());
+    tokio::spawn(async move { service.start_service(Some(sockets), stop, 1).await })
 }

@@ -8,8 +8,6 @@ use super::{
     schema::Config,
 };
 
-/// Stands for a limit that is left out.
-const NONE: Duration = Duration::from_secs(1);
 /// Nobody waits longer, and clocks can count so far.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
@@ -129,7 +127,7 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     sensible(&path, "connect", timeouts.connect, "5s", problems);
     sensible(&path, "first_byte", timeouts.first_byte, "15m", problems);
     sensible(&path, "silence", timeouts.silence, "15m", problems);
-    sensible(&path, "request", timeouts.request.unwrap_or(NONE), "1h, or leave it out", problems);
+    sensible(&path, "request", timeouts.request, "1h, or leave it out", problems);
     sensible(&path, "idle", timeouts.idle, "60s", problems);
     sensible(&KeyPath::root("dns"), "interval", config.dns.interval, "10s", problems);
     let paths = path.key("paths");
@@ -139,16 +137,16 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     });
     for (place, limits) in timeouts.paths.iter().enumerate() {
         let path = paths.index(place);
-        let some = |limit: Option<Duration>| limit.unwrap_or(NONE);
-        sensible(&path, "connect", some(limits.connect), "5s", problems);
-        sensible(&path, "first_byte", some(limits.first_byte), "15m", problems);
-        sensible(&path, "silence", some(limits.silence), "15m", problems);
-        sensible(&path, "request", some(limits.request), "1h, or leave it out", problems);
+        sensible(&path, "connect", limits.connect, "5s", problems);
+        sensible(&path, "first_byte", limits.first_byte, "15m", problems);
+        sensible(&path, "silence", limits.silence, "15m", problems);
+        sensible(&path, "request", limits.request, "1h, or leave it out", problems);
     }
 }
 
-/// A time that can be waited for.
-fn sensible(path: &KeyPath, key: &str, value: Duration, example: &str, problems: &mut Vec<Problem>) {
+/// A time that can be waited for, unless it is left out.
+fn sensible(path: &KeyPath, key: &str, value: impl Into<Option<Duration>>, example: &str, problems: &mut Vec<Problem>) {
+    let Some(value) = value.into() else { return };
     let fault = if value.is_zero() {
         "0 leaves no time for anything"
     } else if value > LONGEST {

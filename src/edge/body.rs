@@ -10,10 +10,10 @@ use super::{exchange::Exchange, snapshot::Snapshot};
 /// The body is larger than the limit.
 pub(super) const TOO_LARGE: ErrorType = ErrorType::Custom("BodyTooLarge");
 
-/// Refuses a body that says it is too large.
+/// Refuses a body that says it is too large. `framing` has refused a length that is no number.
 pub(super) fn announced(session: &Session, snapshot: &Snapshot) -> Result<()> {
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.split(',').next()?.trim().parse::<u64>().ok());
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     within_limit(length.unwrap_or(0), snapshot)
 }
 

@@ -57,7 +57,7 @@ impl Exchange {
             body_sent: 0,
             connection: None,
             turn: None,
-            waits: snapshot.servers.waits(b"/"),
+            waits: snapshot.servers.common_waits(),
             end: None,
             is_websocket: false,
             is_sent: false,

@@ -56,6 +56,11 @@ impl Servers {
         &self.fleet
     }
 
+    /// The limits for a path that has none of its own.
+    pub(super) fn common_waits(&self) -> Waits {
+        self.waits
+    }
+
     /// The limits for a path.
     pub(super) fn waits(&self, path: &[u8]) -> Waits {
         let below = self.waits_by_path.iter().find(|(prefix, _)| prefix.covers(path));
@@ -69,12 +74,18 @@ impl Servers {
         configured: usize,
         timeout: Duration,
     ) -> HttpPeer {
-        let mut peer = self.prototypes[configured].clone();
-        peer._address = SocketAddr::Inet(address);
-        peer.options.connection_timeout = Some(timeout);
-        peer.options.total_connection_timeout = Some(timeout);
+        let mut peer = self.peer(configured, address, timeout);
         // A connection of HTTP/2 that takes no other request is not kept for the next check.
         peer.options.max_h2_streams = 1;
+        peer
+    }
+
+    /// One address of a configured server, to be connected to within a time.
+    fn peer(&self, configured: usize, address: std::net::SocketAddr, connect: Duration) -> HttpPeer {
+        let mut peer = self.prototypes[configured].clone();
+        peer._address = SocketAddr::Inet(address);
+        peer.options.connection_timeout = Some(connect);
+        peer.options.total_connection_timeout = Some(connect);
         peer
     }
 }
@@ -88,8 +99,8 @@ pub(super) fn next(session: &Session, exchange: &mut Exchange) -> Result<Box<Htt
         return Error::e_explain(NO_SERVER, "there is no server to send it to");
     };
     let waits = exchange.waits;
-    let mut peer = Box::new(servers.prototypes[picked.configured].clone());
-    peer._address = SocketAddr::Inet(picked.address);
+    let connect = exchange.left().map_or(waits.connect, |left| left.max(SHORTEST).min(waits.connect));
+    let mut peer = Box::new(servers.peer(picked.configured, picked.address, connect));
     if exchange.is_websocket {
         connect::over_http_1(&mut peer);
     }
@@ -97,9 +108,6 @@ pub(super) fn next(session: &Session, exchange: &mut Exchange) -> Result<Box<Htt
         // Nobody has an idle connection for this group.
         peer.group_key = rand::random();
     }
-    let connect = exchange.left().map_or(waits.connect, |left| left.max(SHORTEST).min(waits.connect));
-    peer.options.connection_timeout = Some(connect);
-    peer.options.total_connection_timeout = Some(connect);
     peer.options.write_timeout = Some(waits.silence);
     if peer.options.alpn.get_max_http_version() == 2 {
         // On a connection that requests share, none is watched: Pingora has one limit for both.

@@ -103,7 +103,7 @@ async fn resolve<L>(
     let mut is_failing = false;
     loop {
         let interval = snapshot.load().dns.interval;
-        let has_address = snapshot.load().servers.fleet().servers().iter().any(|(_, server)| *server.name() == name);
+        let has_address = !snapshot.load().servers.fleet().unresolved().any(|unresolved| *unresolved == name);
         sleep(jittered(if has_address { interval } else { SOON.min(interval) })).await;
         match look_up(name.clone()).await {
             Ok(addresses) => {

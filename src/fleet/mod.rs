@@ -91,11 +91,6 @@ impl Fleet {
         }
     }
 
-    /// The servers in the order of the configuration.
-    pub fn configured(&self) -> &[config::Server] {
-        &self.configured
-    }
-
     /// Every server there is now, with its place in the configuration.
     pub fn servers(&self) -> Vec<(usize, Arc<Server>)> {
         self.table.load().members.iter().map(|member| (member.configured, Arc::clone(&member.server))).collect()
