@@ -8,13 +8,14 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use log::{error, info, warn};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 
 use crate::{
-    config::{Loaded, Scheme},
+    config::{Config, Loaded, Scheme},
     discovery::{
         AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
@@ -121,9 +122,10 @@ fn run(loaded: Loaded) -> ExitCode {
 async fn serve(loaded: Loaded) -> Result<(), String> {
     let stop = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     info!("bifrost-edge {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
+    raise_open_files(&loaded.config);
     let server = Server::bind(&loaded.config).map_err(|error| error.to_string())?;
-    for address in server.addresses() {
-        info!("listening on {address} (http)");
+    for (listener, address) in server.listeners() {
+        info!("listening on {address} ({})", listener.protocol());
     }
     if let Some(address) = server.admin_address() {
         info!("metrics on http://{address}/metrics");
@@ -139,6 +141,23 @@ async fn serve(loaded: Loaded) -> Result<(), String> {
     let cut = server.serve(stop).await.map_err(|error| error.to_string())?;
     info!("stopped, {cut} requests cut");
     Ok(())
+}
+
+/// A connection needs a file of its own and one to a server. The system gives a process fewer than it may have,
+/// unless it asks.
+fn raise_open_files(config: &Config) {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        warn!("the process may have {soft} open files, and not more: {error}");
+    }
+    let wanted = config.limits.connections.0.map(|connections| 2 * connections as u64 + 100);
+    if wanted.is_some_and(|wanted| hard < wanted) {
+        warn!(
+            "limits.connections needs up to {} open files, and the process may have {hard}; raise ulimit -n, or lower \
+             the limit",
+            wanted.unwrap_or_default()
+        );
+    }
 }
 
 /// Turns signals into words to the server: the first SIGTERM asks it to finish, everything after that,
@@ -172,7 +191,7 @@ fn check(loaded: &Loaded) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}: valid", loaded.file.display())?;
     for listener in &loaded.config.listeners {
-        writeln!(out, "listening on {} (http)", listener.address.0)?;
+        writeln!(out, "listening on {} ({})", listener.address, listener.protocol())?;
     }
     if let Some(admin) = &loaded.config.admin {
         writeln!(out, "metrics on http://{}/metrics", admin.address.0)?;

@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     edge::{Snapshot, resolve_new, supervise},
     fleet::{Report, Runtime},
+    telemetry::Counters,
 };
 
 /// What is served, and what is measured. All clones are the same.
@@ -16,6 +17,7 @@ use crate::{
 pub struct Control {
     snapshot: Arc<ArcSwap<Snapshot>>,
     runtime: Arc<Runtime>,
+    counters: Arc<Counters>,
     /// There is another snapshot.
     changed: Arc<Notify>,
 }
@@ -28,7 +30,12 @@ impl Control {
     pub fn new(config: &Config) -> Self {
         let runtime = Arc::default();
         let snapshot = Snapshot::compile(config, Arc::clone(&runtime));
-        Control { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), runtime, changed: Arc::default() }
+        Control {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            runtime,
+            counters: Arc::default(),
+            changed: Arc::default(),
+        }
     }
 
     /// What is served now.
@@ -58,6 +65,11 @@ impl Control {
     /// What the fleet has done so far.
     pub fn report(&self) -> Report {
         self.snapshot.load().servers.fleet().report()
+    }
+
+    /// What was counted at the door so far.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Looks up the names of servers for the first time.

@@ -4,7 +4,8 @@
 //!
 //! # The life of a request
 //!
-//! 1. [`server`] has bound the listeners and handed them to Pingora, which reads the request's head.
+//! 1. [`server`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
+//!    TLS, and reads the request's head, which [`framing`] judges. From there on it runs on Pingora.
 //! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases.
 //! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
 //!    answer was rendered when the configuration was compiled, and is written: the request ends here.
@@ -14,8 +15,8 @@
 //! 6. What the server says of itself (redirects, challenges) is kept consistent with the documents by
 //!    [`discovery::repair`].
 //!
-//! [`config`] is what the operator wrote, [`cli`] the commands, [`control`] the hand on a running edge,
-//! [`telemetry`] what the edge says of itself, [`admin`] where it says it.
+//! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
+//! [`control`] the hand on a running edge, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
@@ -29,6 +30,9 @@ pub mod control;
 pub mod discovery;
 pub mod edge;
 pub mod fleet;
+pub mod framing;
+pub mod limits;
+pub mod reason;
 pub mod server;
 pub mod telemetry;
 pub mod trust;

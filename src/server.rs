@@ -2,17 +2,23 @@
 //! stop.
 
 use std::{
+    fs::{self, Permissions},
     io,
     net::{SocketAddr, TcpListener},
-    os::fd::IntoRawFd,
+    os::{
+        fd::IntoRawFd,
+        unix::{
+            fs::PermissionsExt,
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
     sync::Arc,
     thread::available_parallelism,
     time::Duration,
 };
 
 use pingora::{
-    apps::HttpServerOptions,
-    listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions},
     server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
     services::Service,
     tls::load_platform_certs_incl_env_into_store,
@@ -20,23 +26,20 @@ use pingora::{
 use rustls::RootCertStore;
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
     admin,
-    config::{Config, KeyPath, Retries},
+    config::{self, Config, KeyPath, ListenAddress, Retries},
     control::Control,
-    edge,
+    edge::{self, Door, ListeningSocket, TlsListener},
 };
 
 /// How long a stopping edge waits for the requests in flight.
 pub const STOP_GRACE: Duration = Duration::from_secs(30);
-
-/// Room for a whole discovery answer in one write to the socket.
-const CONNECTION_BUFFER: usize = 16 * 1024;
 
 /// How a running edge is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +54,26 @@ pub enum Stop {
 pub struct Server {
     threads: usize,
     control: Control,
-    listeners: Vec<Bound>,
-    admin: Option<Bound>,
+    listeners: Vec<BoundListener>,
+    admin: Option<(SocketAddr, TcpListener)>,
 }
 
-/// A socket and its address.
-struct Bound {
-    address: SocketAddr,
-    socket: TcpListener,
+/// A listener whose socket is bound.
+struct BoundListener {
+    config: config::Listener,
+    /// With the port that the system chose where the file says 0.
+    address: ListenAddress,
+    socket: BoundSocket,
+    tls: Option<TlsListener>,
+}
+
+/// A socket that is bound, outside any runtime.
+#[derive(Debug)]
+pub enum BoundSocket {
+    /// To an IP address and port.
+    Tcp(TcpListener),
+    /// To the path of a Unix socket.
+    Unix(UnixListener),
 }
 
 /// A listener that could not be bound.
@@ -67,7 +82,7 @@ struct Bound {
 pub struct BindError {
     /// Where the address stands in the configuration.
     key: KeyPath,
-    address: SocketAddr,
+    address: ListenAddress,
     source: io::Error,
 }
 
@@ -77,6 +92,12 @@ pub enum ServeError {
     /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
     #[error("the certificates that the system trusts cannot be read: {0}; mend them, or SSL_CERT_FILE")]
     Certificates(Box<pingora::Error>),
+    /// Pingora has no proxy to give.
+    #[error("the proxy cannot be made: {0}")]
+    Proxy(io::Error),
+    /// A socket cannot be used.
+    #[error("a listener cannot be used: {0}")]
+    Listener(io::Error),
     /// The listeners ended.
     #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
     Ended(Option<JoinError>),
@@ -88,42 +109,53 @@ impl Server {
     /// # Errors
     /// The first address that cannot be bound, and why.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        let bind = |key: KeyPath, address: SocketAddr| {
-            let bound = TcpListener::bind(address).and_then(Bound::new);
-            bound.map_err(|source| BindError { key: key.key("address"), address, source })
+        let failed = |key: KeyPath, address: &ListenAddress| {
+            let (key, address) = (key.key("address"), address.clone());
+            move |source| BindError { key, address, source }
         };
-        let listeners = config.listeners.iter().enumerate();
-        let listeners =
-            listeners.map(|(place, listener)| bind(KeyPath::root("listeners").index(place), listener.address.0));
-        Ok(Server {
-            threads: Self::threads(config),
-            control: Control::new(config),
-            listeners: listeners.collect::<Result<_, _>>()?,
-            admin: config.admin.as_ref().map(|admin| bind(KeyPath::root("admin"), admin.address.0)).transpose()?,
-        })
+        let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
+            let key = KeyPath::root("listeners").index(place);
+            BoundSocket::bind(listener).map_err(failed(key, &listener.address))
+        });
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        let admin = config.admin.as_ref().map(|admin| {
+            let address = ListenAddress::Ip(admin.address.0);
+            TcpListener::bind(admin.address.0).map_err(failed(KeyPath::root("admin"), &address))
+        });
+        let address = ListenAddress::Ip(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Self::on(config, sockets, admin.transpose()?).map_err(failed(KeyPath::root("listeners"), &address))
     }
 
-    /// Takes sockets that are bound already, in place of those the configuration names.
+    /// Takes sockets that are bound already, in place of those the configuration names, in their order.
     ///
     /// # Errors
-    /// When a socket does not know its address or refuses to become non-blocking.
-    pub fn on(config: &Config, listeners: Vec<TcpListener>, admin: Option<TcpListener>) -> io::Result<Self> {
+    /// When a socket does not know its address or refuses to become non-blocking, or when the files of a
+    /// listener's certificates have become wrong since they were checked.
+    pub fn on(config: &Config, sockets: Vec<BoundSocket>, admin: Option<TcpListener>) -> io::Result<Self> {
+        let listeners = config.listeners.iter().zip(sockets);
+        let admin = admin.map(|socket| {
+            socket.set_nonblocking(true)?;
+            io::Result::Ok((socket.local_addr()?, socket))
+        });
         Ok(Server {
             threads: Self::threads(config),
             control: Control::new(config),
-            listeners: listeners.into_iter().map(Bound::new).collect::<io::Result<_>>()?,
-            admin: admin.map(Bound::new).transpose()?,
+            listeners: listeners
+                .map(|(listener, socket)| BoundListener::new(listener, socket))
+                .collect::<io::Result<_>>()?,
+            admin: admin.transpose()?,
         })
     }
 
-    /// The addresses that are bound, with the port that the system chose where the file says 0.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().map(|bound| bound.address)
+    /// The listeners, and the addresses that they are bound to, with the port that the system chose where the file
+    /// says 0.
+    pub fn listeners(&self) -> impl Iterator<Item = (&config::Listener, &ListenAddress)> + '_ {
+        self.listeners.iter().map(|bound| (&bound.config, &bound.address))
     }
 
     /// The address of the admin listener.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|bound| bound.address)
+        self.admin.as_ref().map(|(address, _)| *address)
     }
 
     /// The hand on it, now and while it serves.
@@ -157,35 +189,34 @@ impl Server {
             () = self.control.resolve_names() => {}
             _ = stop.recv() => return Ok(0),
         }
-        let _supervisor = AbortOnDropHandle::new(tokio::spawn(self.control.supervise()));
         let (shutdown, watch) = watch::channel(false);
-
-        let options = HttpServerOptions::default();
-        let mut service = edge::service(&settings, self.control.snapshots(), in_flight.clone(), options);
-        for bound in &self.listeners {
-            let buffers = L4BufferSettings::default().read(CONNECTION_BUFFER).write(CONNECTION_BUFFER);
-            let mut options = TcpSocketOptions::default();
-            options.tcp_keepalive = Some(edge::TCP_KEEPALIVE);
-            let listener = ListenerConfig::tcp(bound.address.to_string()).l4_buffer(buffers);
-            service.add_listener(listener.tcp_socket_options(options));
+        let counters = Arc::clone(self.control.counters());
+        let snapshots = self.control.snapshots();
+        let proxy = edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone()).await;
+        let door = Arc::new(Door::new(proxy.map_err(ServeError::Proxy)?, snapshots, counters, watch.clone()));
+        let certificates = self.listeners.iter().filter_map(|bound| bound.tls.clone()).collect();
+        let _certificates = AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates)));
+        let _supervisor = AbortOnDropHandle::new(tokio::spawn(self.control.supervise()));
+        let mut listening = JoinSet::new();
+        for bound in self.listeners {
+            let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
+            listening.spawn(edge::listen(Arc::clone(&door), Arc::new(listener), socket));
         }
-        let mut serving = start(service, self.listeners, watch.clone());
-
-        let _admin = self.admin.map(|bound| {
+        let _admin = self.admin.map(|(address, socket)| {
             let mut service = admin::service(self.control.clone());
-            service.add_tcp(&bound.address.to_string());
-            AbortOnDropHandle::new(start(service, vec![bound], watch))
+            service.add_tcp(&address.to_string());
+            AbortOnDropHandle::new(start(service, address, socket, watch))
         });
 
         let first = tokio::select! {
             first = stop.recv() => first.unwrap_or(Stop::Now),
-            ended = &mut serving => return Err(ServeError::Ended(ended.err())),
+            Some(ended) = listening.join_next() => return Err(ServeError::Ended(ended.err())),
         };
         let told = shutdown.send(true);
         if first == Stop::Gracefully && told.is_ok() {
             in_flight.close();
             let drained = async {
-                let _listeners_closed = serving.await;
+                while listening.join_next().await.is_some() {}
                 in_flight.wait().await;
             };
             tokio::select! {
@@ -197,19 +228,68 @@ impl Server {
     }
 }
 
-impl Bound {
-    fn new(socket: TcpListener) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Bound { address: socket.local_addr()?, socket })
+impl BoundSocket {
+    fn bind(listener: &config::Listener) -> io::Result<Self> {
+        match &listener.address {
+            ListenAddress::Ip(address) => TcpListener::bind(address).map(BoundSocket::Tcp),
+            ListenAddress::Unix(path) => {
+                forget_abandoned(path)?;
+                let socket = UnixListener::bind(path)?;
+                fs::set_permissions(path, Permissions::from_mode(listener.mode().0))?;
+                Ok(BoundSocket::Unix(socket))
+            }
+        }
     }
 }
 
-/// Starts a service on sockets that are bound already: it finds them by the addresses of its listeners.
-fn start(mut service: impl Service + 'static, bound: Vec<Bound>, stop: ShutdownWatch) -> JoinHandle<()> {
-    let mut sockets = Fds::new();
-    for bound in bound {
-        sockets.add(bound.address.to_string(), bound.socket.into_raw_fd());
+/// A Unix socket on which nobody listens any more is in the way of the next one.
+fn forget_abandoned(path: &Path) -> io::Result<()> {
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(_) => Ok(()),
     }
+}
+
+impl BoundListener {
+    fn new(config: &config::Listener, socket: BoundSocket) -> io::Result<Self> {
+        let address = match &socket {
+            BoundSocket::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                ListenAddress::Ip(socket.local_addr()?)
+            }
+            BoundSocket::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                ListenAddress::Unix(socket.local_addr()?.as_pathname().map(PathBuf::from).unwrap_or_default())
+            }
+        };
+        let tls = config.tls.as_ref().map(|tls| TlsListener::new(address.to_string(), tls, config.has_http2()));
+        let tls = tls.transpose().map_err(|faults| {
+            let faults: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            io::Error::other(faults.join("; "))
+        })?;
+        Ok(BoundListener { config: config.clone(), address, socket, tls })
+    }
+
+    /// The listener and its socket, on the current runtime.
+    fn into_parts(self) -> io::Result<(edge::Listener, ListeningSocket)> {
+        let socket = match self.socket {
+            BoundSocket::Tcp(socket) => ListeningSocket::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            BoundSocket::Unix(socket) => ListeningSocket::Unix(tokio::net::UnixListener::from_std(socket)?),
+        };
+        Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))
+    }
+}
+
+/// Starts a service on a socket that is bound already: it finds it by its address.
+fn start(
+    mut service: impl Service + 'static,
+    address: SocketAddr,
+    socket: TcpListener,
+    stop: ShutdownWatch,
+) -> JoinHandle<()> {
+    let mut sockets = Fds::new();
+    sockets.add(address.to_string(), socket.into_raw_fd());
     let sockets: ListenFds = Arc::new(sockets.into());
     tokio::spawn(async move { service.start_service(Some(sockets), stop, 1).await })
 }

@@ -2,7 +2,7 @@
 
 use bifrost_edge::fleet::State;
 
-use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
+use crate::support::{bifrost::Bifrost, edge::Edge, nobody_yet, until};
 
 const QUICK: &str = "health: {interval: 20ms, timeout: 10s}\n";
 
@@ -105,7 +105,7 @@ fn without_checks_nothing_is_asked_and_everything_is_used() {
 #[test]
 fn a_server_that_cannot_be_reached_gets_a_pause_and_then_a_probe() {
     let bifrost = Bifrost::start();
-    let gone = nobody();
+    let gone = nobody_yet();
     let servers = [bifrost.address(), gone];
     let turns = "balance: {policy: round_robin}\n";
     let edge = Edge::with(&servers, &format!("{turns}breaker: {{failures: 3, open: 1h, longest_open: 1h}}\n"));

@@ -11,7 +11,7 @@ use std::{
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, bifrost_and_edge},
-    nobody, until,
+    nobody_yet, until,
 };
 
 const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
@@ -76,7 +76,7 @@ fn over_http(client: &Client) {
 
 fn behind_tls(client: &Client) {
     let bifrost = Bifrost::start();
-    let port = nobody().port();
+    let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
     let urls = format!("public_urls: [\"{origin}\"]\n");
     let edge = Edge::with(&[bifrost.address()], &format!("{urls}{CLIENTS}"));

@@ -5,12 +5,14 @@
 
 mod support;
 
+mod access_rules;
 mod balancing;
 mod commands;
 mod config_fleet;
 mod config_problems;
 mod config_tls_files;
 mod config_yaml;
+mod connection_limits;
 mod discovery_connections;
 mod discovery_contract;
 mod discovery_settings;
@@ -32,9 +34,11 @@ mod no_request_lost;
 mod numbers;
 mod pipelining;
 mod plugin;
+mod rate_limits;
 mod reload;
 mod retries;
 mod shipped_config;
+mod slow_clients;
 mod stopping;
 mod table;
 mod timeouts;

@@ -11,7 +11,7 @@ fn the_shipped_file_runs_as_it_stands() {
     let loaded = Loaded::from_file(Path::new(SHIPPED)).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let config = loaded.config;
-    let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.address.0.to_string()).collect();
+    let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.address.to_string()).collect();
     assert_eq!(listeners, ["127.0.0.1:8000"]);
     assert_eq!(config.admin.unwrap().address.0.to_string(), "127.0.0.1:8001");
     let urls: Vec<_> = config.public_urls.iter().map(ToString::to_string).collect();

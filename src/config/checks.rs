@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    fleet_checks,
+    door_checks, fleet_checks,
     mcp_client::{AuthType, ConnectionType, McpClient},
     problem::{KeyPath, Problem, unique},
     public_url::{PublicUrl, Scheme},
@@ -16,7 +16,7 @@ const MOST_THREADS: usize = 1024;
 /// Everything that makes the configuration wrong, although each value alone is well formed.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
-    listeners(config, &mut problems);
+    door_checks::problems(config, &mut problems);
     public_urls(config, &mut problems);
     fleet_checks::problems(config, &mut problems);
     loops(config, &mut problems);
@@ -47,26 +47,9 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             ));
         }
     }
+    door_checks::warnings(config, &mut warnings);
     fleet_checks::warnings(config, &mut warnings);
     warnings
-}
-
-fn listeners(config: &Config, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("listeners");
-    if config.listeners.is_empty() {
-        problems.push(Problem::new(path.clone(), "empty; add at least one, for example {address: \"0.0.0.0:8000\"}"));
-    }
-    let address = |place| path.index(place).key("address");
-    let addresses = config.listeners.iter().map(|listener| listener.address.0);
-    let chosen = addresses.enumerate().filter(|(_, address)| address.port() != 0);
-    unique(chosen, |place, first| {
-        problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
-    });
-    let admin = config.admin.as_ref().map(|admin| admin.address);
-    if let Some(place) = config.listeners.iter().position(|listener| Some(listener.address) == admin) {
-        let message = "a listener has this address; choose another port";
-        problems.push(Problem::repeated(KeyPath::root("admin").key("address"), address(place), message));
-    }
 }
 
 fn public_urls(config: &Config, problems: &mut Vec<Problem>) {
@@ -87,7 +70,8 @@ fn public_urls(config: &Config, problems: &mut Vec<Problem>) {
 /// A server that is a listener of the edge would be a loop without an end, and its admin listener is none.
 fn loops(config: &Config, problems: &mut Vec<Problem>) {
     let listeners = config.listeners.iter().enumerate();
-    let listeners = listeners.map(|(place, listener)| (KeyPath::root("listeners").index(place), listener.address.0));
+    let listeners = listeners
+        .filter_map(|(place, listener)| Some((KeyPath::root("listeners").index(place), listener.address.ip()?)));
     let admin = config.admin.iter().map(|admin| (KeyPath::root("admin"), admin.address.0));
     let ours: Vec<_> = listeners.chain(admin).collect();
     for (place, server) in config.servers.iter().enumerate() {

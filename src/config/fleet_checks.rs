@@ -145,7 +145,13 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 /// A time that can be waited for, unless it is left out.
-fn sensible(path: &KeyPath, key: &str, value: impl Into<Option<Duration>>, example: &str, problems: &mut Vec<Problem>) {
+pub(super) fn sensible(
+    path: &KeyPath,
+    key: &str,
+    value: impl Into<Option<Duration>>,
+    example: &str,
+    problems: &mut Vec<Problem>,
+) {
     let Some(value) = value.into() else { return };
     let fault = if value.is_zero() {
         "0 leaves no time for anything"

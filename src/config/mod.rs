@@ -10,14 +10,21 @@
 //! assert!(problems.contains("conf/proxy.yaml:2: servers[0].adress: unknown key; did you mean \"address\"?"));
 //! ```
 
+mod certificates;
 mod checks;
 mod decode;
+mod door_checks;
 mod fault;
 mod fleet;
 mod fleet_checks;
+mod limits;
 mod lines;
+mod listener;
+mod listener_tls;
 mod mcp_client;
+mod network;
 mod path_prefix;
+mod pem;
 mod problem;
 mod public_url;
 mod schema;
@@ -32,21 +39,23 @@ use std::{
 
 use serde_yaml::Value;
 
+pub(crate) use self::public_url::split_port;
 pub use self::{
     fleet::{
         Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
         Timeouts,
     },
+    limits::{ClientRate, Count, Limits, RateLimit, Size},
+    listener::{ListenAddress, Listener, Mode},
+    listener_tls::{CertificateFiles, ClientCertificates, FileFault, ListenerTls, TlsVersion},
     mcp_client::{
         AuthType, ConnectionType, GoDuration, McpClient, OauthConfig, Secret, StdioConfig, TlsConfig, TokenExchange,
     },
+    network::Network,
     path_prefix::PathPrefix,
     problem::{KeyPath, Problem, Problems, Step},
     public_url::{PublicUrl, Scheme},
-    schema::{
-        Admin, BodyLimit, Config, DiscoveryOptions, Limits, ListenAddress, Listener, Profile, TrustedProxy,
-        UnknownHosts,
-    },
+    schema::{AccessRule, Admin, AdminAddress, Config, DiscoveryOptions, Profile, UnknownHosts},
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
 };
@@ -104,6 +113,12 @@ fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
     for (place, server) in config.servers.iter_mut().enumerate() {
         if let Some(tls) = &mut server.tls {
             problems.extend(tls.read(folder, &KeyPath::root("servers").index(place).key("tls")));
+        }
+    }
+    for (place, listener) in config.listeners.iter_mut().enumerate() {
+        let has_http2 = listener.has_http2();
+        if let Some(tls) = &mut listener.tls {
+            problems.extend(tls.check(folder, has_http2, &KeyPath::root("listeners").index(place).key("tls")));
         }
     }
     problems

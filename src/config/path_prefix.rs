@@ -20,6 +20,12 @@ impl PathPrefix {
         rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
     }
 
+    /// The same prefix in lower case.
+    #[must_use]
+    pub fn to_lower_case(&self) -> Self {
+        PathPrefix { text: self.text.to_ascii_lowercase() }
+    }
+
     /// The prefix, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -62,6 +62,12 @@ impl KeyPath {
         self.and(Step::Index(index))
     }
 
+    /// This path and another one below it.
+    #[must_use]
+    pub fn join(&self, below: &KeyPath) -> Self {
+        below.0.iter().fold(self.clone(), |path, step| path.and(step.clone()))
+    }
+
     pub(super) fn and(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

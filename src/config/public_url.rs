@@ -132,7 +132,7 @@ fn check(text: &str) -> Result<Scheme, String> {
 }
 
 /// Splits `host:port`; the brackets of an IPv6 address stay with the host.
-pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rfind(':') {
         Some(colon) if !authority[colon..].contains(']') => (&authority[..colon], Some(&authority[colon + 1..])),
         _ => (authority, None),

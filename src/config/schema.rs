@@ -2,13 +2,15 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use bytesize::ByteSize;
-use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use super::{
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts},
+    limits::Limits,
+    listener::Listener,
     mcp_client::McpClient,
+    network::Network,
+    path_prefix::PathPrefix,
     public_url::PublicUrl,
 };
 
@@ -60,20 +62,15 @@ pub struct Config {
     /// What the edge takes from clients.
     #[serde(default, deserialize_with = "default_when_null")]
     pub limits: Limits,
-    /// Peers whose `X-Forwarded-*` headers are believed. Default: none.
+    /// Which client addresses may reach which paths. Default: all may reach all.
     #[serde(default, deserialize_with = "empty_when_null")]
-    pub trusted_proxies: Vec<TrustedProxy>,
+    pub access: Vec<AccessRule>,
+    /// Peers whose `X-Forwarded-*` headers and PROXY protocol are believed. Default: none.
+    #[serde(default, deserialize_with = "empty_when_null")]
+    pub trusted_proxies: Vec<Network>,
     /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`.
     #[serde(default, deserialize_with = "empty_when_null")]
     pub mcp_clients: Vec<McpClient>,
-}
-
-/// One address that clients connect to, in plain HTTP/1.1.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// IP address and port, for example `0.0.0.0:8000`. Port 0 lets the system choose.
-    pub address: ListenAddress,
 }
 
 /// The admin listener.
@@ -81,7 +78,7 @@ pub struct Listener {
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// IP address and port, for example `127.0.0.1:8001`.
-    pub address: ListenAddress,
+    pub address: AdminAddress,
 }
 
 /// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
@@ -115,69 +112,34 @@ pub struct DiscoveryOptions {
     pub max_age: Duration,
 }
 
-/// What the edge takes from clients.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The largest body of a request. Default 100 MiB, as in Bifrost.
-    pub request_body: BodyLimit,
+/// Which client addresses may reach a path and all below it, in whatever spelling. Addresses that nothing is
+/// said of may.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessRule {
+    /// The path; of several rules the one with the longest counts. Discovery is open to everybody.
+    pub path: PathPrefix,
+    /// The only networks from which it can be reached. Default: all.
+    #[serde(default, deserialize_with = "empty_when_null")]
+    pub allow: Vec<Network>,
+    /// Networks from which it cannot be reached, even where `allow` has them. Default: none.
+    #[serde(default, deserialize_with = "empty_when_null")]
+    pub deny: Vec<Network>,
 }
 
-/// A number of bytes such as `100MiB`, or `unlimited`.
+/// An IP address and port for the admin listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct BodyLimit(pub Option<u64>);
-
-/// An IP address and port to listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ListenAddress(pub SocketAddr);
-
-/// A network, or a single address, in CIDR notation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct TrustedProxy(pub IpNet);
+pub struct AdminAddress(pub SocketAddr);
 
 // === impl ===
 
-impl Default for BodyLimit {
-    fn default() -> Self {
-        BodyLimit(Some(ByteSize::mib(100).as_u64()))
-    }
-}
-
-impl TryFrom<String> for BodyLimit {
+impl TryFrom<String> for AdminAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if text == "unlimited" {
-            return Ok(BodyLimit(None));
-        }
-        match text.parse::<ByteSize>() {
-            Ok(size) if size.as_u64() > 0 => Ok(BodyLimit(Some(size.as_u64()))),
-            _ => Err(format!("{text:?} is no size; write for example \"100MiB\", or \"unlimited\"")),
-        }
-    }
-}
-
-impl TryFrom<String> for ListenAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(ListenAddress).map_err(|_| {
-            format!("{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\" or \"[::]:8000\"")
-        })
-    }
-}
-
-impl TryFrom<String> for TrustedProxy {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-        network
-            .map(TrustedProxy)
-            .map_err(|_| format!("{text:?} is no network; write an address or CIDR such as \"10.0.0.0/8\""))
+        let address = text.parse().map(AdminAddress);
+        address.map_err(|_| format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\""))
     }
 }
 

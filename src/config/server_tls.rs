@@ -1,18 +1,12 @@
 //! TLS to a server: what the file names, and what those files hold.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 
 use super::{
+    pem,
     problem::{KeyPath, Problem},
     public_url::check_host,
 };
@@ -72,74 +66,32 @@ impl ServerTls {
 
     fn read_ca(&mut self, folder: &Path) -> Result<(), String> {
         let Some(file) = &self.ca else { return Ok(()) };
-        self.files.ca = read_certificates(&folder.join(file))?;
-        let mut store = RootCertStore::empty();
-        for certificate in &self.files.ca {
-            store.add(CertificateDer::from(certificate.as_slice())).map_err(|error| {
-                format!("{} holds a certificate of no authority: {error}; name another file", file.display())
-            })?;
-        }
+        let certificates = pem::read_certificates(&folder.join(file), file)?;
+        pem::authorities(&certificates, file)?;
+        self.files.ca = to_der(&certificates);
         Ok(())
     }
 
     fn read_chain(&mut self, folder: &Path) -> Result<(), String> {
         let Some(file) = &self.certificate else { return Ok(()) };
-        self.files.chain = read_certificates(&folder.join(file))?;
+        self.files.chain = to_der(&pem::read_certificates(&folder.join(file), file)?);
         Ok(())
     }
 
     fn read_key(&mut self, folder: &Path) -> Result<(), String> {
         let Some(file) = &self.key else { return Ok(()) };
-        let pem = read(&folder.join(file))?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| no_key(file, &pem))?;
+        let key = pem::read_key(&folder.join(file), file)?;
         self.files.key = key.secret_der().to_vec();
         if self.files.chain.is_empty() {
             return Ok(());
         }
         let chain = self.files.chain.iter().map(|certificate| CertificateDer::from(certificate.clone())).collect();
-        let client = ClientConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .and_then(|client| client.with_root_certificates(RootCertStore::empty()).with_client_auth_cert(chain, key));
-        match client {
-            Ok(_) => Ok(()),
-            Err(rustls::Error::InconsistentKeys(_)) => {
-                Err(format!("{} does not fit the certificate; name the key that it was issued for", file.display()))
-            }
-            Err(error) => {
-                Err(format!("{} cannot be used with the certificate: {error}; make both anew", file.display()))
-            }
-        }
+        pem::pair(file, chain, key).map(|_| ())
     }
 }
 
-fn no_key(file: &Path, pem: &[u8]) -> String {
-    // Of PKCS #8 and of the older formats (RFC 1421 section 4.6.1.1).
-    let is_encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
-    if is_encrypted.iter().any(|mark| pem.windows(mark.len()).any(|found| found == *mark)) {
-        return format!("{} is encrypted; decrypt it with openssl pkey -in KEY -out NEW_KEY", file.display());
-    }
-    format!("{} holds no private key; it must be PEM, BEGIN PRIVATE KEY", file.display())
-}
-
-fn read_certificates(file: &Path) -> Result<Vec<Vec<u8>>, String> {
-    let pem = read(file)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates
-        .map_err(|_| format!("{} is damaged; it must be PEM, from BEGIN to END CERTIFICATE", file.display()))?;
-    if certificates.is_empty() {
-        return Err(format!("{} holds no certificate; it must be PEM, BEGIN CERTIFICATE", file.display()));
-    }
-    for certificate in &certificates {
-        // Pingora reads them with this parser, and cannot do without.
-        x509_parser::parse_x509_certificate(certificate).map_err(|error| {
-            format!("{} holds a certificate that cannot be read: {error}; make it anew", file.display())
-        })?;
-    }
-    Ok(certificates.iter().map(|certificate| certificate.to_vec()).collect())
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| format!("{} cannot be read: {error}; name a file that is there", file.display()))
+fn to_der(certificates: &[CertificateDer<'_>]) -> Vec<Vec<u8>> {
+    certificates.iter().map(|certificate| certificate.to_vec()).collect()
 }
 
 impl TryFrom<String> for ServerName {

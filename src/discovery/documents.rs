@@ -46,6 +46,13 @@ fn contract(profile: Profile) -> Contract {
     }
 }
 
+/// Whether a POST to this path is a step of a login: the registration of a client (RFC 7591) or a request for a
+/// token (RFC 6749 section 3.2).
+pub fn is_login(path: &[u8], profile: Profile) -> bool {
+    let rest = path.strip_prefix(contract(profile).endpoints.as_bytes());
+    matches!(rest, Some(b"/token" | b"/register"))
+}
+
 /// A document as JSON, with the newline that Bifrost ends it with.
 pub(super) fn render(document: Document, profile: Profile, base: &PublicUrl) -> Bytes {
     let Contract { endpoints, grant_types, scopes } = contract(profile);

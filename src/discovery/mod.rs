@@ -37,6 +37,7 @@ use http::Method;
 
 pub use self::{
     answer::Answer,
+    documents::is_login,
     origins::Origins,
     well_known::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
 };

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use crate::config::{PublicUrl, Scheme};
+use crate::config::{PublicUrl, Scheme, split_port};
 
 /// The public URLs, found by the host that a client sends.
 #[derive(Debug, Clone)]
@@ -41,6 +41,18 @@ impl Origins {
             return Some(*place);
         }
         self.by_host.get(&*normal(host)?).copied()
+    }
+
+    /// The https public URL on the host that a client sends, whatever their ports.
+    pub fn https_of(&self, host: &[u8]) -> Option<&PublicUrl> {
+        let exact = self.find(host).map(|place| &self.urls[place]).filter(|url| url.scheme() == Scheme::Https);
+        exact.or_else(|| {
+            let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
+            let (name, _) = split_port(&host);
+            let name = name.strip_suffix('.').unwrap_or(name);
+            let mut https = self.urls.iter().filter(|url| url.scheme() == Scheme::Https);
+            https.find(|url| split_port(url.authority()).0 == name)
+        })
     }
 
     /// The origin that a request with this host and scheme is for: a public URL, or the derived one.

@@ -1,67 +1,62 @@
-//! What is settled about a connection when a request arrives on it.
+//! What is settled about a request before it goes anywhere.
+
+use std::sync::Arc;
 
 use http::{Method, Version};
-use pingora::{Error, ErrorType, Result, protocols::http::v1::server::HttpSession as SessionV1};
+use pingora::Result;
 use pingora_proxy::Session;
 
-use super::{KEEPALIVE, WRITE_TIMEOUT, framing, peer::Client, snapshot::Snapshot};
+use super::{connection::Connection, exchange::Exchange, failure::refuse, peer::Client};
+use crate::{discovery, framing, limits::Rates, reason::Reason};
 
-/// A method that would show a client what the edge adds for servers (RFC 9110 section 9.3.8).
-pub(super) const METHOD_NOT_ALLOWED: ErrorType = ErrorType::Custom("MethodNotAllowed");
-
-/// The request is for a host that is none of the public URLs'.
-pub(super) const UNKNOWN_HOST: ErrorType = ErrorType::Custom("UnknownHost");
-
-/// Bounds the wait for the next request, which is endless in Pingora unless set for every request,
-/// and lets a client send its next request while the last is being answered.
-pub(super) fn connection(session: &mut Session) {
-    if session.get_keepalive().is_some() {
-        session.set_keepalive(Some(KEEPALIVE.as_secs()));
+/// Says what Pingora is to do with the client's connection, and refuses headers that could do harm on the way.
+pub(super) fn headers(session: &mut Session, exchange: &Exchange) -> Result<()> {
+    let silence = Some(exchange.snapshot.limits.client_silence);
+    session.set_read_timeout(silence);
+    session.as_downstream_mut().set_write_timeout(silence);
+    let is_last = Connection::of(session).is_some_and(Connection::begin_exchange);
+    if is_last {
+        session.set_keepalive(None);
     }
-    session.set_pipelining_enabled(true);
-    session.as_downstream_mut().set_write_timeout(Some(WRITE_TIMEOUT));
     // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
     let is_old = session.req_header().version == Version::HTTP_10;
     session.set_ignore_info_resp(is_old);
-}
-
-/// Refuses a request whose framing or headers could be read in two ways.
-pub(super) fn framing(session: &Session) -> Result<()> {
-    let head = session.as_downstream().as_http1().map(SessionV1::get_headers_raw_bytes);
-    let checked = head.map_or(Ok(()), |head| framing::check(&head));
-    checked.and_then(|()| framing::check_headers(&session.req_header().headers)).or_else(refused)
-}
-
-/// Refuses a request that no server should see: a TRACE, one of HTTP/1.1 without a host, or whose target is
-/// neither a path nor an absolute URL (RFC 9112 section 3.2), or one for an unknown host.
-pub(super) fn request(session: &Session, snapshot: &Snapshot) -> Result<()> {
-    let header = session.req_header();
-    if header.method == Method::TRACE {
-        return Error::e_explain(METHOD_NOT_ALLOWED, "TRACE").map_err(Error::into_down);
+    let headers = &session.req_header().headers;
+    if headers.len() > exchange.snapshot.limits.headers {
+        return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }
+    framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))
+}
+
+/// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a
+/// path that is closed to the client, or one too many.
+pub(super) fn request(session: &Session, exchange: &mut Exchange, rates: &Rates) -> Result<()> {
+    let header = session.req_header();
+    if matches!(header.method, Method::TRACE | Method::CONNECT) {
+        return refuse(Reason::MethodNotAllowed, "CONNECT or TRACE");
+    }
+    let snapshot = Arc::clone(&exchange.snapshot);
     let client = Client::of(session, &snapshot.trusted);
+    let origins = snapshot.discovery.discovery().origins();
     let host = client.host().unwrap_or_default();
     if host.is_empty() && header.version != Version::HTTP_10 {
-        return refused("no Host");
+        return refuse(Reason::Malformed, "no Host");
     }
-    let target = header.raw_path();
-    let is_path = target.first().is_some_and(|first| matches!(first, b'/' | b'?')) || target == b"*";
-    if !is_path && !is_absolute(target) {
-        return refused("the target is neither a path nor an absolute URL");
-    }
-    let origins = snapshot.discovery.discovery().origins();
     if snapshot.refuses_unknown_hosts && origins.of_request(host, client.scheme()).is_none() {
-        return Error::e_explain(UNKNOWN_HOST, "a host that is no public URL's").map_err(Error::into_down);
+        return refuse(Reason::UnknownHost, "a host that is no public URL's");
     }
-    Ok(())
-}
-
-pub(super) fn is_absolute(target: &[u8]) -> bool {
-    ["http://", "https://"]
-        .iter()
-        .any(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))
-}
-
-fn refused(why: &'static str) -> Result<()> {
-    Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_down)
+    let address = exchange.client(session);
+    if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
+        return refuse(Reason::Forbidden, "a rule of access");
+    }
+    // Trusted proxies that do not say who asks would stand for all their clients.
+    if snapshot.trusted.contains(address) {
+        return Ok(());
+    }
+    let is_login = header.method == Method::POST && discovery::is_login(header.uri.path().as_bytes(), snapshot.profile);
+    let checked = rates.check(address, is_login, &snapshot.limits);
+    checked.or_else(|(wait, why)| {
+        exchange.retry_after = Some(wait);
+        refuse(Reason::TooManyRequests, why)
+    })
 }

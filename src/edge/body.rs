@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use http::header;
-use pingora::{Error, ErrorType, Result};
+use pingora::Result;
 use pingora_proxy::Session;
 
-use super::{exchange::Exchange, snapshot::Snapshot};
-
-/// The body is larger than the limit.
-pub(super) const TOO_LARGE: ErrorType = ErrorType::Custom("BodyTooLarge");
+use super::{exchange::Exchange, failure::refuse, snapshot::Snapshot};
+use crate::reason::Reason;
 
 /// Refuses a body that says it is too large. `framing` has refused a length that is no number.
 pub(super) fn announced(session: &Session, snapshot: &Snapshot) -> Result<()> {
@@ -34,8 +32,9 @@ pub(super) fn piece(body: &mut Option<Bytes>, is_end: bool, exchange: &mut Excha
 }
 
 fn within_limit(length: u64, snapshot: &Snapshot) -> Result<()> {
-    if snapshot.most_body.is_some_and(|most| length > most) {
-        return Error::e_explain(TOO_LARGE, "a body above limits.request_body").map_err(Error::into_down);
+    let most = snapshot.limits.request_body.0;
+    if most.is_some_and(|most| length > most) {
+        return refuse(Reason::BodyTooLarge, "a body above limits.request_body");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What one request carries through its phases.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -46,6 +47,10 @@ pub struct Exchange {
     is_sent: bool,
     has_head: bool,
     request_id: Option<HeaderValue>,
+    /// Who asks, as far as trusted proxies say.
+    client: Option<IpAddr>,
+    /// When a client that asks too often may ask again.
+    pub(super) retry_after: Option<Duration>,
     /// Keeps a stopping edge alive until the exchange is over.
     _in_flight: TaskTrackerToken,
 }
@@ -64,6 +69,8 @@ impl Exchange {
             has_head: false,
             snapshot,
             request_id: None,
+            client: None,
+            retry_after: None,
             _in_flight: in_flight,
         }
     }
@@ -88,6 +95,22 @@ impl Exchange {
         {
             self.request_id = Some(id.clone());
         }
+    }
+
+    /// The same for the log.
+    pub(super) fn shown_id(&mut self) -> String {
+        self.request_id().to_str().unwrap_or_default().to_owned()
+    }
+
+    /// The address of the client.
+    pub(super) fn client(&mut self, session: &Session) -> IpAddr {
+        let trusted = &self.snapshot.trusted;
+        *self.client.get_or_insert_with(|| Client::of(session, trusted).address())
+    }
+
+    /// The same for the log.
+    pub(super) fn shown_client(&mut self, session: &Session) -> String {
+        self.client(session).to_string()
     }
 
     /// The server of the last attempt, as the operator wrote it.
@@ -121,7 +144,13 @@ impl Exchange {
 
     /// The request is about to be sent.
     pub(super) fn begin_turn(&mut self) {
-        let limits = Limits { first_byte: self.waits.first_byte, silence: self.waits.silence, end: self.end };
+        let limits = Limits {
+            first_byte: self.waits.first_byte,
+            silence: self.waits.silence,
+            end: self.end,
+            client_silence: self.snapshot.limits.client_silence,
+            body_rate: self.snapshot.limits.body_rate.0,
+        };
         self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, self.is_websocket));
     }
 
@@ -165,7 +194,7 @@ impl Exchange {
 
     /// Whether the server could have answered in time: not when the client took it to send its request.
     pub(super) fn is_servers_fault(&self) -> bool {
-        self.is_sent || self.expired() != Some(Expired::Request)
+        self.is_sent || !matches!(self.expired(), Some(Expired::Request | Expired::Body))
     }
 
     /// The answer has ended, whole.
@@ -203,7 +232,7 @@ pub(super) fn log_change(server: &Server, change: Change, why: Option<&String>) 
 static REQUEST_IDS: Lazy<(u64, AtomicU64)> = Lazy::new(|| (rand::random(), rand::random::<u64>().into()));
 
 /// A new id, 32 hexadecimal digits.
-fn new_request_id() -> HeaderValue {
+pub(super) fn new_request_id() -> HeaderValue {
     let (process, next) = &*REQUEST_IDS;
     let number = next.fetch_add(1, Ordering::Relaxed);
     HeaderValue::from_str(&format!("{process:016x}{number:016x}")).expect("hexadecimal digits are a header value")

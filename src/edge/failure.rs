@@ -1,23 +1,23 @@
-//! Every failure has its home here: what went wrong becomes a reason, and the reason becomes the
-//! status, the body and the line in the log.
+//! What failed is logged, counted and told to the client, each in one place.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use http::{HeaderValue, Method, StatusCode, header};
-use log::{debug, warn};
+use log::{debug, info, warn};
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
-    admit::{METHOD_NOT_ALLOWED, UNKNOWN_HOST},
-    body::TOO_LARGE,
     exchange::{Exchange, X_REQUEST_ID},
-    route::NO_SERVER,
     watch::Expired,
     websocket,
+};
+use crate::{
+    reason::{Reason, Refusal},
+    telemetry::Counters,
 };
 
 /// Bifrost's own error shape, so that a client has one to understand.
@@ -37,178 +37,188 @@ struct Message {
 #[derive(Debug, Serialize)]
 struct Nothing {}
 
-/// Why a request got no answer from a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
-    NoServer,
-    ConnectTimedOut,
-    ConnectFailed,
-    AnswerTimedOut,
-    SilenceTimedOut,
-    ExchangeTimedOut,
-    AnswerBroken,
-    BadRequest,
-    BodyTooLarge,
-    UnknownHost,
-    MethodNotAllowed,
-    RequestTimedOut,
-    ClientGone,
-    Internal,
+/// The answer to a request that failed, after which the connection is closed.
+pub(super) struct ErrorAnswer {
+    header: ResponseHeader,
+    body: Bytes,
 }
 
-impl Reason {
-    fn of(error: &Error, exchange: &Exchange) -> Self {
-        use ErrorType as E;
-        match exchange.expired() {
-            Some(Expired::FirstByte) => return Reason::AnswerTimedOut,
-            Some(Expired::Silence) => return Reason::SilenceTimedOut,
-            Some(Expired::Request) => return Reason::ExchangeTimedOut,
-            None => {}
-        }
-        match (error.esource(), error.etype()) {
-            (_, kind) if *kind == NO_SERVER => Reason::NoServer,
-            (_, kind) if *kind == TOO_LARGE => Reason::BodyTooLarge,
-            (_, kind) if *kind == UNKNOWN_HOST => Reason::UnknownHost,
-            (_, kind) if *kind == METHOD_NOT_ALLOWED => Reason::MethodNotAllowed,
-            (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
-            (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
-                Reason::ClientGone
-            }
-            (ErrorSource::Downstream, _) => Reason::BadRequest,
-            (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
-            (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
-            (
-                _,
-                E::ConnectRefused
-                | E::ConnectNoRoute
-                | E::ConnectError
-                | E::BindError
-                | E::SocketError
-                | E::ConnectProxyFailure
-                | E::TLSHandshakeFailure
-                | E::InvalidCert,
-            ) => Reason::ConnectFailed,
-            (ErrorSource::Upstream, _) => Reason::AnswerBroken,
-            _ => Reason::Internal,
-        }
-    }
+/// Refuses a request on its way through Pingora, which hands it back to [`answer`].
+pub(super) fn refuse<T>(reason: Reason, why: &'static str) -> Result<T> {
+    Error::e_explain(ErrorType::Custom(reason.name()), why).map_err(Error::into_down)
+}
 
-    /// The status for the client; `None` when there is no client to tell.
-    fn status(self) -> Option<StatusCode> {
-        Some(match self {
-            Reason::NoServer => StatusCode::SERVICE_UNAVAILABLE,
-            Reason::ConnectTimedOut | Reason::AnswerTimedOut | Reason::SilenceTimedOut | Reason::ExchangeTimedOut => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
-            Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Reason::ConnectFailed | Reason::AnswerBroken => StatusCode::BAD_GATEWAY,
-            Reason::BadRequest => StatusCode::BAD_REQUEST,
-            Reason::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
-            Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Reason::ClientGone => return None,
-        })
+/// What an error of Pingora's means.
+fn reason(error: &Error, exchange: &Exchange) -> Reason {
+    use ErrorType as E;
+    match exchange.expired() {
+        Some(Expired::FirstByte) => return Reason::AnswerTimedOut,
+        Some(Expired::Silence) => return Reason::SilenceTimedOut,
+        Some(Expired::Request) => return Reason::ExchangeTimedOut,
+        Some(Expired::Body) => return Reason::RequestTimedOut,
+        None => {}
     }
-
-    fn message(self) -> &'static str {
-        match self {
-            Reason::NoServer => "no Bifrost server is available",
-            Reason::ConnectTimedOut => "the Bifrost server did not accept the connection in time",
-            Reason::ConnectFailed => "the Bifrost server cannot be reached",
-            Reason::AnswerTimedOut => "the Bifrost server did not answer in time",
-            Reason::SilenceTimedOut => "the Bifrost server fell silent within its answer",
-            Reason::ExchangeTimedOut => "the request took longer than the edge allows",
-            Reason::BodyTooLarge => "the request's body is larger than the edge allows",
-            Reason::AnswerBroken => "the Bifrost server broke off without a complete answer",
-            Reason::BadRequest => "the request is malformed",
-            Reason::MethodNotAllowed => "this method is not allowed",
-            Reason::UnknownHost => {
-                "this host is none of the edge's public URLs; operator: add the origin that clients type to public_urls"
-            }
-            Reason::RequestTimedOut => "the request did not arrive in time",
-            Reason::ClientGone => "the client went away",
-            Reason::Internal => "the edge failed to handle the request",
+    if let E::Custom(name) = error.etype()
+        && let Some(reason) = Reason::named(name)
+    {
+        return reason;
+    }
+    let is_malformed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, _) if error.root_cause().downcast_ref().is_some_and(is_malformed) => {
+            Reason::Malformed
         }
+        (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
+        (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
+            Reason::ClientGone
+        }
+        (ErrorSource::Downstream, _) => Reason::Malformed,
+        (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
+        (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
+        (
+            _,
+            E::ConnectRefused
+            | E::ConnectNoRoute
+            | E::ConnectError
+            | E::BindError
+            | E::SocketError
+            | E::ConnectProxyFailure
+            | E::TLSHandshakeFailure
+            | E::InvalidCert,
+        ) => Reason::ConnectFailed,
+        (ErrorSource::Upstream, _) => Reason::AnswerBroken,
+        _ => Reason::Internal,
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())
-    }
-}
-
-/// Logs a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
+/// Logs and counts a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
 /// already. Returns the status that was sent, 0 for none. The end of a WebSocket is no failure.
-pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error: &Error) -> u16 {
+pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error: &Error, counters: &Counters) -> u16 {
     if *error.etype() == websocket::OVER {
         return 0;
     }
-    let reason = Reason::of(error, exchange);
-    let request = session.req_header();
-    let id = exchange.request_id().clone();
-    let shown = id.to_str().unwrap_or_default();
-    let server = exchange.server();
-    // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote an answer.
-    let cause = match reason {
-        Reason::ConnectFailed | Reason::ConnectTimedOut => error.to_string(),
-        _ => error.root_cause().to_string(),
-    };
-    // The path alone: a query may carry an OAuth code. And no byte of it may command a terminal.
-    let path = request.uri.path().replace(char::is_control, " ");
-    let line = format!("request {shown} {} {path}, {server}: {reason}: {cause}", request.method);
-    if reason == Reason::ClientGone {
-        debug!("{line}");
-    } else {
-        warn!("{line}");
-    }
+    let reason = reason(error, exchange);
+    counters.failed(reason);
+    log_failure(session, exchange, error, reason, counters);
     let Some(status) =
         reason.status().filter(|_| session.response_written().is_none_or(|head| head.status.is_informational()))
     else {
         return 0;
     };
-    match write(session, &id, status, reason).await {
+    let written = match ErrorAnswer::new(reason, exchange.request_id()) {
+        Ok(mut answer) => {
+            answer.retry_after(exchange.retry_after);
+            answer.write(session).await
+        }
+        Err(error) => Err(error),
+    };
+    match written {
         Ok(()) => status.as_u16(),
         Err(error) => {
-            debug!("request {shown}: the client went away before it could be told: {error}");
+            debug!("request {}: the client went away before it could be told: {error}", exchange.shown_id());
             0
         }
     }
 }
 
-async fn write(session: &mut Session, id: &HeaderValue, status: StatusCode, reason: Reason) -> Result<()> {
-    let body = ErrorBody {
-        is_bifrost_error: false,
-        status_code: status.as_u16(),
-        error: Message { message: format!("{reason} (request id {})", id.to_str().unwrap_or_default()) },
-        extra_fields: Nothing {},
+fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason: Reason, counters: &Counters) {
+    // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote an answer.
+    let cause = match reason {
+        Reason::ConnectFailed | Reason::ConnectTimedOut => error.to_string(),
+        _ if reason.is_refusal() => error.context.as_ref().map(ToString::to_string).unwrap_or_default(),
+        _ => error.root_cause().to_string(),
     };
-    let mut body = serde_json::to_vec(&body).or_err(ErrorType::InternalError, "an error body")?;
-    body.push(b'\n');
-    let body = Bytes::from(body);
-    let mut header = ResponseHeader::build(status, Some(6))?;
-    header.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    header.insert_header(header::CONTENT_LENGTH, body.len())?;
-    header.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    header.insert_header(X_REQUEST_ID, id)?;
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        header.insert_header(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+    let request = session.req_header();
+    // The path alone: a query may carry an OAuth code. And no byte of it may command a terminal.
+    let path = request.uri.path().replace(char::is_control, " ");
+    let id = exchange.shown_id();
+    if reason.is_refusal() {
+        if counters.may_log(reason.name()) {
+            let client = exchange.shown_client(session);
+            info!("request {id} {} {path} of {client} refused: {reason}: {cause}", request.method);
+        }
+        return;
     }
-    let is_head = session.req_header().method == Method::HEAD;
-    let downstream = session.as_downstream_mut();
-    downstream.set_keepalive(None);
-    downstream.write_response_header(Box::new(header)).await?;
-    if !is_head {
-        downstream.write_response_body(body, true).await?;
+    let line = format!("request {id} {} {path}, {}: {reason}: {cause}", request.method, exchange.server());
+    if reason == Reason::ClientGone {
+        debug!("{line}");
+    } else {
+        warn!("{line}");
     }
-    if !downstream.is_body_done() {
-        // Closing a connection with unread bytes resets it, and the answer may be lost on its way.
-        let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
-        let _enough = timeout(LINGER, read_on).await;
-    }
-    Ok(())
 }
 
-/// How long a client that still sends its body is listened to, so that it can read its answer.
-const LINGER: Duration = Duration::from_secs(2);
+/// Logs a request that was refused before anything of it could be believed.
+pub(super) fn log_refusal(counters: &Counters, refusal: Refusal, peer: &str, id: &HeaderValue) {
+    if counters.may_log(refusal.reason.name()) {
+        let id = id.to_str().unwrap_or_default();
+        info!("request {id} of {peer} refused: {}: {}", refusal.reason, refusal.why);
+    }
+}
+
+impl ErrorAnswer {
+    pub fn new(reason: Reason, id: &HeaderValue) -> Result<Self> {
+        let status = reason.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = ErrorBody {
+            is_bifrost_error: false,
+            status_code: status.as_u16(),
+            error: Message { message: format!("{reason} (request id {})", id.to_str().unwrap_or_default()) },
+            extra_fields: Nothing {},
+        };
+        let mut body = serde_json::to_vec(&body).or_err(ErrorType::InternalError, "an error body")?;
+        body.push(b'\n');
+        let mut header = ResponseHeader::build(status, Some(8))?;
+        header.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+        header.insert_header(header::CONTENT_LENGTH, body.len())?;
+        header.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+        header.insert_header(X_REQUEST_ID, id)?;
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            header.insert_header(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+        }
+        Ok(ErrorAnswer { header, body: body.into() })
+    }
+
+    /// When the client may come again (RFC 9110 section 10.2.3), in whole seconds.
+    fn retry_after(&mut self, wait: Option<Duration>) {
+        if let Some(wait) = wait {
+            // A number is a header value.
+            let _inserted = self.header.insert_header(header::RETRY_AFTER, wait.as_secs() + 1);
+        }
+    }
+
+    /// As bytes of HTTP/1.1, for a client that Pingora knows nothing of.
+    pub fn into_bytes(mut self, is_head: bool) -> Vec<u8> {
+        let status = self.header.status;
+        let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+        // A date and a word are header values.
+        let _inserted = self.header.insert_header(header::DATE, date);
+        let _inserted = self.header.insert_header(header::CONNECTION, "close");
+        let mut bytes = Vec::with_capacity(512);
+        let line = format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default());
+        bytes.put_slice(line.as_bytes());
+        self.header.header_to_h1_wire(&mut bytes);
+        bytes.put_slice(b"\r\n");
+        if !is_head {
+            bytes.put_slice(&self.body);
+        }
+        bytes
+    }
+
+    async fn write(self, session: &mut Session) -> Result<()> {
+        let is_head = session.req_header().method == Method::HEAD;
+        let downstream = session.as_downstream_mut();
+        downstream.set_keepalive(None);
+        downstream.write_response_header(Box::new(self.header)).await?;
+        if !is_head {
+            downstream.write_response_body(self.body, true).await?;
+        }
+        if !downstream.is_body_done() {
+            // Closing a connection with unread bytes resets it, and the answer may be lost on its way.
+            let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
+            let _enough = timeout(LINGER, read_on).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long a client that still sends is listened to, so that it can read its answer.
+pub(super) const LINGER: Duration = Duration::from_secs(2);

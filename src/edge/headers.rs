@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
@@ -10,27 +10,16 @@ use pingora::{
 use pingora_proxy::Session;
 
 use super::{
-    admit,
     exchange::{Exchange, X_REQUEST_ID},
     peer::{Client, X_FORWARDED_FOR},
 };
 use crate::{
     config::{PublicUrl, Scheme},
     discovery::{Origins, repair},
+    framing::{items, lists},
 };
 
 const X_FORWARDED: &str = "x-forwarded-";
-
-/// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
-pub(super) fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-    let values = headers.get_all(name).into_iter();
-    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
-}
-
-/// Whether a list header has this item, in any case.
-pub(super) fn lists(headers: &HeaderMap, name: HeaderName, item: &[u8]) -> bool {
-    items(headers, name).any(|found| found.eq_ignore_ascii_case(item))
-}
 
 /// Headers besides `X-Forwarded-*` that only a trusted proxy may send. Bifrost reads the last one.
 const TRUST_HEADERS: [&str; 3] = ["forwarded", "x-real-ip", "x-bf-forwarded-proto"];
@@ -38,6 +27,7 @@ const TRUST_HEADERS: [&str; 3] = ["forwarded", "x-real-ip", "x-bf-forwarded-prot
 /// The request as a server gets it.
 pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut RequestHeader) -> Result<()> {
     upstream.insert_header(X_REQUEST_ID, exchange.request_id())?;
+    let address = exchange.client(session);
     let snapshot = &exchange.snapshot;
     let client = Client::of(session, &snapshot.trusted);
     let forwarded_for = forwarded_for(&client, upstream);
@@ -49,7 +39,7 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut
     single_cookie(upstream)?;
     upstream.insert_header("X-Forwarded-For", forwarded_for)?;
     upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
-    upstream.insert_header("X-Real-IP", client.address().to_string())?;
+    upstream.insert_header("X-Real-IP", address.to_string())?;
     if let Some(host) = client.host().filter(|_| !upstream.headers.contains_key("x-forwarded-host")) {
         upstream.insert_header("X-Forwarded-Host", HeaderValue::from_bytes(host).unwrap_or(EMPTY))?;
     }
@@ -98,7 +88,7 @@ fn single_cookie(upstream: &mut RequestHeader) -> Result<()> {
 /// An absolute target (RFC 9112 section 3.2.2) goes on as the path a server expects; its authority
 /// is the `Host`, or Pingora would have refused it.
 fn origin_form(upstream: &mut RequestHeader) -> Result<()> {
-    if !admit::is_absolute(upstream.raw_path()) {
+    if upstream.raw_path().first().is_none_or(|first| matches!(first, b'/' | b'*')) {
         return Ok(());
     }
     let path = upstream.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();

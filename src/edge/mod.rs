@@ -1,23 +1,35 @@
-//! The life of a request on Pingora, one file a phase: `admit`, `answer`, `route` to a server,
-//! `connect`, `headers`, `body`, `retry`, `failure`; `proxy` implements `ProxyHttp` and hands on to them. Beside it,
-//! `supervise` keeps checking the servers.
+//! The life of a connection and of its requests on Pingora, one file a phase.
+//!
+//! A connection: `listen` accepts it, `connection` finds out who is there and shakes hands for TLS, `http1` and
+//! `http2` take one request after the other from it.
+//!
+//! A request: `admit`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `retry`,
+//! `failure`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
+//! servers and `certificates` the files of the listeners.
 
 mod admit;
 mod answer;
 mod body;
+mod certificates;
+mod client_stream;
 mod connect;
 mod connection;
+mod door;
 mod exchange;
 mod failure;
-mod framing;
 mod handshake;
 mod headers;
 mod health;
+mod http1;
+mod http2;
+mod listen;
 mod peer;
 mod proxy;
+mod redirect;
 mod retry;
 mod route;
 mod snapshot;
+mod socket;
 mod supervise;
 mod watch;
 mod websocket;
@@ -29,18 +41,14 @@ use pingora::protocols::TcpKeepalive;
 pub(crate) use self::supervise::resolve_new;
 pub use self::{
     answer::DiscoveryFilter,
-    proxy::{Edge, service},
+    certificates::{TlsListener, keep_reading},
+    door::Door,
+    listen::{Listener, ListeningSocket, listen},
+    proxy::{Edge, Proxy, proxy},
     route::Servers,
     snapshot::Snapshot,
     supervise::supervise,
 };
-
-/// How long a client may keep an idle connection: a little more than the minute that load balancers
-/// keep theirs, so that the edge is not the first to close.
-const KEEPALIVE: Duration = Duration::from_secs(75);
-
-/// How long a client may read nothing while there is something for it: a stuck one would keep a server busy.
-const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Finds a client or a server whose machine has vanished in the middle of a long silence, within about
 /// 100 s.

@@ -28,7 +28,12 @@ impl<'a> Client<'a> {
     /// The effective host: `:authority` of HTTP/2, or `Host`. Pingora has refused an absolute target
     /// that disagrees with `Host`, and more than one `Host`.
     pub fn host(&self) -> Option<&'a [u8]> {
-        let header = self.session.req_header();
+        Self::host_of(self.session)
+    }
+
+    /// The same, of a session.
+    pub fn host_of(session: &'a Session) -> Option<&'a [u8]> {
+        let header = session.req_header();
         let authority = header.uri.authority().map(|authority| authority.as_str().as_bytes());
         authority.or_else(|| header.headers.get(header::HOST).map(HeaderValue::as_bytes))
     }

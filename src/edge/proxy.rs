@@ -1,6 +1,12 @@
 //! The edge as a Pingora proxy: each hook hands on to the phase of that name.
 
-use std::{os::fd::RawFd, sync::Arc};
+use std::{
+    future::ready,
+    io,
+    net::{Ipv4Addr, TcpListener},
+    os::fd::{IntoRawFd, RawFd},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -13,42 +19,79 @@ use pingora::{
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     protocols::Digest,
-    server::{ShutdownWatch, configuration::ServerConf},
-    services::listening::Service,
+    server::{Fds, ShutdownWatch, configuration::ServerConf},
+    services::Service,
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyServiceBuilder, Session};
-use tokio_util::task::TaskTracker;
+use tokio::{
+    net::TcpStream,
+    spawn,
+    sync::{mpsc, watch},
+};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    admit, body, connect::WatchedConnector, connection, exchange::Exchange, failure, headers, retry, route,
+    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, redirect, retry, route,
     snapshot::Snapshot, watch::Watch, websocket,
 };
+use crate::{limits::Rates, telemetry::Counters};
 
-/// The edge as a Pingora service without listeners, that serves the snapshot and counts its requests
-/// with the tracker.
-pub fn service(
-    settings: &Arc<ServerConf>,
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    in_flight: TaskTracker,
-    mut options: HttpServerOptions,
-) -> Service<HttpProxy<Edge, WatchedConnector>> {
-    let connector = WatchedConnector::new(ConnectorOptions::from_server_conf(settings));
-    options.force_custom = true;
-    ProxyServiceBuilder::new(settings, Edge { snapshot, in_flight })
-        .name("bifrost-edge")
-        .custom(
-            connector,
-            Arc::new(|proxy, stream, stop: &ShutdownWatch| connection::serve(proxy, stream, stop.clone())),
-        )
-        .server_options(options)
-        .build()
-}
+/// The edge as a Pingora proxy, for the connections of [`super::listen()`].
+pub type Proxy = HttpProxy<Edge, WatchedConnector>;
 
 /// The edge: discovery answered, everything else forwarded.
 pub struct Edge {
     snapshot: Arc<ArcSwap<Snapshot>>,
+    counters: Arc<Counters>,
+    rates: Rates,
     in_flight: TaskTracker,
+}
+
+/// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
+///
+/// Pingora builds a proxy with a connector of one's own only as a service with listeners, and shows it only to
+/// connections that these have accepted. So it gets one such connection, from here.
+///
+/// # Errors
+/// When there is no socket to be had for that.
+pub async fn proxy(
+    settings: &Arc<ServerConf>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    counters: Arc<Counters>,
+    in_flight: TaskTracker,
+) -> io::Result<Arc<Proxy>> {
+    let (found, mut proxy) = mpsc::channel(1);
+    let mut options = HttpServerOptions::default();
+    options.force_custom = true;
+    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight };
+    let mut service = ProxyServiceBuilder::new(settings, edge)
+        .name("bifrost-edge")
+        .custom(
+            WatchedConnector::new(ConnectorOptions::from_server_conf(settings)),
+            Arc::new(move |proxy, _, _: &ShutdownWatch| {
+                let _taken_already = found.try_send(proxy);
+                Box::pin(ready(None))
+            }),
+        )
+        .server_options(options)
+        .build();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    service.add_tcp(&address.to_string());
+    let mut sockets = Fds::new();
+    sockets.add(address.to_string(), listener.into_raw_fd());
+    let (stop, stopped) = watch::channel(false);
+    // It is ended before it could tell the proxy that it stops: only its listener does.
+    let service = AbortOnDropHandle::new(spawn(async move {
+        service.start_service(Some(Arc::new(sockets.into())), stopped, 1).await;
+    }));
+    let _connection = TcpStream::connect(address).await?;
+    let proxy = proxy.recv().await;
+    drop(service);
+    let _ended = stop.send(true);
+    proxy.ok_or_else(|| io::Error::other("Pingora did not hand out its proxy"))
 }
 
 #[async_trait]
@@ -62,9 +105,8 @@ impl ProxyHttp for Edge {
     /// None: nothing is compressed or rewritten on its way.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
-        admit::connection(session);
-        admit::framing(session)
+    async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+        admit::headers(session, exchange)
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
@@ -72,7 +114,10 @@ impl ProxyHttp for Edge {
             return Ok(true);
         }
         exchange.take_request_id(session);
-        admit::request(session, &exchange.snapshot)?;
+        admit::request(session, exchange, &self.rates)?;
+        if redirect::answer(session, exchange).await? {
+            return Ok(true);
+        }
         body::announced(session, &exchange.snapshot)?;
         exchange.admit(session);
         Ok(false)
@@ -166,7 +211,10 @@ impl ProxyHttp for Edge {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        FailToProxy { error_code: failure::answer(session, exchange, error).await, can_reuse_downstream: false }
+        FailToProxy {
+            error_code: failure::answer(session, exchange, error, &self.counters).await,
+            can_reuse_downstream: false,
+        }
     }
 
     async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {

@@ -10,6 +10,7 @@ use super::{connect, exchange::Exchange, peer::Client};
 use crate::{
     config::{Config, HashKey, PathPrefix, Timeouts},
     fleet::{Fleet, Runtime},
+    reason::Reason,
     trust::TrustedProxies,
 };
 
@@ -96,7 +97,8 @@ pub(super) fn next(session: &Session, exchange: &mut Exchange) -> Result<Box<Htt
     let servers = &snapshot.servers;
     let key = servers.hash_key.as_ref().and_then(|key| hash_key(key, session, &snapshot.trusted));
     let Some(picked) = servers.fleet.pick(&mut exchange.attempts, key.as_deref()) else {
-        return Error::e_explain(NO_SERVER, "there is no server to send it to");
+        let none = ErrorType::Custom(Reason::NoServer.name());
+        return Error::e_explain(none, "there is no server to send it to");
     };
     let waits = exchange.waits;
     let connect = exchange.left().map_or(waits.connect, |left| left.max(SHORTEST).min(waits.connect));
@@ -118,9 +120,6 @@ pub(super) fn next(session: &Session, exchange: &mut Exchange) -> Result<Box<Htt
 
 /// A connection attempt takes at least so long.
 const SHORTEST: Duration = Duration::from_millis(1);
-
-/// There is no server to send the request to.
-pub(super) const NO_SERVER: ErrorType = ErrorType::Custom("NoServer");
 
 impl Waits {
     fn of(timeouts: &Timeouts) -> Self {

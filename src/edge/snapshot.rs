@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{Config, Dns, HealthChecks, UnknownHosts},
+    config::{Config, Dns, HealthChecks, Limits, Profile, UnknownHosts},
     fleet::Runtime,
+    limits::AccessRules,
     trust::TrustedProxies,
 };
 
@@ -24,8 +25,12 @@ pub struct Snapshot {
     pub trusted: Arc<TrustedProxies>,
     /// Whether a request must be for a public URL.
     pub refuses_unknown_hosts: bool,
-    /// The largest body of a request, in bytes.
-    pub most_body: Option<u64>,
+    /// Which clients may reach which paths.
+    pub access: AccessRules,
+    /// What is taken from clients.
+    pub limits: Limits,
+    /// The generation of Bifrost that is served.
+    pub profile: Profile,
 }
 
 impl Snapshot {
@@ -38,7 +43,9 @@ impl Snapshot {
             health: config.health.clone(),
             dns: config.dns,
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
-            most_body: config.limits.request_body.0,
+            access: AccessRules::new(&config.access),
+            limits: config.limits.clone(),
+            profile: config.profile,
             trusted,
         }
     }

@@ -2,8 +2,7 @@
 //!
 //! Pingora has one limit for every read from a server. The edge tells the wait for the first byte from the
 //! silence between two, knows whether any byte of an answer has come, and can bound the whole request:
-//! so it wraps the connection, and each request has its turn on it. A WebSocket takes its connections, that of
-//! the client too, out of Pingora's hands.
+//! so it wraps the connection, and each request has its turn on it. A WebSocket takes it out of Pingora's hands.
 
 use std::{
     fmt, io,
@@ -39,7 +38,14 @@ pub(super) struct Limits {
     pub silence: Duration,
     /// When the whole request must be over.
     pub end: Option<Instant>,
+    /// Between two pieces of the request's body.
+    pub client_silence: Duration,
+    /// Bytes a second that the body must bring on average, after [`GRACE`].
+    pub body_rate: Option<u64>,
 }
+
+/// So long a body may come as slowly as it likes.
+pub(super) const GRACE: Duration = Duration::from_secs(20);
 
 /// The limit that a request ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(super) enum Expired {
     FirstByte,
     Silence,
     Request,
+    /// The client's body comes too slowly.
+    Body,
 }
 
 /// How far a request has come.
@@ -84,10 +92,22 @@ struct State {
     limits: Option<Limits>,
     /// The last byte sent or received.
     since: Option<Instant>,
+    sending: Sending,
     phase: Phase,
     has_received: bool,
     expired: Option<Expired>,
     handshake: Handshake,
+}
+
+/// How the request is being sent.
+#[derive(Default)]
+struct Sending {
+    began: Option<Instant>,
+    bytes: u64,
+    /// The server takes nothing at the moment: the time is not the client's.
+    blocked: Option<Instant>,
+    /// For how long it took nothing before.
+    was_blocked: Duration,
 }
 
 /// One request on a connection. Its limits end with it.
@@ -129,12 +149,40 @@ impl State {
     fn due(&self) -> Option<(Instant, Expired)> {
         let (limits, since) = (self.limits?, self.since?);
         let next = match self.phase {
-            Phase::Sending => None,
+            Phase::Sending => self.sending.due(limits, since).map(|due| (due, Expired::Body)),
             Phase::FirstByte => Some((since + limits.first_byte, Expired::FirstByte)),
             Phase::Silence => Some((since + limits.silence, Expired::Silence)),
         };
         let end = limits.end.map(|end| (end, Expired::Request));
         next.into_iter().chain(end).min_by_key(|(due, _)| *due)
+    }
+}
+
+impl Sending {
+    /// When the client is too slow.
+    fn due(&self, limits: Limits, since: Instant) -> Option<Instant> {
+        if self.blocked.is_some() {
+            return None;
+        }
+        let silent = since + limits.client_silence;
+        let Some((began, rate)) = self.began.zip(limits.body_rate) else { return Some(silent) };
+        // A year at most, which a clock can count.
+        let brought = Duration::from_secs((self.bytes / rate.max(1)).min(366 * 24 * 3600));
+        Some(silent.min(began + GRACE + self.was_blocked + brought))
+    }
+
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Pending => {
+                self.blocked.get_or_insert_with(Instant::now);
+            }
+            Poll::Ready(written) => {
+                self.bytes += written.as_ref().map_or(0, |written| *written as u64);
+                if let Some(blocked) = self.blocked.take() {
+                    self.was_blocked += blocked.elapsed();
+                }
+            }
+        }
     }
 }
 
@@ -153,6 +201,7 @@ impl Watch {
             turn: number,
             limits: Some(limits),
             since: Some(Instant::now()),
+            sending: Sending { began: Some(Instant::now()), ..Sending::default() },
             phase: Phase::Sending,
             has_received: false,
             expired: None,
@@ -247,6 +296,7 @@ impl State {
     ) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         let written = write(Pin::new(stream));
+        self.sending.wrote(&written);
         if let Poll::Ready(Ok(1..)) = written {
             self.since = Some(Instant::now());
         }
@@ -335,5 +385,77 @@ impl Peek for Watched {}
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watched({:?})", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::{sleep, timeout},
+    };
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const LIMITS: Limits = Limits {
+        first_byte: Duration::from_mins(15),
+        silence: Duration::from_mins(15),
+        end: None,
+        client_silence: Duration::from_mins(1),
+        body_rate: Some(100),
+    };
+
+    /// A connection on which a request is being sent, and its server.
+    fn sending(limits: Limits, buffer: usize) -> (Watched, Turn, DuplexStream) {
+        let (edge, server) = duplex(buffer);
+        let watched = Watched::new(Box::new(edge)).unwrap();
+        let turn = watched.watch.begin(limits, false);
+        (watched, turn, server)
+    }
+
+    /// Sends so many bytes a second and says after how many seconds it was cut off.
+    async fn cut_off_after(rate: usize, most: u64) -> Option<u64> {
+        let (mut watched, turn, _server) = sending(LIMITS, 1024 * 1024);
+        for second in 0..most {
+            watched.write_all(&vec![b'x'; rate]).await.unwrap();
+            // As Pingora does while it sends.
+            let read = timeout(SECOND, watched.read(&mut [0])).await;
+            if read.is_ok() {
+                assert_eq!(turn.expired(), Some(Expired::Body));
+                return Some(second + 1);
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_too_slowly_is_cut_off_after_its_grace() {
+        assert_eq!(cut_off_after(1, 100).await, Some(20));
+        assert_eq!(cut_off_after(50, 100).await, Some(39));
+        assert_eq!(cut_off_after(101, 1000).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_falls_silent_is_cut_off() {
+        let (mut watched, turn, _server) = sending(Limits { body_rate: None, ..LIMITS }, 1024);
+        watched.write_all(b"x").await.unwrap();
+        let begin = Instant::now();
+        assert!(watched.read(&mut [0]).await.is_err());
+        assert_eq!((begin.elapsed().as_secs(), turn.expired()), (60, Some(Expired::Body)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_nothing_is_not_held_against_the_client() {
+        let (mut watched, turn, mut server) = sending(LIMITS, 16);
+        watched.write_all(&[b'x'; 16]).await.unwrap();
+        assert!(timeout(SECOND, watched.write_all(b"x")).await.is_err());
+        // Longer than any limit of the client's.
+        assert!(timeout(200 * SECOND, watched.read(&mut [0])).await.is_err());
+        server.read_exact(&mut [0; 16]).await.unwrap();
+        watched.write_all(b"x").await.unwrap();
+        assert!(timeout(10 * SECOND, watched.read(&mut [0])).await.is_err());
+        assert_eq!(turn.expired(), None);
+        sleep(SECOND).await;
     }
 }

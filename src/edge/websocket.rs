@@ -1,14 +1,16 @@
 //! WebSockets (RFC 6455).
 
-use std::future::ready;
-
 use http::{Method, Version, header};
 use log::debug;
 use pingora::{Error, ErrorType, OrErr, Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
-use super::{exchange::Exchange, headers::lists, watch::Watch};
+use super::{
+    client_stream::{ClientStream, Detached},
+    exchange::Exchange,
+};
+use crate::framing::lists;
 
 /// The WebSocket has ended; there is nothing left to do for Pingora.
 pub(super) const OVER: ErrorType = ErrorType::Custom("WebSocketOver");
@@ -28,23 +30,20 @@ pub(super) fn is_opened_by(session: &mut Session) -> bool {
 /// relieved of both connections. Ends with the error [`OVER`].
 pub(super) async fn tunnel(session: &mut Session, exchange: &Exchange, answer: &ResponseHeader) -> Result<()> {
     const WITHOUT: &str = "a WebSocket without its connections";
-    let downstream = session.as_downstream_mut();
-    let client = downstream.digest().and_then(Watch::of);
+    session.as_downstream_mut().write_response_header(Box::new(answer.clone())).await?;
+    let client = ClientStream::of(session).and_then(ClientStream::detach);
     let (Some(client), Some(mut server)) = (client, exchange.detach_server()) else {
         return Error::e_explain(ErrorType::InternalError, WITHOUT);
     };
-    downstream.write_response_header(Box::new(answer.clone())).await?;
-    let Some(mut client) = client.detach() else { return Error::e_explain(ErrorType::InternalError, WITHOUT) };
-    client.flush().await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
-    // What the client sent together with its request has been read already.
-    let early = tokio::select! {
-        biased;
-        read = downstream.read_request_body() => read?,
-        () = ready(()) => None,
+    let Detached { transport: mut client, unread, unsent } = client;
+    let head_sent = async {
+        client.write_all(&unsent).await?;
+        client.flush().await
     };
-    if let Some(early) = early {
-        server.write_all(&early).await.or_err(ErrorType::WriteError, "to the server").map_err(Error::into_up)?;
-    }
+    head_sent.await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
+    // What the client sent together with its request has been read already.
+    server.write_all(&unread).await.or_err(ErrorType::WriteError, "to the server").map_err(Error::into_up)?;
+    server.flush().await.or_err(ErrorType::WriteError, "to the server").map_err(Error::into_up)?;
     if let Err(error) = copy_bidirectional(&mut client, &mut server).await {
         debug!("a WebSocket broke off: {error}");
     }

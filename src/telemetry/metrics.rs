@@ -3,6 +3,7 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector};
 
+use super::Counters;
 use crate::fleet::{Report, ServerReport, State};
 
 /// The media type of the text format.
@@ -10,17 +11,19 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 const SERVER: &[&str] = &["server", "address"];
 
-/// The metrics of a fleet. A server is named by `server`, as the configuration has it, and `address`.
+/// The metrics of a fleet and of the door before it. A server is named by `server`, as the configuration has it,
+/// and `address`.
 ///
 /// # Errors
 /// When two metrics have the same name, which would be a fault of this program.
-pub fn render(report: &Report) -> Result<String> {
+pub fn render(report: &Report, counters: &Counters) -> Result<String> {
     let registry = Registry::new_custom(Some("bifrost_edge".into()), None)?;
     servers(&registry, &report.servers)?;
     counter(&registry, "retries_total", "Attempts beyond the first one of a request.", report.retries)?;
     counter(&registry, "retries_refused_total", "Retries that the budget did not pay for.", report.retries_refused)?;
     let help = "Attempts sent to a server that was not available, because none was.";
     counter(&registry, "last_resort_picks_total", help, report.last_resorts)?;
+    door(&registry, counters)?;
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
@@ -55,6 +58,29 @@ fn servers(registry: &Registry, servers: &[ServerReport]) -> Result<()> {
         ] {
             failures.with_label_values(&[labels[0], labels[1], reason]).inc_by(count);
         }
+    }
+    Ok(())
+}
+
+fn door(registry: &Registry, counters: &Counters) -> Result<()> {
+    let help = "Connections of clients that are open.";
+    let open = registered(registry, IntGaugeVec::new(Opts::new("connections", help), &[]))?;
+    let now = i64::try_from(counters.connections().open()).unwrap_or(i64::MAX);
+    open.with_label_values::<&str>(&[]).set(now);
+    let help = "Connections of clients that were accepted.";
+    counter(registry, "connections_accepted_total", help, counters.connections_accepted())?;
+    let help = "TLS handshakes with clients that were completed.";
+    counter(registry, "tls_handshakes_total", help, counters.handshakes())?;
+    let help = "Connections closed at once or before their time: connections and connections_per_client (the limits of \
+                that name), proxy_protocol, tls_handshake, http2_handshake, http2_resets, http2_malformed.";
+    let closed = registered(registry, IntCounterVec::new(Opts::new("connections_closed_total", help), &["reason"]))?;
+    for (reason, count) in counters.closures() {
+        closed.with_label_values(&[reason.name()]).inc_by(count);
+    }
+    let help = "Requests that the edge refused, or that got no whole answer from a server.";
+    let failed = registered(registry, IntCounterVec::new(Opts::new("requests_failed_total", help), &["reason"]))?;
+    for (reason, count) in counters.failures() {
+        failed.with_label_values(&[reason.name()]).inc_by(count);
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! What the edge says of itself: its log and its metrics.
 
+mod counters;
 pub mod metrics;
 
 use std::io;
 
+pub use self::counters::{Closed, Counters};
 use env_logger::{Builder, Env, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 

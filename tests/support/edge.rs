@@ -11,7 +11,7 @@ use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     control::Control,
     fleet::{Report, ServerReport},
-    server::{Server, Stop},
+    server::{BoundSocket, Server, Stop},
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -41,16 +41,21 @@ impl Edge {
     pub fn start_in(folder: &Path, yaml: &str) -> Self {
         Self::start_with(|address| {
             let file = folder.join("proxy.yaml");
-            fs::write(&file, text(address, yaml)).unwrap();
+            fs::write(&file, plain_text(address, yaml)).unwrap();
             Loaded::from_file(&file).unwrap_or_else(|problems| panic!("{problems}")).config
         })
+    }
+
+    /// Starts an edge whose listener has these options besides its address.
+    pub fn listening(options: &str, yaml: &str) -> Self {
+        Self::start_with(|address| parse(&text(&format!("address: \"{address}\", {options}"), address, yaml)))
     }
 
     fn start_with(config: impl FnOnce(SocketAddr) -> Config) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Server::on(&config(address), vec![socket], Some(admin)).unwrap();
+        let server = Server::on(&config(address), vec![BoundSocket::Tcp(socket)], Some(admin)).unwrap();
         let (admin, control) = (server.admin_address().unwrap(), server.control().clone());
         let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
@@ -125,6 +130,18 @@ impl Edge {
         self.control.snapshot().servers.fleet().resolved(name, addresses);
     }
 
+    /// What the admin listener answers to a request for the metrics.
+    pub fn metrics(&self) -> String {
+        Connection::to(self.admin).ask("GET", "/metrics", "x", "").text().to_owned()
+    }
+
+    /// The value of one metric, labels included.
+    pub fn metric(&self, sample: &str) -> u64 {
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {sample} in {metrics}")).parse().unwrap()
+    }
+
     /// What its fleet has done so far.
     pub fn report(&self) -> Report {
         self.control.report()
@@ -152,15 +169,22 @@ pub fn bifrost_and_edge() -> (Bifrost, Edge) {
 
 /// The configuration of an edge that listens on this address only.
 pub fn config(address: SocketAddr, yaml: &str) -> Config {
-    let text = text(address, yaml);
-    Loaded::from_text("test.yaml".as_ref(), &text).unwrap_or_else(|problems| panic!("{problems}")).config
+    parse(&plain_text(address, yaml))
 }
 
-fn text(address: SocketAddr, yaml: &str) -> String {
+fn parse(text: &str) -> Config {
+    Loaded::from_text("test.yaml".as_ref(), text).unwrap_or_else(|problems| panic!("{problems}")).config
+}
+
+fn plain_text(address: SocketAddr, yaml: &str) -> String {
+    text(&format!("address: \"{address}\""), address, yaml)
+}
+
+fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
-    let yaml = format!("listeners: [{{address: \"{address}\"}}]\n{health}{hosts}{yaml}");
+    let yaml = format!("listeners: [{{{listener}}}]\n{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 

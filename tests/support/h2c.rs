@@ -1,45 +1,26 @@
 //! An edge that speaks HTTP/2 in clear text, and a client that sends the frames it is told.
-//!
-//! No listener of the configuration does so: this is the library's proxy in a Pingora service of our own.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    os::fd::IntoRawFd,
-    sync::Arc,
-};
+use std::net::SocketAddr;
 
-use arc_swap::ArcSwap;
-use bifrost_edge::edge::{self, Snapshot};
 use bytes::Bytes;
 use h2::{
     RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
 use http::{HeaderMap, Request, Response};
-use pingora::{
-    apps::HttpServerOptions,
-    server::{Fds, ListenFds, configuration::ServerConf},
-    services::Service,
-};
 use tokio::{
     net::TcpStream,
     runtime::{self, Runtime},
-    sync::watch,
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
 
 use super::{
     PATIENCE,
-    edge::{CLIENTS, PUBLIC_URLS, config, servers_yaml},
+    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
 };
 
 /// Dropping it stops the edge.
-pub struct H2cEdge {
-    address: SocketAddr,
-    _runtime: Runtime,
-    _shutdown: watch::Sender<bool>,
-}
+pub struct H2cEdge(pub Edge);
 
 /// A connection of HTTP/2. Its methods wait, so that a test reads from top to bottom.
 pub struct Client {
@@ -70,35 +51,22 @@ impl H2cEdge {
 
     /// An edge with this configuration, but for the listeners.
     pub fn start(yaml: &str) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        let config = config(address, yaml);
-        let snapshot = Snapshot::compile(&config, Arc::default());
-        let settings = Arc::new(ServerConf::default());
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        let mut service =
-            edge::service(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), TaskTracker::new(), options);
-        service.add_tcp(&address.to_string());
-        let mut sockets = Fds::new();
-        socket.set_nonblocking(true).unwrap();
-        sockets.add(address.to_string(), socket.into_raw_fd());
-        let sockets: ListenFds = Arc::new(sockets.into());
-        let (shutdown, watch) = watch::channel(false);
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.spawn(async move { service.start_service(Some(sockets), watch, 1).await });
-        H2cEdge { address, _runtime: runtime, _shutdown: shutdown }
+        H2cEdge(Edge::listening("http2: true", yaml))
     }
 
     /// The authority that a client of `http://localhost:{port}` sends.
     pub fn authority(&self) -> String {
-        format!("localhost:{}", self.address.port())
+        self.0.host()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.address
     }
 
     pub fn connect(&self) -> Client {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let requests = runtime.block_on(async {
-            let stream = TcpStream::connect(self.address).await.unwrap();
+            let stream = TcpStream::connect(self.address()).await.unwrap();
             let (requests, connection) = h2::client::handshake(stream).await.unwrap();
             tokio::spawn(connection);
             requests

@@ -21,11 +21,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 /// Long enough for any machine; reached only when something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An address where nobody listens.
+/// An address where nobody listens, and nobody else can either for as long as the tests run.
 pub fn nobody() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
+}
+
+/// An address where nobody listens, until somebody does.
+pub fn nobody_yet() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

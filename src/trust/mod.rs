@@ -1,17 +1,19 @@
 //! Whom the edge believes about the client: the trusted proxies, and what their `X-Forwarded-*`
 //! headers say. Nothing that any other peer sends of these is read.
 
-use std::net::IpAddr;
+pub mod proxy_header;
 
-use crate::config::{Scheme, TrustedProxy};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::config::{Network, Scheme};
 
 /// The peers whose `X-Forwarded-*` headers are believed.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Vec<TrustedProxy>);
+pub struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
     /// Compiles the networks of the configuration.
-    pub fn new(networks: &[TrustedProxy]) -> Self {
+    pub fn new(networks: &[Network]) -> Self {
         TrustedProxies(networks.to_vec())
     }
 
@@ -19,6 +21,11 @@ impl TrustedProxies {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.0.contains(&address))
+    }
+
+    /// Whether the other end of a connection is a trusted proxy. That of a Unix socket counts as `127.0.0.1`.
+    pub fn contains_peer(&self, peer: Option<SocketAddr>) -> bool {
+        self.contains(peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip()))
     }
 
     /// The client's address: the peer's, or, when the peer is trusted, the first address that is not
@@ -61,7 +68,7 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded_for: &[&str]) -> String {
-        let trusted = ["10.0.0.0/8", "fd00::/8"].map(|text| TrustedProxy::try_from(text.to_owned()).unwrap());
+        let trusted = ["10.0.0.0/8", "fd00::/8"].map(|text| Network::try_from(text.to_owned()).unwrap());
         let peer = peer.parse().unwrap();
         TrustedProxies::new(&trusted).client(peer, forwarded_for.iter().map(|value| value.as_bytes())).to_string()
     }

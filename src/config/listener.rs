@@ -1,0 +1,122 @@
+//! Where clients connect.
+
+use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::listener_tls::ListenerTls;
+
+/// One address that clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// IP address and port, for example `0.0.0.0:8000`, where port 0 lets the system choose; or the path of a
+    /// Unix socket, for example `unix:/run/bifrost-edge.sock`, which is made anew at start.
+    pub address: ListenAddress,
+    /// Who may connect to a Unix socket, in the octal digits of `chmod`. Default `0660`.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// TLS. Default: plain text.
+    #[serde(default)]
+    pub tls: Option<ListenerTls>,
+    /// HTTP/2, besides HTTP/1: with TLS by ALPN, without it for clients that know beforehand. Default: with
+    /// TLS.
+    #[serde(default)]
+    pub http2: Option<bool>,
+    /// Every connection begins with a header of the PROXY protocol, version 1 or 2, of a trusted proxy.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// A GET for a host with an `https` public URL is redirected there, but for discovery, `/mcp` and
+    /// WebSockets.
+    #[serde(default)]
+    pub redirect_to_https: bool,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub enum ListenAddress {
+    /// An IP address and port.
+    Ip(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// The permissions of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Mode(pub u32);
+
+impl Listener {
+    /// Whether clients may speak HTTP/2.
+    pub fn has_http2(&self) -> bool {
+        self.http2.unwrap_or(self.tls.is_some())
+    }
+
+    /// The permissions of its Unix socket.
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode(0o660))
+    }
+
+    /// What clients speak, in a few words.
+    pub fn protocol(&self) -> String {
+        let mut words = vec![if self.tls.is_some() { "https" } else { "http" }];
+        words.extend(self.has_http2().then_some("HTTP/2"));
+        words.extend(self.proxy_protocol.then_some("PROXY protocol"));
+        words.extend(self.redirect_to_https.then_some("redirects to https"));
+        words.join(", ")
+    }
+}
+
+impl ListenAddress {
+    /// The IP address and port, if that is what it is.
+    pub fn ip(&self) -> Option<SocketAddr> {
+        match self {
+            ListenAddress::Ip(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Ip(address) => address.fmt(f),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // What fits into a socket address of the kernel, with the zero at its end.
+        const LONGEST: usize = 107;
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path);
+            return match path.as_os_str().as_bytes().len() {
+                _ if !path.is_absolute() => {
+                    Err(format!("{text:?} is not absolute; write for example \"unix:/run/bifrost-edge.sock\""))
+                }
+                0..=LONGEST => Ok(ListenAddress::Unix(path)),
+                _ => Err(format!("the path of a Unix socket has at most {LONGEST} bytes; choose a shorter one")),
+            };
+        }
+        text.parse().map(ListenAddress::Ip).map_err(|_| {
+            format!(
+                "{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\", \"[::]:8000\" or \
+                 \"unix:/run/bifrost-edge.sock\""
+            )
+        })
+    }
+}
+
+impl TryFrom<String> for Mode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777 && text.len() <= 4);
+        mode.map(Mode).ok_or_else(|| format!("{text:?} is no mode; write octal digits in quotes, for example \"0660\""))
+    }
+}

@@ -1,0 +1,166 @@
+//! The life of a client's connection of HTTP/1: one request after the other.
+//!
+//! The edge reads the heads itself: the whole head has a deadline, and whatever could be read in two ways is
+//! refused before Pingora, or anybody behind it, sees it.
+
+use std::time::Duration;
+
+use log::{debug, info};
+use memchr::memchr_iter;
+use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
+use tokio::{
+    pin, select,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    client_stream::ClientStream,
+    connection::Connection,
+    door::Door,
+    exchange::new_request_id,
+    failure::{self, ErrorAnswer, LINGER},
+    http2,
+};
+use crate::{
+    config::Limits,
+    framing::{self, Body, PREFACE},
+    reason::{Reason, Refusal},
+};
+
+/// What comes next on a connection.
+enum Next {
+    /// A request whose head has so many bytes.
+    Request(usize, Body),
+    /// The preface of HTTP/2.
+    Http2,
+    Refused(Refusal),
+    /// Nothing.
+    Closed,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
+    let mut served = 0;
+    loop {
+        let snapshot = door.snapshot.load_full();
+        let limits = &snapshot.limits;
+        let head = match next(door, &mut client, limits, connection.has_http2).await {
+            Next::Request(head, body) => client.begin(head, body, limits.client_silence),
+            Next::Http2 => return http2::serve(door, client, connection).await,
+            Next::Refused(refusal) => return refuse(door, client, connection, refusal).await,
+            Next::Closed => return shutdown(client).await,
+        };
+        served += 1;
+        if served >= limits.requests_per_connection.most() {
+            connection.end_soon();
+        }
+        let idle = limits.idle.as_secs().max(1);
+        // A waiting connection keeps no version of the configuration.
+        drop(snapshot);
+        let mut session = ServerSession::new_http1(client);
+        session.set_keepalive(Some(idle));
+        if let ServerSession::H1(session) = &mut session {
+            session.set_pipelined_prefix(head);
+        }
+        let exchanges = connection.exchanges();
+        let given_back = door.proxy.process_new_http(session, &door.stop).await;
+        if connection.exchanges() == exchanges {
+            door.counters.failed(Reason::Malformed);
+            info!("{}: a request that Pingora refused or that broke off within its head", connection.peer());
+        }
+        let Some((stream, _)) = given_back.map(pingora::apps::ReusedHttpStream::consume) else { return };
+        match ClientStream::given_back(stream) {
+            Some(stream) => client = stream,
+            None => return,
+        }
+    }
+}
+
+/// Waits for the next request and reads its head.
+async fn next(door: &Door, client: &mut ClientStream, limits: &Limits, has_http2: bool) -> Next {
+    if client.unread().is_empty() {
+        client.rest();
+        let first = select! {
+            biased;
+            first = client.fill() => first,
+            () = door.stopping() => return Next::Closed,
+            () = door.is_crowded.notified() => return Next::Closed,
+            () = sleep(limits.idle) => return Next::Closed,
+        };
+        if !first.is_ok_and(|read| read > 0) {
+            return Next::Closed;
+        }
+    }
+    let deadline = sleep_until(Instant::now() + limits.head_time);
+    pin!(deadline);
+    let most = limits.head.most();
+    let mut searched = 0;
+    loop {
+        match find_end(client, &mut searched) {
+            Ok(Some(end)) if end > most => return too_large(),
+            Ok(Some(end)) => return judge(client, end, limits, has_http2),
+            Ok(None) if client.unread().len() > most => return too_large(),
+            Ok(None) => {}
+            Err(refusal) => return Next::Refused(refusal),
+        }
+        select! {
+            biased;
+            more = client.fill() => if !more.is_ok_and(|read| read > 0) { return Next::Closed },
+            () = &mut deadline => {
+                return Next::Refused(Refusal { reason: Reason::RequestTimedOut, why: "no whole head within limits.head_time" });
+            }
+        }
+    }
+}
+
+fn too_large() -> Next {
+    Next::Refused(Refusal { reason: Reason::HeadTooLarge, why: "a head larger than limits.head" })
+}
+
+fn judge(client: &mut ClientStream, end: usize, limits: &Limits, has_http2: bool) -> Next {
+    let head = &client.unread()[..end];
+    if has_http2 && PREFACE.starts_with(head) {
+        return Next::Http2;
+    }
+    match framing::read(head, limits.headers) {
+        Ok(body) => Next::Request(end, body),
+        Err(refusal) => Next::Refused(refusal),
+    }
+}
+
+/// Where the head that is being read ends, if it has come whole. Empty lines before it are skipped (RFC 9112
+/// section 2.2).
+fn find_end(client: &mut ClientStream, searched: &mut usize) -> Result<Option<usize>, Refusal> {
+    let unread = client.unread();
+    while unread.starts_with(b"\r\n") {
+        let _empty_line = unread.split_to(2);
+        *searched = 0;
+    }
+    let from = *searched;
+    for place in memchr_iter(b'\n', &unread[from..]) {
+        let end = from + place + 1;
+        if !unread[..end].ends_with(b"\r\n") {
+            return Err(Refusal::malformed("a line feed without a carriage return"));
+        }
+        if unread[..end].ends_with(b"\r\n\r\n") {
+            return Ok(Some(end));
+        }
+    }
+    *searched = unread.len();
+    Ok(None)
+}
+
+async fn refuse(door: &Door, mut client: Box<ClientStream>, connection: &Connection, refusal: Refusal) {
+    let is_head = client.unread().starts_with(b"HEAD ");
+    let id = new_request_id();
+    door.counters.failed(refusal.reason);
+    failure::log_refusal(&door.counters, refusal, &connection.peer(), &id);
+    match ErrorAnswer::new(refusal.reason, &id) {
+        Ok(answer) => client.end_with(&answer.into_bytes(is_head), LINGER).await,
+        Err(error) => debug!("no answer to a refused request: {error}"),
+    }
+}
+
+async fn shutdown(client: Box<ClientStream>) {
+    client.end_with(&[], Duration::ZERO).await;
+}

@@ -1,0 +1,123 @@
+//! Listeners: connections are accepted and counted.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use log::{error, warn};
+use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    select, spawn,
+    time::sleep,
+};
+
+use super::{
+    connection,
+    door::{Door, Entrance},
+    socket::Socket,
+};
+use crate::{config, telemetry::Closed};
+
+/// A listener of the configuration, as its connections need it.
+pub struct Listener {
+    pub(super) entrance: Entrance,
+    pub(super) has_http2: bool,
+    pub(super) proxy_protocol: bool,
+    /// Swapped when the files of its certificates change.
+    pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
+}
+
+/// A socket that listens.
+pub enum ListeningSocket {
+    /// On an IP address and port.
+    Tcp(TcpListener),
+    /// On a Unix socket.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// A listener of the configuration, with its TLS.
+    pub fn new(listener: &config::Listener, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Self {
+        Listener {
+            entrance: Entrance::of(listener),
+            has_http2: listener.has_http2(),
+            proxy_protocol: listener.proxy_protocol,
+            tls,
+        }
+    }
+}
+
+impl ListeningSocket {
+    async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match self {
+            ListeningSocket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                tune(&stream)?;
+                Ok((Socket::Tcp(stream), Some(peer)))
+            }
+            ListeningSocket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), None))
+            }
+        }
+    }
+}
+
+fn tune(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    let keepalive = &super::TCP_KEEPALIVE;
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(keepalive.idle)
+            .with_interval(keepalive.interval)
+            .with_retries(u32::try_from(keepalive.count).unwrap_or(u32::MAX)),
+    )
+}
+
+/// Accepts connections until the edge is to stop.
+pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningSocket) {
+    loop {
+        let accepted = select! {
+            biased;
+            () = door.stopping() => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => begin(&door, &listener, socket, peer),
+            Err(error) => recover(&error).await,
+        }
+    }
+}
+
+fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
+    let most = door.snapshot.load().limits.connections.most();
+    // The last tenth is kept free by closing idle connections early.
+    if door.connections.open() >= most - most / 10 {
+        door.is_crowded.notify_one();
+    }
+    match door.connections.enter(most) {
+        Ok(slot) => {
+            door.counters.accepted();
+            spawn(connection::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot));
+        }
+        Err(_full) => {
+            door.counters.closed(Closed::Limit);
+            if door.counters.may_log(Closed::Limit.name()) {
+                warn!("connection closed, {}: limits.connections", Closed::Limit);
+            }
+        }
+    }
+}
+
+/// Waits when the cause is one that lasts.
+async fn recover(error: &io::Error) {
+    // A client that went away before it was accepted.
+    const OF_CLIENT: [io::ErrorKind; 3] =
+        [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::InvalidInput];
+    if OF_CLIENT.contains(&error.kind()) {
+        return;
+    }
+    error!("a connection cannot be accepted: {error}; if there are too many open files, raise ulimit -n");
+    sleep(Duration::from_millis(200)).await;
+}

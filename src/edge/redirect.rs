@@ -1,0 +1,47 @@
+//! From http to https, on listeners that ask for it.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::{Result, http::ResponseHeader};
+use pingora_proxy::Session;
+
+use super::{
+    connection::Connection,
+    exchange::{Exchange, X_REQUEST_ID},
+    peer::Client,
+    websocket,
+};
+use crate::{config::PathPrefix, discovery::Origins};
+
+/// Redirects a request that can be redirected: a GET or HEAD for the host of an https public URL. Not for
+/// `/mcp`, whose clients do not follow, and not what opens a WebSocket. Discovery has been answered before.
+/// True: the answer has been written.
+pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    let redirects = Connection::of(session).is_some_and(|connection| connection.entrance.redirects_to_https);
+    if !redirects || websocket::is_opened_by(session) {
+        return Ok(false);
+    }
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let Some(location) = location(session, snapshot.discovery.discovery().origins()) else { return Ok(false) };
+    let mut answer = ResponseHeader::build(StatusCode::PERMANENT_REDIRECT, Some(6))?;
+    answer.insert_header(header::LOCATION, location)?;
+    answer.insert_header(header::CONTENT_LENGTH, "0")?;
+    // A browser keeps it for ever otherwise, also when it was a mistake.
+    answer.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"))?;
+    answer.insert_header(X_REQUEST_ID, exchange.request_id())?;
+    session.as_downstream_mut().write_response_header(Box::new(answer)).await?;
+    Ok(true)
+}
+
+fn location(session: &Session, origins: &Origins) -> Option<String> {
+    let request = session.req_header();
+    let mcp = PathPrefix::try_from("/mcp".to_owned()).ok()?;
+    if !matches!(request.method, Method::GET | Method::HEAD) || mcp.covers(request.uri.path().as_bytes()) {
+        return None;
+    }
+    let url = origins.https_of(Client::host_of(session)?)?;
+    let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+    // `//elsewhere` would be another host's.
+    target.starts_with('/').then(|| format!("{url}{target}"))
+}

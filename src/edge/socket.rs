@@ -1,0 +1,63 @@
+//! The connection of a client, below HTTP: a socket, perhaps with TLS on it.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, RawFd},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::server::TlsStream;
+
+/// A socket that a client has connected to.
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What HTTP is spoken on.
+pub enum Transport {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Socket::Tcp(stream) => stream.as_raw_fd(),
+            Socket::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+}
+
+/// Hands the methods of a stream on to the stream inside.
+macro_rules! stream {
+    ($type:ident { $($variant:ident),* }) => {
+        impl AsyncRead for $type {
+            fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_read(context, buffer)),* }
+            }
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_write(context, bytes)),* }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_flush(context)),* }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_shutdown(context)),* }
+            }
+        }
+    };
+}
+
+stream!(Socket { Tcp, Unix });
+stream!(Transport { Plain, Tls });

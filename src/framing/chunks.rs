@@ -1,0 +1,204 @@
+//! The body of a request in chunks (RFC 9112 section 7.1), followed byte by byte.
+
+/// How far a chunked body has come. It looks at the bytes and changes none.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunks {
+    state: State,
+    /// Of the size that is being read, or of the data that is left.
+    size: u64,
+    /// Of the line or the trailers that are being read.
+    length: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a size, of which nothing has come.
+    Size,
+    /// Within a size.
+    Digits,
+    /// After a size, up to the end of its line.
+    Extension,
+    SizeLineFeed,
+    Data,
+    DataReturn,
+    DataLineFeed,
+    /// At the beginning of a line of the trailers.
+    Trailers,
+    Trailer,
+    TrailerLineFeed,
+    LastLineFeed,
+    Done,
+}
+
+/// Of the line of a size, extensions included: nobody uses them.
+const LONGEST_LINE: usize = 256;
+/// Of all trailers, which are dropped.
+const LONGEST_TRAILERS: usize = 8 * 1024;
+
+impl Chunks {
+    /// At the beginning of a body.
+    pub fn new() -> Self {
+        Chunks { state: State::Size, size: 0, length: 0 }
+    }
+
+    /// Whether the body is over.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Follows the next bytes and tells how many of them belong to the body; all of them, unless it ends
+    /// before.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
+        let mut at = 0;
+        while at < bytes.len() && !self.is_done() {
+            if self.state == State::Data {
+                let rest = (bytes.len() - at) as u64;
+                let data = self.size.min(rest);
+                self.size -= data;
+                // No more than there are bytes.
+                at += usize::try_from(data).unwrap_or(bytes.len());
+                if self.size == 0 {
+                    self.state = State::DataReturn;
+                }
+            } else {
+                self.state = self.next(bytes[at])?;
+                at += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    fn next(&mut self, byte: u8) -> Result<State, &'static str> {
+        Ok(match (self.state, byte) {
+            (State::Size | State::Digits, _) if byte.is_ascii_hexdigit() => {
+                self.digit(byte)?;
+                State::Digits
+            }
+            (State::Digits, b';' | b' ' | b'\t') => State::Extension,
+            (State::Digits | State::Extension, b'\r') => State::SizeLineFeed,
+            (State::Extension, _) if !byte.is_ascii_control() || byte == b'\t' => {
+                self.count(LONGEST_LINE, "a chunk with a long extension")?;
+                State::Extension
+            }
+            (State::SizeLineFeed, b'\n') => {
+                self.length = 0;
+                if self.size == 0 { State::Trailers } else { State::Data }
+            }
+            (State::DataReturn, b'\r') => State::DataLineFeed,
+            (State::DataLineFeed, b'\n') => State::Size,
+            (State::Trailers, b'\r') => State::LastLineFeed,
+            (State::Trailer, b'\r') => State::TrailerLineFeed,
+            (State::Trailers | State::Trailer, _) if !byte.is_ascii_control() || byte == b'\t' => {
+                self.count(LONGEST_TRAILERS, "long trailers")?;
+                State::Trailer
+            }
+            (State::TrailerLineFeed, b'\n') => State::Trailers,
+            (State::LastLineFeed, b'\n') => State::Done,
+            _ => return Err("a chunk that is malformed"),
+        })
+    }
+
+    fn digit(&mut self, byte: u8) -> Result<(), &'static str> {
+        self.count(16, "a chunk whose size is too long")?;
+        let digit = char::from(byte).to_digit(16).unwrap_or(0);
+        self.size = (self.size << 4) | u64::from(digit);
+        Ok(())
+    }
+
+    fn count(&mut self, most: usize, too_many: &'static str) -> Result<(), &'static str> {
+        self.length += 1;
+        if self.length > most { Err(too_many) } else { Ok(()) }
+    }
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How much of it is body, if it is whole.
+    fn follow(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
+        let mut chunks = Chunks::new();
+        let length = chunks.follow(bytes)?;
+        Ok(chunks.is_done().then_some(length))
+    }
+
+    #[test]
+    fn a_body_ends_after_its_last_chunk_and_trailers() {
+        for body in [
+            "0\r\n\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+            "5;a=b\r\nhello\r\n0\r\n\r\n",
+            "5 ; a=\"b\"\r\nhello\r\n000\r\nX: y\r\nZ: \t\r\n\r\n",
+            "A\r\n0123456789\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(follow(body.as_bytes()), Ok(Some(body.len())), "{body:?}");
+            assert_eq!(follow(format!("{body}GET / HTTP/1.1").as_bytes()), Ok(Some(body.len())), "{body:?}");
+            assert_eq!(follow(&body.as_bytes()[..body.len() - 1]), Ok(None), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_found() {
+        for body in [
+            "\r\n",
+            "ZZ\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            "1\nx\r\n",
+            "1;a\nx\r\n",
+            "1\r\nxx\r\n",
+            "1\r\nx\n0\r\n\r\n",
+            "1\r\nx\r\n\r\n",
+            "0\r\n\n",
+            "0\r\nX\0: y\r\n\r\n",
+            "0\r\nX: y\n\r\n",
+            "11111111111111111\r\n",
+            " 1\r\nx\r\n",
+        ] {
+            assert!(follow(body.as_bytes()).is_err(), "{body:?}");
+        }
+        assert!(follow(format!("1;{}\r\n", "x".repeat(300)).as_bytes()).is_err());
+        assert!(follow(format!("0\r\n{}\r\n\r\n", "x".repeat(9000)).as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_end_is_found_however_the_bytes_come(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6),
+            after in proptest::collection::vec(any::<u8>(), 0..20),
+            pieces in proptest::collection::vec(1..20_usize, 1..20),
+        ) {
+            let mut body = Vec::new();
+            for chunk in &chunks {
+                body.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+                body.extend_from_slice(chunk);
+                body.extend_from_slice(b"\r\n");
+            }
+            body.extend_from_slice(b"0\r\n\r\n");
+            let all = [&body[..], &after].concat();
+            let (mut state, mut at, mut pieces) = (Chunks::new(), 0, pieces.into_iter().cycle());
+            while !state.is_done() {
+                let end = (at + pieces.next().unwrap()).min(all.len());
+                at += state.follow(&all[at..end]).unwrap();
+            }
+            prop_assert_eq!(at, body.len());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _verdict = Chunks::new().follow(&bytes);
+        }
+    }
+}

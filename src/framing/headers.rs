@@ -1,0 +1,75 @@
+//! Headers that must not do what they could, in a request of any version of HTTP.
+
+use http::{HeaderMap, HeaderName, header};
+
+use crate::reason::Refusal;
+
+/// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
+pub fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(name).into_iter();
+    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Whether a list header has this item, in any case.
+pub fn lists(headers: &HeaderMap, name: HeaderName, item: &[u8]) -> bool {
+    items(headers, name).any(|found| found.eq_ignore_ascii_case(item))
+}
+
+/// Looks through the headers of a request of any version for what must not be done with them on the way:
+/// `Connection` must not delete what the server or the edge relies on (RFC 9110 section 7.6.1), and there is
+/// nothing to upgrade to but a WebSocket.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
+        return Err(Refusal::malformed("more than one Content-Length"));
+    }
+    if items(headers, header::CONNECTION).any(is_protected) {
+        return Err(Refusal::malformed("a Connection that names a header which is not its own"));
+    }
+    if items(headers, header::UPGRADE).any(|to| !to.eq_ignore_ascii_case(b"websocket")) {
+        return Err(Refusal::malformed("an Upgrade to something other than a WebSocket"));
+    }
+    Ok(())
+}
+
+fn is_protected(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] = [
+        b"authorization",
+        b"content-length",
+        b"cookie",
+        b"forwarded",
+        b"host",
+        b"transfer-encoding",
+        b"x-real-ip",
+        b"x-request-id",
+    ];
+    const PREFIXES: [&[u8]; 2] = [b"x-bf-", b"x-forwarded-"];
+    let begins = |prefix: &&[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    NAMES.iter().any(|protected| name.eq_ignore_ascii_case(protected)) || PREFIXES.iter().any(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_names_only_what_is_its_own() {
+        for (name, value, is_fine) in [
+            ("connection", "keep-alive, X-Hop", true),
+            ("connection", "close", true),
+            ("connection", "keep-alive, Authorization", false),
+            ("connection", "host", false),
+            ("connection", "X-BF-VK", false),
+            ("connection", "x-forwarded-for", false),
+            ("connection", "X-Request-Id", false),
+            ("upgrade", "WebSocket", true),
+            ("upgrade", "h2c", false),
+            ("upgrade", "websocket, h2c", false),
+        ] {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            assert_eq!(check(&headers).is_ok(), is_fine, "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Which clients may reach which paths.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::readings::readings;
+use crate::config::{AccessRule, Network, PathPrefix};
+
+/// The rules of the configuration, the longest path first.
+#[derive(Debug, Clone, Default)]
+pub struct AccessRules(Vec<Rule>);
+
+#[derive(Debug, Clone)]
+struct Rule {
+    path: PathPrefix,
+    /// The same in lower case, for the readings of a path.
+    lower: PathPrefix,
+    allow: Vec<IpNet>,
+    deny: Vec<IpNet>,
+}
+
+impl AccessRules {
+    /// Compiles the rules.
+    pub fn new(rules: &[AccessRule]) -> Self {
+        let networks = |networks: &[Network]| networks.iter().map(|network| network.0).collect();
+        let rule = |rule: &AccessRule| Rule {
+            path: rule.path.clone(),
+            lower: rule.path.to_lower_case(),
+            allow: networks(&rule.allow),
+            deny: networks(&rule.deny),
+        };
+        let mut rules: Vec<_> = rules.iter().map(rule).collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.as_str().len()));
+        AccessRules(rules)
+    }
+
+    /// Whether the client may reach the path, however a server may read it. The path is as it was sent, without a
+    /// query.
+    pub fn permit(&self, path: &[u8], client: IpAddr) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let client = client.to_canonical();
+        let as_sent = self.0.iter().find(|rule| rule.path.covers(path));
+        let is_permitted = |rule: Option<&Rule>| rule.is_none_or(|rule| rule.permits(client));
+        is_permitted(as_sent)
+            && readings(path).iter().all(|reading| is_permitted(self.0.iter().find(|rule| rule.lower.covers(reading))))
+    }
+}
+
+impl Rule {
+    fn permits(&self, client: IpAddr) -> bool {
+        let has = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&client));
+        !has(&self.deny) && (self.allow.is_empty() || has(&self.allow))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn networks(texts: &[&str]) -> Vec<Network> {
+        texts.iter().map(|text| Network::try_from((*text).to_owned()).unwrap()).collect()
+    }
+
+    fn rule(path: &str, allow: &[&str], deny: &[&str]) -> AccessRule {
+        AccessRule { path: path.to_owned().try_into().unwrap(), allow: networks(allow), deny: networks(deny) }
+    }
+
+    fn closed_api() -> AccessRules {
+        AccessRules::new(&[rule("/api", &["10.0.0.0/8", "fd00::/8"], &[]), rule("/api/oauth", &[], &["192.0.2.0/24"])])
+    }
+
+    fn permits(rules: &AccessRules, path: &str, client: &str) -> bool {
+        rules.permit(path.as_bytes(), client.parse().unwrap())
+    }
+
+    #[test]
+    fn the_rule_with_the_longest_path_decides() {
+        let rules = closed_api();
+        for (path, client, is_permitted) in [
+            ("/v1/models", "198.51.100.7", true),
+            ("/api", "198.51.100.7", false),
+            ("/api/x", "198.51.100.7", false),
+            ("/apis", "198.51.100.7", true),
+            ("/api/x", "10.1.2.3", true),
+            ("/api/x", "::ffff:10.1.2.3", true),
+            ("/api/x", "fd00::1", true),
+            ("/api/x", "2001:db8::1", false),
+            ("/api/oauth/token", "198.51.100.7", true),
+            ("/api/oauth/token", "192.0.2.7", false),
+        ] {
+            assert_eq!(permits(&rules, path, client), is_permitted, "{path} {client}");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_denied_even_where_it_is_allowed() {
+        let rules = AccessRules::new(&[rule("/", &["10.0.0.0/8"], &["10.6.6.0/24"])]);
+        assert!(permits(&rules, "/x", "10.1.1.1"));
+        assert!(!permits(&rules, "/x", "10.6.6.6"));
+        assert!(!permits(&rules, "/x", "192.0.2.1"));
+    }
+
+    #[test]
+    fn no_spelling_gets_around_a_rule() {
+        let rules = closed_api();
+        for path in [
+            "/API/x",
+            "/%61pi/x",
+            "//api/x",
+            "/./api/x",
+            "/v1/../api/x",
+            "/api;a=b/x",
+            "/api%2fx",
+            "/%2561pi",
+            "\\api",
+            "/x/%2e%2e/api",
+            "/v1/..%2fapi",
+            "/api%20/x",
+            "/api/oauth/../x",
+            "/api%00/x",
+        ] {
+            assert!(!permits(&rules, path, "198.51.100.7"), "{path}");
+            assert!(permits(&rules, path, "10.1.2.3"), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_mangled_spelling_gets_around_a_rule(tricks in proptest::collection::vec(0..8_usize, 1..6)) {
+            let mut path = "/api/x".to_owned();
+            for trick in tricks {
+                path = match trick {
+                    0 => path.replacen('/', "//", 1),
+                    1 => path.replacen('/', "/./", 1),
+                    2 => path.replacen('/', "/v1/../", 1),
+                    3 => path.replacen('a', "%61", 1),
+                    4 => path.replacen('p', "P", 1),
+                    5 => path.replacen("api", "api;v=1", 1),
+                    6 => path.replacen("/x", "%2Fx", 1),
+                    _ => path.replacen('/', "\\", 1),
+                };
+            }
+            prop_assert!(!permits(&closed_api(), &path, "198.51.100.7"), "{}", path);
+        }
+
+        #[test]
+        fn no_path_makes_it_panic(path in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _verdict = closed_api().permit(&path, "192.0.2.1".parse().unwrap());
+        }
+    }
+}

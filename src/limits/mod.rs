@@ -1,0 +1,16 @@
+//! What the edge allows clients: how many connections, how often they may ask, and which paths they may reach.
+//! Pure but for the clock of [`Rates`].
+
+mod access;
+mod client_key;
+mod connections;
+mod rate;
+mod rates;
+mod readings;
+
+pub use self::{
+    access::AccessRules,
+    connections::{Connections, Full, Slot},
+    rate::{Rate, RateLimiter},
+    rates::Rates,
+};

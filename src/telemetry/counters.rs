@@ -1,0 +1,162 @@
+//! What is counted at the door.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use log::info;
+use parking_lot::Mutex;
+
+use crate::{limits::Connections, reason::Reason};
+
+/// What the edge has done with clients so far.
+#[derive(Default)]
+pub struct Counters {
+    connections: Arc<Connections>,
+    accepted: AtomicU64,
+    handshakes: AtomicU64,
+    /// By the place in [`Reason::ALL`].
+    failed: [AtomicU64; Reason::ALL.len()],
+    /// By the place in [`Closed::ALL`].
+    closed: [AtomicU64; Closed::ALL.len()],
+    logged: Mutex<HashMap<&'static str, Logged>>,
+}
+
+/// Why the edge closed a connection that carried no request it could answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// There were too many connections.
+    Limit,
+    /// There were too many of this client's.
+    ClientLimit,
+    /// The header of the PROXY protocol was missing, malformed, late, or of a peer that is not trusted.
+    ProxyProtocol,
+    /// The TLS handshake failed or took too long.
+    TlsHandshake,
+    /// HTTP/2 did not begin as it must.
+    Http2Handshake,
+    /// Too many streams were reset.
+    Http2Resets,
+    /// Too many requests were malformed.
+    Http2Malformed,
+}
+
+/// The lines of one kind within a second.
+struct Logged {
+    second: Instant,
+    lines: u64,
+}
+
+impl Closed {
+    /// All of them.
+    pub const ALL: [Closed; 7] = [
+        Closed::Limit,
+        Closed::ClientLimit,
+        Closed::ProxyProtocol,
+        Closed::TlsHandshake,
+        Closed::Http2Handshake,
+        Closed::Http2Resets,
+        Closed::Http2Malformed,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Closed::Limit => "connections",
+            Closed::ClientLimit => "connections_per_client",
+            Closed::ProxyProtocol => "proxy_protocol",
+            Closed::TlsHandshake => "tls_handshake",
+            Closed::Http2Handshake => "http2_handshake",
+            Closed::Http2Resets => "http2_resets",
+            Closed::Http2Malformed => "http2_malformed",
+        }
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Closed::Limit => "too many connections",
+            Closed::ClientLimit => "too many connections of this client",
+            Closed::ProxyProtocol => "no header of the PROXY protocol that can be believed",
+            Closed::TlsHandshake => "no TLS",
+            Closed::Http2Handshake => "no HTTP/2",
+            Closed::Http2Resets => "too many streams reset",
+            Closed::Http2Malformed => "too many malformed requests",
+        })
+    }
+}
+
+impl Counters {
+    /// The connections that are open.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// A connection was accepted.
+    pub fn accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A TLS handshake was completed.
+    pub fn shook_hands(&self) {
+        self.handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request got no answer from a server.
+    pub fn failed(&self, reason: Reason) {
+        if let Some(place) = Reason::ALL.iter().position(|known| *known == reason) {
+            self.failed[place].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A connection was closed.
+    pub fn closed(&self, closed: Closed) {
+        if let Some(place) = Closed::ALL.iter().position(|known| *known == closed) {
+            self.closed[place].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a line of this kind may be logged: at most ten a second, so that no client can flood the log.
+    /// Says of those that were left out before.
+    pub fn may_log(&self, kind: &'static str) -> bool {
+        const A_SECOND: u64 = 10;
+        let now = Instant::now();
+        let mut logged = self.logged.lock();
+        let logged = logged.entry(kind).or_insert(Logged { second: now, lines: 0 });
+        if now - logged.second >= Duration::from_secs(1) {
+            if logged.lines > A_SECOND {
+                info!("{} more of {kind} were not logged", logged.lines - A_SECOND);
+            }
+            *logged = Logged { second: now, lines: 0 };
+        }
+        logged.lines += 1;
+        logged.lines <= A_SECOND
+    }
+
+    /// How many connections were accepted.
+    pub fn connections_accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many TLS handshakes were completed.
+    pub fn handshakes(&self) -> u64 {
+        self.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// How many requests failed for each reason.
+    pub fn failures(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.into_iter().zip(self.failed.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    /// How many connections were closed for each reason.
+    pub fn closures(&self) -> impl Iterator<Item = (Closed, u64)> + '_ {
+        Closed::ALL.into_iter().zip(self.closed.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}
