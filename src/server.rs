@@ -8,7 +8,7 @@ use std::{
     os::{
         fd::IntoRawFd,
         unix::{
-            fs::PermissionsExt,
+            fs::{FileTypeExt, PermissionsExt},
             net::{UnixListener, UnixStream},
         },
     },
@@ -193,9 +193,11 @@ impl Server {
         let counters = Arc::clone(self.control.counters());
         let snapshots = self.control.snapshots();
         let proxy = edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone()).await;
-        let door = Arc::new(Door::new(proxy.map_err(ServeError::Proxy)?, snapshots, counters, watch.clone()));
+        let proxy = proxy.map_err(ServeError::Proxy)?;
+        let door = Arc::new(Door::new(proxy, snapshots, Arc::clone(&counters), watch.clone()));
         let certificates = self.listeners.iter().filter_map(|bound| bound.tls.clone()).collect();
-        let _certificates = AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates)));
+        let _certificates =
+            AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, Arc::clone(&counters))));
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(self.control.supervise()));
         let mut listening = JoinSet::new();
         for bound in self.listeners {
@@ -244,8 +246,10 @@ impl BoundSocket {
 
 /// A Unix socket on which nobody listens any more is in the way of the next one.
 fn forget_abandoned(path: &Path) -> io::Result<()> {
+    // Another kind of file refuses connections, too, and is somebody's.
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
         Err(_) => Ok(()),
     }

@@ -13,7 +13,10 @@ use log::{error, info};
 use rustls::ServerConfig;
 use tokio::{task::spawn_blocking, time::sleep};
 
-use crate::config::{FileFault, ListenerTls};
+use crate::{
+    config::{FileFault, ListenerTls},
+    telemetry::Counters,
+};
 
 /// A listener with TLS, and what its handshakes use now.
 #[derive(Clone)]
@@ -50,13 +53,15 @@ impl TlsListener {
     }
 
     /// Uses what the files hold now; if something is wrong with them, what was used before.
-    fn reload(&self) {
+    fn reload(&self, counters: &Counters) {
         match self.tls.load(self.has_http2) {
             Ok(config) => {
                 self.used.store(Arc::new(config));
+                counters.reloaded(true);
                 info!("{}: new certificates are used from now on", self.name);
             }
             Err(faults) => {
+                counters.reloaded(false);
                 let faults: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
                 error!("{}: the certificates from before are used on: {}", self.name, faults.join("; "));
             }
@@ -74,7 +79,7 @@ fn contents(tls: &ListenerTls) -> Contents {
 }
 
 /// Looks after the files of these listeners for as long as it is polled.
-pub async fn keep_reading(listeners: Vec<TlsListener>) {
+pub async fn keep_reading(listeners: Vec<TlsListener>, counters: Arc<Counters>) {
     let mut used: Vec<_> = listeners.iter().map(|listener| listener.first.clone()).collect();
     let mut seen = used.clone();
     loop {
@@ -86,8 +91,8 @@ pub async fn keep_reading(listeners: Vec<TlsListener>) {
             // What is still being written looks different at the next look.
             if now[place] == seen[place] && now[place] != used[place] {
                 used[place].clone_from(&now[place]);
-                let listener = listener.clone();
-                let _reloaded = spawn_blocking(move || listener.reload()).await;
+                let (listener, counters) = (listener.clone(), Arc::clone(&counters));
+                let _reloaded = spawn_blocking(move || listener.reload(&counters)).await;
             }
         }
         seen = now;

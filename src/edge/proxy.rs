@@ -114,10 +114,10 @@ impl ProxyHttp for Edge {
             return Ok(true);
         }
         exchange.take_request_id(session);
-        admit::request(session, exchange, &self.rates)?;
         if redirect::answer(session, exchange).await? {
             return Ok(true);
         }
+        admit::request(session, exchange, &self.rates)?;
         body::announced(session, &exchange.snapshot)?;
         exchange.admit(session);
         Ok(false)

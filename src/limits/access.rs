@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::readings::readings;
+use super::readings::{Reading, Readings, readings};
 use crate::config::{AccessRule, Network, PathPrefix};
 
 /// The rules of the configuration, the longest path first.
@@ -14,7 +14,7 @@ pub struct AccessRules(Vec<Rule>);
 #[derive(Debug, Clone)]
 struct Rule {
     path: PathPrefix,
-    /// The same in lower case, for the readings of a path.
+    /// The same in lower case, for servers that do not tell cases apart.
     lower: PathPrefix,
     allow: Vec<IpNet>,
     deny: Vec<IpNet>,
@@ -36,20 +36,40 @@ impl AccessRules {
     }
 
     /// Whether the client may reach the path, however a server may read it. The path is as it was sent, without a
-    /// query.
+    /// query. One with a segment `..` is held to every rule.
     pub fn permit(&self, path: &[u8], client: IpAddr) -> bool {
         if self.0.is_empty() {
             return true;
         }
         let client = client.to_canonical();
         let as_sent = self.0.iter().find(|rule| rule.path.covers(path));
-        let is_permitted = |rule: Option<&Rule>| rule.is_none_or(|rule| rule.permits(client));
-        is_permitted(as_sent)
-            && readings(path).iter().all(|reading| is_permitted(self.0.iter().find(|rule| rule.lower.covers(reading))))
+        as_sent.is_none_or(|rule| rule.permits(client))
+            && match readings(path) {
+                Readings::One => self.permit_reading(path, path, client),
+                Readings::Several(readings) => {
+                    readings.iter().all(|Reading { literal, lenient }| self.permit_reading(literal, lenient, client))
+                }
+                Readings::Any => self.0.iter().all(|rule| rule.permits(client)),
+            }
+    }
+
+    /// The longest rule decides alone where every reader finds it. Where something is left out to find it, a reader
+    /// who leaves out less finds a shorter one, so all that cover the path decide.
+    fn permit_reading(&self, literal: &[u8], lenient: &[u8], client: IpAddr) -> bool {
+        let covering = || self.0.iter().filter(|rule| rule.lower.covers(lenient));
+        let Some(longest) = covering().next() else { return true };
+        let length = longest.path.as_str().len();
+        let is_plain = longest.is_spelled_out_in(literal);
+        covering().filter(|rule| !is_plain || rule.path.as_str().len() == length).all(|rule| rule.permits(client))
     }
 }
 
 impl Rule {
+    /// Stricter than [`PathPrefix::covers`]: a `?` that was decoded belongs to a name for some readers.
+    fn is_spelled_out_in(&self, path: &[u8]) -> bool {
+        path.strip_prefix(self.path.as_str().as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+    }
+
     fn permits(&self, client: IpAddr) -> bool {
         let has = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&client));
         !has(&self.deny) && (self.allow.is_empty() || has(&self.allow))
@@ -123,9 +143,35 @@ mod tests {
             "/api%20/x",
             "/api/oauth/../x",
             "/api%00/x",
+            // What one reader leaves out and `..` removes for another.
+            "/v1%3f/%2e%2e/api/x",
+            "/%61pi/%20/%2e%2e/x",
+            "/API//../x",
+            "/%61pi/../x",
+            // An open path within a closed one, for those alone who leave something out.
+            "/%61pi/%20/oauth",
+            "/%61pi/oauth%3fx",
+            "/;x\\v1/%61pi",
         ] {
             assert!(!permits(&rules, path, "198.51.100.7"), "{path}");
             assert!(permits(&rules, path, "10.1.2.3"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_rule_has_no_case_to_servers_that_have_none() {
+        let rules = AccessRules::new(&[rule("/Admin", &["10.0.0.0/8"], &[])]);
+        for path in ["/Admin/x", "/admin/x", "/ADMIN/x"] {
+            assert!(!permits(&rules, path, "198.51.100.7"), "{path}");
+        }
+    }
+
+    #[test]
+    fn unusual_spellings_of_open_paths_are_let_in() {
+        for path in
+            ["/v1/models/GPT-4", "/v1/a%2Fb;c", "/v1//chat", "/v1/a..b%20", "/api/oauth/Done", "/api/oauth/x%20y"]
+        {
+            assert!(permits(&closed_api(), path, "198.51.100.7"), "{path}");
         }
     }
 

@@ -1,29 +1,52 @@
 //! How a path may be read by a server behind the edge.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
-/// The readings of a path besides the one as it was sent, in lower case: decoded once and twice, without empty
-/// segments, dots and parameters. None for the ordinary paths, which have one reading only.
-pub(super) fn readings(path: &[u8]) -> SmallVec<[Vec<u8>; 2]> {
-    let mut readings = SmallVec::new();
+/// The ways in which a path may be read.
+pub(super) enum Readings<'a> {
+    /// As it was sent, and in no other way.
+    One,
+    /// As it was sent, decoded once and decoded twice, with and without `\` as a slash, as far as these differ.
+    Several(SmallVec<[Reading<'a>; 3]>),
+    /// As any path: it has a segment `..`, and readers do not agree on what that removes.
+    Any,
+}
+
+/// A path, perhaps decoded.
+pub(super) struct Reading<'a> {
+    /// Nothing is left out of it.
+    pub literal: Cow<'a, [u8]>,
+    /// In lower case, and without all that any reader may leave out. Whatever lies below a plain path to any
+    /// reader does so here.
+    pub lenient: Vec<u8>,
+}
+
+/// A proxy in between may decode once, and the application once more.
+const MOST_DECODINGS: usize = 2;
+
+/// The ways in which this path may be read.
+pub(super) fn readings(path: &[u8]) -> Readings<'_> {
     if is_ordinary(path) {
-        return readings;
+        return Readings::One;
     }
-    let mut decoded = path.to_vec();
-    // Each time, a reader may decode once more.
-    for _ in 0..3 {
-        for reading in [normalised(&decoded, false), normalised(&decoded, true)] {
-            if !readings.contains(&reading) {
-                readings.push(reading);
-            }
+    let mut readings = SmallVec::new();
+    let mut literal = Cow::Borrowed(path);
+    for decoded_before in 0..=MOST_DECODINGS {
+        let has_backslash = literal.contains(&b'\\');
+        let separators: &[&[u8]] = if has_backslash { &[b"/\\", b"/"] } else { &[b"/"] };
+        for separators in separators {
+            let Some(lenient) = lenient(&literal, separators) else { return Readings::Any };
+            readings.push(Reading { literal: literal.clone(), lenient });
         }
-        let next: Vec<u8> = percent_encoding::percent_decode(&decoded).collect();
-        if next == decoded {
+        let decoded: Vec<u8> = percent_encoding::percent_decode(&literal).collect();
+        if decoded_before == MOST_DECODINGS || decoded == *literal {
             break;
         }
-        decoded = next;
+        literal = Cow::Owned(decoded);
     }
-    readings
+    Readings::Several(readings)
 }
 
 /// Whether nobody could read it otherwise than it was sent.
@@ -34,36 +57,29 @@ fn is_ordinary(path: &[u8]) -> bool {
         && !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."))
 }
 
-/// Without what a reader may leave out. `;` and what follows it in a segment are left out by some, and are part of
-/// a name for others.
-fn normalised(path: &[u8], with_parameters: bool) -> Vec<u8> {
-    let mut segments: Vec<&[u8]> = Vec::new();
-    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
-    for segment in path[..end].split(|byte| matches!(byte, b'/' | b'\\')) {
-        let segment = match segment.iter().position(|byte| *byte == b';') {
-            Some(place) if !with_parameters => &segment[..place],
-            _ => segment,
-        };
-        match trimmed(segment) {
+/// `None` when it has a segment `..`. Where `\` separates nothing, it ends no parameter either.
+fn lenient(path: &[u8], separators: &[u8]) -> Option<Vec<u8>> {
+    let mut lenient = Vec::with_capacity(path.len() + 1);
+    for segment in path.split(|byte| separators.contains(byte)) {
+        match name(segment) {
             b"" | b"." => {}
-            b".." => {
-                segments.pop();
+            b".." => return None,
+            name => {
+                lenient.push(b'/');
+                lenient.extend(name.iter().map(u8::to_ascii_lowercase));
             }
-            segment => segments.push(segment),
         }
     }
-    let mut path = vec![b'/'];
-    path.extend(segments.join(&b'/'));
-    path.make_ascii_lowercase();
-    path
+    Some(lenient)
 }
 
-/// Without the spaces and control bytes around it, which a lenient server may drop.
-fn trimmed(segment: &[u8]) -> &[u8] {
+/// Without the spaces and control bytes around it, and without what may be a parameter, a query, a fragment or
+/// what follows the end of a string in C.
+fn name(segment: &[u8]) -> &[u8] {
     let is_kept = |byte: &u8| !byte.is_ascii_control() && *byte != b' ';
-    let begin = segment.iter().position(is_kept).unwrap_or(segment.len());
-    let end = segment.iter().rposition(is_kept).map_or(begin, |last| last + 1);
-    &segment[begin..end]
+    let segment = &segment[segment.iter().position(is_kept).unwrap_or(segment.len())..];
+    let end = segment.iter().position(|byte| matches!(byte, b';' | b'?' | b'#' | 0)).unwrap_or(segment.len());
+    &segment[..segment[..end].iter().rposition(is_kept).map_or(0, |last| last + 1)]
 }
 
 #[cfg(test)]
@@ -72,8 +88,8 @@ mod tests {
 
     #[test]
     fn an_ordinary_path_has_no_other_reading() {
-        for path in ["/", "/v1/chat/completions", "/api/x.json", "/a-b_c~d/1"] {
-            assert!(readings(path.as_bytes()).is_empty(), "{path}");
+        for path in ["/", "/v1/chat/completions", "/api/x.json", "/a-b_c~d/1", "/a..b"] {
+            assert!(matches!(readings(path.as_bytes()), Readings::One), "{path}");
         }
     }
 
@@ -85,23 +101,28 @@ mod tests {
             "//api/x",
             "/api//x",
             "/./api/x",
-            "/v1/../api/x",
             "/api;a=b/x",
             "/api%2fx",
             "/%2561pi/x",
-            "/v1/%2e%2e/api/x",
             "\\api\\x",
             "/api/%20x",
-            "/v1/..%2fapi/x",
             "/api/x?y",
             "/api/x%3fy",
-            "/api/.%2e/api/x",
+            "/api%00y/x",
+            "/%00api/x",
         ] {
-            assert!(
-                readings(path.as_bytes()).iter().any(|reading| reading == b"/api/x"),
-                "{path}: {:?}",
-                readings(path.as_bytes())
-            );
+            let Readings::Several(readings) = readings(path.as_bytes()) else { panic!("{path}") };
+            assert_eq!(readings[0].literal, path.as_bytes());
+            assert!(readings.iter().any(|reading| reading.lenient == b"/api/x"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_climbs_may_be_any() {
+        for path in
+            ["/..", "/v1/../api", "/v1/%2e./api", "/v1\\..%5capi", "/a/..;x/b", "/a/%252e%252e%3f/b", "/a/..%20/b"]
+        {
+            assert!(matches!(readings(path.as_bytes()), Readings::Any), "{path}");
         }
     }
 }

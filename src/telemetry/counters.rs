@@ -21,6 +21,8 @@ pub struct Counters {
     connections: Arc<Connections>,
     accepted: AtomicU64,
     handshakes: AtomicU64,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
     /// By the place in [`Reason::ALL`].
     failed: [AtomicU64; Reason::ALL.len()],
     /// By the place in [`Closed::ALL`].
@@ -109,6 +111,12 @@ impl Counters {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The certificates of a listener were read again, to be used or not.
+    pub fn reloaded(&self, is_used: bool) {
+        let counter = if is_used { &self.reloads } else { &self.failed_reloads };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request got no answer from a server.
     pub fn failed(&self, reason: Reason) {
         if let Some(place) = Reason::ALL.iter().position(|known| *known == reason) {
@@ -148,6 +156,11 @@ impl Counters {
     /// How many TLS handshakes were completed.
     pub fn handshakes(&self) -> u64 {
         self.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// How often certificates were read again and used, and how often something was wrong with them.
+    pub fn reloads(&self) -> (u64, u64) {
+        (self.reloads.load(Ordering::Relaxed), self.failed_reloads.load(Ordering::Relaxed))
     }
 
     /// How many requests failed for each reason.

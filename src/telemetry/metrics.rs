@@ -71,6 +71,13 @@ fn door(registry: &Registry, counters: &Counters) -> Result<()> {
     counter(registry, "connections_accepted_total", help, counters.connections_accepted())?;
     let help = "TLS handshakes with clients that were completed.";
     counter(registry, "tls_handshakes_total", help, counters.handshakes())?;
+    let help = "Certificates of listeners read again because their files had changed: used, or refused because something \
+                was wrong with them.";
+    let reloads = IntCounterVec::new(Opts::new("certificate_reloads_total", help), &["result"]);
+    let reloads = registered(registry, reloads)?;
+    let (used, refused) = counters.reloads();
+    reloads.with_label_values(&["used"]).inc_by(used);
+    reloads.with_label_values(&["refused"]).inc_by(refused);
     let help = "Connections closed at once or before their time: connections and connections_per_client (the limits of \
                 that name), proxy_protocol, tls_handshake, http2_handshake, http2_resets, http2_malformed.";
     let closed = registered(registry, IntCounterVec::new(Opts::new("connections_closed_total", help), &["reason"]))?;

@@ -49,6 +49,9 @@ const LONGEST_LINE: usize = 107;
 /// # Errors
 /// When the bytes are no header, or one that is malformed or too long.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
+    if bytes.is_empty() {
+        return Ok(Parsed::Incomplete(SHORTEST));
+    }
     let begins = |what: &[u8]| bytes.iter().zip(what).all(|(byte, expected)| byte == expected);
     if begins(SIGNATURE) {
         binary(bytes)
@@ -69,19 +72,19 @@ fn line(bytes: &[u8]) -> Result<Parsed, Fault> {
         };
     };
     let line = bytes[..feed].strip_suffix(b"\r").ok_or(Fault("a line without a carriage return"))?;
-    let line = line.strip_prefix(BEGIN).and_then(|line| from_utf8(line).ok()).ok_or(Fault("a line that is no text"))?;
+    let line = line.strip_prefix(BEGIN).ok_or(Fault("no header"))?;
     if feed >= LONGEST_LINE {
         return Err(Fault("a line that is too long"));
     }
-    Ok(Parsed::Complete { header: client(line)?, length: feed + 1 })
+    // Whatever follows it is to be ignored, text or not.
+    let is_unknown = line.strip_prefix(b"UNKNOWN").is_some_and(|rest| matches!(rest.first(), None | Some(b' ')));
+    let header = if is_unknown { Header::Local } else { client(line)? };
+    Ok(Parsed::Complete { header, length: feed + 1 })
 }
 
-fn client(line: &str) -> Result<Header, Fault> {
-    let mut fields = line.split(' ');
+fn client(line: &[u8]) -> Result<Header, Fault> {
+    let mut fields = from_utf8(line).map_err(|_| Fault("a line that is no text"))?.split(' ');
     let family = fields.next();
-    if family == Some("UNKNOWN") {
-        return Ok(Header::Local);
-    }
     let (Some(source), Some(destination), Some(source_port), Some(destination_port), None) =
         (fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
     else {
@@ -137,8 +140,10 @@ fn addressed(family: u8, addresses: &[u8]) -> Result<Header, Fault> {
             let port = rest.get(16..).and_then(|ports| ports.first_chunk::<4>()).ok_or(SHORT)?;
             Ok(of(Ipv6Addr::from(*source).into(), *port))
         }
-        // Unspecified, or Unix sockets.
-        0x00 | 0x31 => Ok(Header::Local),
+        // Unix sockets: two paths of 108 bytes.
+        0x31 | 0x32 if addresses.len() < 216 => Err(SHORT),
+        // Those, or unspecified.
+        0x00 | 0x31 | 0x32 => Ok(Header::Local),
         _ => Err(Fault("a family or transport that is none")),
     }
 }
@@ -178,6 +183,7 @@ mod tests {
             ("PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n", Some("192.0.2.1:1")),
             ("PROXY UNKNOWN\r\n", None),
             ("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", None),
+            ("PROXY UNKNOWN  \r é\r\n", None),
         ] {
             let header = client.map_or(Header::Local, |client| Header::Client(client.parse().unwrap()));
             assert_eq!(parse(line.as_bytes()), Ok(complete(header, line.len())), "{line:?}");
@@ -199,6 +205,7 @@ mod tests {
             "PROXY TCP4 192.0.2.1 198.51.100.1 1 2 3\r\n",
             "PROXY UDP4 192.0.2.1 198.51.100.1 1 2\r\n",
             "PROXY \r\n",
+            "PROXY UNKNOWNS\r\n",
             "PROXY  UNKNOWN\r\n",
             "proxy UNKNOWN\r\n",
             "GET / HTTP/1.1\r\n",
@@ -222,6 +229,7 @@ mod tests {
             (version_2(0x20, 0x00, &[]), None),
             (version_2(0x21, 0x00, &[]), None),
             (version_2(0x21, 0x31, &[0; 216]), None),
+            (version_2(0x21, 0x32, &[0; 220]), None),
         ] {
             let header = client.map_or(Header::Local, |client| Header::Client(client.parse().unwrap()));
             assert_eq!(parse(&bytes), Ok(complete(header, bytes.len())), "{bytes:?}");
@@ -233,9 +241,18 @@ mod tests {
             version_2(0x21, 0x41, &v4),
             version_2(0x21, 0x11, &v4[..11]),
             version_2(0x21, 0x21, &v4),
+            version_2(0x21, 0x31, &[0; 215]),
             version_2(0x21, 0x11, &[0; 5000]),
         ] {
             assert!(parse(&bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn not_a_byte_beyond_the_shortest_header_is_asked_for() {
+        let shortest = b"PROXY UNKNOWN\r\n";
+        for end in 0..shortest.len() {
+            assert_eq!(parse(&shortest[..end]), Ok(Parsed::Incomplete(SHORTEST)), "{end}");
         }
     }
 

@@ -14,7 +14,7 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
 pub struct Identity {
-    pub(super) certificate: CertificateDer<'static>,
+    pub(in crate::support) certificate: CertificateDer<'static>,
     key: Vec<u8>,
 }
 
@@ -35,7 +35,7 @@ impl Authority {
         Identity { certificate: certificate.der().clone(), key: key.serialize_der() }
     }
 
-    pub(super) fn der(&self) -> CertificateDer<'static> {
+    pub(in crate::support) fn der(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
@@ -58,7 +58,7 @@ impl Identity {
         pem("PRIVATE KEY", &self.key)
     }
 
-    pub(super) fn key(&self) -> PrivateKeyDer<'static> {
+    pub(in crate::support) fn key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
     }
 }
