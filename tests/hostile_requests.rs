@@ -45,6 +45,10 @@ const MALFORMED: &[&str] = &[
     "GET / HTTP/1.1\r\nHost:\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: user@x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x, y\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x y\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\u{e9}\r\n\r\n",
     "GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET http://user@x/ HTTP/1.1\r\nHost: x\r\n\r\n",
     // What is deleted on the way, and what it becomes.

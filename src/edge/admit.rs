@@ -42,6 +42,9 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, rates: &Rates)
     if host.is_empty() && header.version != Version::HTTP_10 {
         return refuse(Reason::Malformed, "no Host");
     }
+    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~:[]".contains(byte)) {
+        return refuse(Reason::Malformed, "a Host that is none");
+    }
     if snapshot.refuses_unknown_hosts && origins.of_request(host, client.scheme()).is_none() {
         return refuse(Reason::UnknownHost, "a host that is no public URL's");
     }

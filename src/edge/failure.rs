@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use log::{debug, info, warn};
-use pingora::{Error, ErrorSource, ErrorType, OrErr, Result, http::ResponseHeader};
+use pingora::{Error, ErrorSource, ErrorType, Result, http::ResponseHeader, protocols::http::v2::server::HttpSession};
 use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
+    connection::Connection,
     exchange::{Exchange, X_REQUEST_ID},
     watch::Expired,
     websocket,
@@ -105,14 +106,9 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     else {
         return 0;
     };
-    let written = match ErrorAnswer::new(reason, exchange.request_id()) {
-        Ok(mut answer) => {
-            answer.retry_after(exchange.retry_after);
-            answer.write(session).await
-        }
-        Err(error) => Err(error),
-    };
-    match written {
+    let mut answer = ErrorAnswer::new(reason, exchange.request_id());
+    answer.retry_after(exchange.retry_after);
+    match answer.write(session).await {
         Ok(()) => status.as_u16(),
         Err(error) => {
             debug!("request {}: the client went away before it could be told: {error}", exchange.shown_id());
@@ -147,8 +143,10 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
     }
 }
 
-/// Logs a request that was refused before anything of it could be believed.
-pub(super) fn log_refusal(counters: &Counters, refusal: Refusal, peer: &str, id: &HeaderValue) {
+/// Counts and logs a request that was refused before anything of it could be believed.
+pub(super) fn take_note(counters: &Counters, refusal: Refusal, connection: &Connection, id: &HeaderValue) {
+    counters.failed(refusal.reason);
+    let peer = connection.peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();
         info!("request {id} of {peer} refused: {}: {}", refusal.reason, refusal.why);
@@ -156,7 +154,7 @@ pub(super) fn log_refusal(counters: &Counters, refusal: Refusal, peer: &str, id:
 }
 
 impl ErrorAnswer {
-    pub fn new(reason: Reason, id: &HeaderValue) -> Result<Self> {
+    pub fn new(reason: Reason, id: &HeaderValue) -> Self {
         let status = reason.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = ErrorBody {
             is_bifrost_error: false,
@@ -164,24 +162,39 @@ impl ErrorAnswer {
             error: Message { message: format!("{reason} (request id {})", id.to_str().unwrap_or_default()) },
             extra_fields: Nothing {},
         };
-        let mut body = serde_json::to_vec(&body).or_err(ErrorType::InternalError, "an error body")?;
+        let mut body = serde_json::to_vec(&body).expect("text is JSON");
         body.push(b'\n');
-        let mut header = ResponseHeader::build(status, Some(8))?;
-        header.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-        header.insert_header(header::CONTENT_LENGTH, body.len())?;
-        header.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-        header.insert_header(X_REQUEST_ID, id)?;
+        let mut answer = ErrorAnswer {
+            header: ResponseHeader::build(status, Some(8)).expect("a status of the http crate is a status"),
+            body: body.into(),
+        };
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer.insert(header::CONTENT_LENGTH, answer.body.len().into());
+        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let _inserted = answer.header.insert_header(X_REQUEST_ID, id);
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            header.insert_header(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+            answer.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
-        Ok(ErrorAnswer { header, body: body.into() })
+        answer
+    }
+
+    /// A name and a value of the http crate are a header.
+    fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        let _inserted = self.header.insert_header(name, value);
     }
 
     /// When the client may come again (RFC 9110 section 10.2.3), in whole seconds.
     fn retry_after(&mut self, wait: Option<Duration>) {
         if let Some(wait) = wait {
-            // A number is a header value.
-            let _inserted = self.header.insert_header(header::RETRY_AFTER, wait.as_secs() + 1);
+            self.insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
+        }
+    }
+
+    /// On a stream of HTTP/2 that Pingora's proxy knows nothing of.
+    pub async fn write_to(self, mut session: HttpSession) {
+        // The client may be gone.
+        if session.write_response_header(Box::new(self.header), false).is_ok() {
+            let _written = session.write_body(self.body, true).await;
         }
     }
 
@@ -189,9 +202,8 @@ impl ErrorAnswer {
     pub fn into_bytes(mut self, is_head: bool) -> Vec<u8> {
         let status = self.header.status;
         let date = httpdate::fmt_http_date(std::time::SystemTime::now());
-        // A date and a word are header values.
-        let _inserted = self.header.insert_header(header::DATE, date);
-        let _inserted = self.header.insert_header(header::CONNECTION, "close");
+        self.insert(header::DATE, HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static("")));
+        self.insert(header::CONNECTION, HeaderValue::from_static("close"));
         let mut bytes = Vec::with_capacity(512);
         let line = format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default());
         bytes.put_slice(line.as_bytes());

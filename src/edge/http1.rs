@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use log::{debug, info};
+use log::info;
 use memchr::memchr_iter;
 use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use tokio::{
@@ -153,12 +153,8 @@ fn find_end(client: &mut ClientStream, searched: &mut usize) -> Result<Option<us
 async fn refuse(door: &Door, mut client: Box<ClientStream>, connection: &Connection, refusal: Refusal) {
     let is_head = client.unread().starts_with(b"HEAD ");
     let id = new_request_id();
-    door.counters.failed(refusal.reason);
-    failure::log_refusal(&door.counters, refusal, &connection.peer(), &id);
-    match ErrorAnswer::new(refusal.reason, &id) {
-        Ok(answer) => client.end_with(&answer.into_bytes(is_head), LINGER).await,
-        Err(error) => debug!("no answer to a refused request: {error}"),
-    }
+    failure::take_note(&door.counters, refusal, connection, &id);
+    client.end_with(&ErrorAnswer::new(refusal.reason, &id).into_bytes(is_head), LINGER).await;
 }
 
 async fn shutdown(client: Box<ClientStream>) {

@@ -2,24 +2,40 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::Method;
 use log::{debug, info};
 use parking_lot::Mutex;
 use pingora::{
+    Error, Result,
     apps::HttpServerApp,
-    protocols::http::{
-        ServerSession,
-        v2::server::{H2Accept, H2Options, HttpSession, handshake},
+    protocols::{
+        Digest, Stream,
+        http::{
+            ServerSession,
+            v2::server::{H2Accept, H2Options, HttpSession, handshake},
+        },
     },
 };
 use tokio::{
-    pin, select,
+    select,
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 
-use super::{client_stream::ClientStream, connection::Connection, door::Door};
-use crate::{config::Limits, reason::Reason, telemetry::Closed};
+use super::{
+    client_stream::ClientStream,
+    connection::Connection,
+    door::Door,
+    exchange::new_request_id,
+    failure::{self, ErrorAnswer},
+};
+use crate::{
+    config::Limits,
+    reason::{Reason, Refusal},
+    telemetry::Closed,
+};
 
 /// The streams of a connection that have been reset.
 pub(super) struct Resets {
@@ -56,6 +72,8 @@ impl Resets {
 /// So much of the bodies of one stream, and of all of a connection, is taken before it is passed on.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Resets that the library remembers.
+const MOST_COUNTED: usize = 1000;
 /// Requests that Pingora refuses by itself are mistakes; so many end the connection.
 const MOST_REJECTED: usize = 32;
 
@@ -65,89 +83,163 @@ fn options(limits: &Limits) -> H2Options {
         .max_header_list_size(u32::try_from(limits.head.most()).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.http2_streams)
         .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        // Our own count decides, not that of the library.
+        .max_pending_accept_reset_streams(limits.http2_resets.most().min(MOST_COUNTED))
+        .max_concurrent_reset_streams(limits.http2_resets.most().min(MOST_COUNTED));
     options
+}
+
+/// A connection of HTTP/2 that has begun.
+struct Http2<'a> {
+    door: &'a Door,
+    connection: &'a Connection,
+    limits: Limits,
+    stream: h2::server::Connection<Stream, Bytes>,
+    digest: Arc<Digest>,
+    resets: Arc<Resets>,
+    requests: TaskTracker,
+    served: usize,
+    rejected: usize,
+    /// The client has been told that there will be no more requests.
+    is_ending: bool,
+}
+
+/// What happens next on a connection.
+#[expect(clippy::large_enum_variant, reason = "it is moved once")]
+enum Event {
+    Accepted(Result<Option<H2Accept>>),
+    TooManyResets,
+    Stopping,
+    /// Nothing, for too long.
+    Idle,
 }
 
 /// Serves a connection to its end.
 pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
-    let snapshot = door.snapshot.load_full();
-    let limits = snapshot.limits.clone();
-    drop(snapshot);
+    let limits = door.snapshot.load().limits.clone();
     let resets = Arc::new(Resets::new(limits.http2_resets.most()));
     client.begin_http2(Arc::clone(&resets));
     let digest = Arc::new(client.digest());
-    let mut http2 = match timeout(limits.head_time, handshake(client, Some(options(&limits)))).await {
-        Ok(Ok(http2)) => http2,
-        Ok(Err(error)) => {
-            door.counters.closed(Closed::Http2Handshake);
-            debug!("{}: no HTTP/2: {error}", connection.peer());
-            return;
-        }
-        Err(_) => {
-            door.counters.closed(Closed::Http2Handshake);
-            debug!("{}: no preface of HTTP/2 in time", connection.peer());
-            return;
-        }
+    let begun = timeout(limits.head_time, handshake(client, Some(options(&limits)))).await;
+    let Ok(Ok(stream)) = begun else {
+        door.counters.closed(Closed::Http2Handshake);
+        return;
     };
     let requests = TaskTracker::new();
     // It may be waited for again and again; what comes later is tracked too.
     requests.close();
-    let (mut served, mut rejected, mut is_ending) = (0, 0, false);
-    loop {
+    let (served, rejected, is_ending) = (0, 0, false);
+    Http2 { door, connection, limits, stream, digest, resets, requests, served, rejected, is_ending }.run().await;
+}
+
+impl Http2<'_> {
+    async fn run(mut self) {
+        loop {
+            let is_over = match self.next().await {
+                Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
+                    self.begin(session);
+                    false
+                }
+                Event::Accepted(Ok(Some(H2Accept::Rejected))) => self.reject(),
+                Event::Accepted(Ok(None)) => true,
+                Event::Accepted(Err(error)) => {
+                    self.broke_off(&error);
+                    true
+                }
+                Event::TooManyResets => {
+                    self.too_many_resets();
+                    self.stream.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                    let _told = timeout(FAREWELL, poll_fn(|context| self.stream.poll_closed(context))).await;
+                    true
+                }
+                Event::Idle if self.is_ending => true,
+                Event::Stopping | Event::Idle => {
+                    self.end();
+                    false
+                }
+            };
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let (door, requests, is_ending) = (self.door, &self.requests, self.is_ending);
         let idle = async {
             requests.wait().await;
+            if is_ending {
+                // It is up to the client, who may never answer.
+                return sleep(FAREWELL).await;
+            }
             select! {
-                () = sleep(limits.idle) => {}
+                () = sleep(self.limits.idle) => {}
                 () = door.is_crowded.notified() => {}
             }
         };
-        pin!(idle);
-        let accepted = select! {
+        select! {
             biased;
-            () = resets.exceeded.notified() => {
-                door.counters.closed(Closed::Http2Resets);
-                info!("{}: closed, more streams reset within a minute than limits.http2_resets", connection.peer());
-                http2.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
-                let _told = timeout(FAREWELL, poll_fn(|context| http2.poll_closed(context))).await;
-                return;
-            }
-            () = door.stopping(), if !is_ending => {
-                http2.graceful_shutdown();
-                is_ending = true;
-                continue;
-            }
-            accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
-            () = &mut idle, if !is_ending => {
-                http2.graceful_shutdown();
-                is_ending = true;
-                continue;
-            }
-        };
-        match accepted {
-            Ok(Some(H2Accept::Session(session))) => {
-                served += 1;
-                if served >= limits.requests_per_connection.most() && !is_ending {
-                    http2.graceful_shutdown();
-                    is_ending = true;
-                }
-                let (proxy, stop) = (Arc::clone(&door.proxy), door.stop.clone());
-                requests.spawn(async move { proxy.process_new_http(ServerSession::new_http2(session), &stop).await });
-            }
-            Ok(Some(H2Accept::Rejected)) => {
-                door.counters.failed(Reason::Malformed);
-                info!("{}: a malformed request of HTTP/2", connection.peer());
-                rejected += 1;
-                if rejected >= MOST_REJECTED {
-                    door.counters.closed(Closed::Http2Malformed);
-                    return;
-                }
-            }
-            Ok(None) => return,
-            Err(error) => {
-                debug!("{}: HTTP/2 broke off: {error}", connection.peer());
-                return;
-            }
+            () = self.resets.exceeded.notified() => Event::TooManyResets,
+            () = door.stopping(), if !is_ending => Event::Stopping,
+            accepted = HttpSession::from_h2_conn(&mut self.stream, Arc::clone(&self.digest)) => Event::Accepted(accepted),
+            () = idle => Event::Idle,
+        }
+    }
+
+    /// Says that there will be no more requests, and finishes those there are.
+    fn end(&mut self) {
+        self.stream.graceful_shutdown();
+        self.is_ending = true;
+    }
+
+    fn begin(&mut self, session: HttpSession) {
+        self.served += 1;
+        if self.served >= self.limits.requests_per_connection.most() && !self.is_ending {
+            self.end();
+        }
+        if session.req_header().method == Method::CONNECT {
+            // Pingora would refuse it without a word to anybody else.
+            let refusal = Refusal { reason: Reason::MethodNotAllowed, why: "CONNECT" };
+            let id = new_request_id();
+            failure::take_note(&self.door.counters, refusal, self.connection, &id);
+            self.requests.spawn(ErrorAnswer::new(refusal.reason, &id).write_to(session));
+            return;
+        }
+        let (proxy, stop) = (Arc::clone(&self.door.proxy), self.door.stop.clone());
+        let session = ServerSession::new_http2(session);
+        self.requests.spawn(async move { proxy.process_new_http(session, &stop).await });
+    }
+
+    /// Takes note of a request that Pingora has refused. Whether it was one too many.
+    fn reject(&mut self) -> bool {
+        let refusal = Refusal::malformed("a request of HTTP/2 that Pingora refuses");
+        failure::take_note(&self.door.counters, refusal, self.connection, &new_request_id());
+        self.rejected += 1;
+        let is_too_many = self.rejected >= MOST_REJECTED;
+        if is_too_many {
+            self.closed(Closed::Http2Malformed, "one malformed request after the other");
+        }
+        is_too_many
+    }
+
+    fn broke_off(&self, error: &Error) {
+        let cause = error.root_cause().downcast_ref::<h2::Error>();
+        match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
+            Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
+            Some(reason) => self.closed(Closed::Http2Malformed, reason.description()),
+            None => debug!("{}: HTTP/2 broke off: {error}", self.connection.peer()),
+        }
+    }
+
+    fn too_many_resets(&self) {
+        self.closed(Closed::Http2Resets, "limits.http2_resets");
+    }
+
+    fn closed(&self, closed: Closed, why: &str) {
+        self.door.counters.closed(closed);
+        if self.door.counters.may_log(closed.name()) {
+            info!("{}: connection closed, {closed}: {why}", self.connection.peer());
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod account;
 pub mod bifrost;
 pub mod discovery;
 pub mod edge;
+pub mod frames;
 pub mod h2c;
 pub mod http;
 pub mod problems;
