@@ -10,8 +10,10 @@ use std::{
 
 use crate::support::{
     bifrost::Bifrost,
-    edge::{CLIENTS, Edge, bifrost_and_edge},
-    nobody_yet, until,
+    edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
+    nobody_yet,
+    tls_server::Trust,
+    until,
 };
 
 const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
@@ -84,12 +86,26 @@ fn behind_tls(client: &Client) {
     logged_in(&client.log_in(&origin, Some(&terminator.ca())), &origin, &bifrost);
 }
 
+/// Over the edge's own TLS.
+fn over_tls(client: &Client) {
+    let (bifrost, trust) = (Bifrost::start(), Trust::new());
+    let edge = trust.edge_with_tls(&format!("{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
+    let origin = format!("https://{}", edge.host());
+    logged_in(&client.log_in(&origin, Some(&trust.folder.path().join("ca.pem"))), &origin, &bifrost);
+    assert!(edge.metric("bifrost_edge_tls_handshakes_total") > 0);
+}
+
 macro_rules! logins {
     ($($name:ident: $client:expr;)*) => {$(
         mod $name {
             #[test]
             fn logs_in_over_http() {
                 super::over_http(&$client);
+            }
+
+            #[test]
+            fn logs_in_over_tls() {
+                super::over_tls(&$client);
             }
 
             #[test]

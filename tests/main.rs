@@ -50,6 +50,7 @@ mod slow_clients;
 mod stopping;
 mod table;
 mod timeouts;
+mod tls_clients;
 mod unknown_hosts;
 mod uploads;
 mod upstream_connections;

@@ -31,6 +31,16 @@ impl Trust {
         self.authority.sign("a server", &["127.0.0.1", "localhost"])
     }
 
+    /// An edge that speaks TLS with a certificate of this authority for localhost, where its public URL is.
+    pub fn edge_with_tls(&self, yaml: &str) -> Edge {
+        let identity = self.identity();
+        let certificate = self.folder.write("edge.pem", identity.certificate_pem());
+        let key = self.folder.write("edge.key", identity.key_pem());
+        let pair = format!("certificate: \"{}\", key: \"{}\"", certificate.display(), key.display());
+        let urls = "public_urls: [\"https://localhost:{port}\"]\n";
+        Edge::listening(&format!("tls: {{certificates: [{{{pair}}}]}}"), &format!("{urls}{yaml}"))
+    }
+
     /// Writes a client's certificate and key; returns the keys of a configuration that name them.
     pub fn client(&self, common_name: &str) -> String {
         let identity = self.authority.sign(common_name, &[]);
