@@ -106,8 +106,9 @@ pub(super) async fn serve(
     let Some(about) = about(&connection, id, tls) else { return };
     let most_stalled = door.snapshot.load().limits.client_silence;
     let client = Box::new(ClientStream::new(id, transport, about, most_stalled));
+    // What only some connections need is not kept for all of them.
     if is_http2 {
-        http2::serve(&door, client, &connection).await;
+        Box::pin(http2::serve(&door, client, &connection)).await;
     } else {
         http1::serve(&door, client, &connection).await;
     }
@@ -178,7 +179,7 @@ async fn secure(
     let Some(tls) = &listener.tls else { return Ok((Transport::Plain(socket), None, false)) };
     let acceptor = TlsAcceptor::from(tls.load_full());
     let deadline = Instant::now() + door.snapshot.load().limits.head_time;
-    let stream = match timeout_at(deadline, acceptor.accept(socket)).await {
+    let stream = match Box::pin(timeout_at(deadline, acceptor.accept(socket))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Ended(Closed::TlsHandshake, error.to_string())),
         Err(_) => return Err(Ended(Closed::TlsHandshake, "no handshake in time".into())),

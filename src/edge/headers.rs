@@ -67,8 +67,11 @@ fn forwarded_for(client: &Client<'_>, upstream: &RequestHeader) -> String {
 }
 
 fn delete_untrusted(upstream: &mut RequestHeader) {
-    let untrusted =
-        |name: &&HeaderName| name.as_str().starts_with(X_FORWARDED) || TRUST_HEADERS.contains(&name.as_str());
+    let untrusted = |name: &&HeaderName| {
+        let name = name.as_str();
+        // Some servers do not tell the two signs apart.
+        name.starts_with(X_FORWARDED) || name.starts_with("x_forwarded") || TRUST_HEADERS.contains(&name)
+    };
     let names: Vec<HeaderName> = upstream.headers.keys().filter(untrusted).cloned().collect();
     for name in names {
         upstream.remove_header(&name);

@@ -46,7 +46,7 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
         let limits = &snapshot.limits;
         let head = match next(door, &mut client, limits, connection.has_http2).await {
             Next::Request(head, body) => client.begin(head, body, limits.client_silence),
-            Next::Http2 => return http2::serve(door, client, connection).await,
+            Next::Http2 => return Box::pin(http2::serve(door, client, connection)).await,
             Next::Refused(refusal) => return refuse(door, client, connection, refusal).await,
             Next::Closed => return shutdown(client).await,
         };

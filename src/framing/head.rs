@@ -188,7 +188,7 @@ fn without_colon(line: &[u8]) -> Refusal {
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token(bytes: &[u8]) -> bool {
+pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use super::head::is_token;
 use crate::reason::Refusal;
 
 /// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
@@ -25,14 +26,22 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
         return Err(Refusal::malformed("more than one Content-Length"));
     }
-    if items(headers, header::CONNECTION).any(is_protected) {
-        return Err(Refusal::malformed("a Connection that names a header which is not its own"));
+    for (place, name) in items(headers, header::CONNECTION).filter(|name| !name.is_empty()).enumerate() {
+        if is_protected(name) {
+            return Err(Refusal::malformed("a Connection that names a header which is not its own"));
+        }
+        if place >= MOST_NAMES || !is_token(name) {
+            return Err(Refusal::malformed("a Connection that names too much, or what is no header"));
+        }
     }
     if items(headers, header::UPGRADE).any(|to| !to.eq_ignore_ascii_case(b"websocket")) {
         return Err(Refusal::malformed("an Upgrade to something other than a WebSocket"));
     }
     Ok(())
 }
+
+/// Pingora refuses more, but only after it has taken a connection to a server.
+const MOST_NAMES: usize = 9;
 
 fn is_protected(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 8] = [
@@ -61,6 +70,11 @@ mod tests {
             ("connection", "close", true),
             ("connection", "keep-alive, Authorization", false),
             ("connection", "host", false),
+            ("connection", ":authority", false),
+            ("connection", "\"X-Forwarded-For\"", false),
+            ("connection", "a,b,c,d,e,f,g,h,i", true),
+            ("connection", "a,b,c,d,e,f,g,h,i,j", false),
+            ("connection", ", close,", true),
             ("connection", "X-BF-VK", false),
             ("connection", "x-forwarded-for", false),
             ("connection", "X-Request-Id", false),

@@ -1,0 +1,201 @@
+//! What clients that only hold on cost the edge: its resident memory, printed, for idle connections, heads that
+//! never end, and uploads that creep. Everything stays on loopback and ends with the program.
+//!
+//! `cargo bench --bench abuse`, or with other numbers: `cargo bench --bench abuse -- 1000 1000 100`.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring, pki_types::ServerName};
+
+/// A running edge, and its two listeners.
+struct Edge {
+    child: Child,
+    plain: SocketAddr,
+    tls: SocketAddr,
+}
+
+/// What is held open until it has been measured.
+trait Held {}
+impl<T> Held for T {}
+
+fn main() {
+    let counts: Vec<usize> = env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let count = |place: usize, default: usize| counts.get(place).copied().unwrap_or(default);
+    let (idle, slow, uploads) = (count(0, 10_000), count(1, 10_000), count(2, 1_000));
+    let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("the limit may be raised up to the hard one");
+
+    println!("{:<48} {:>8} {:>12} {:>10}", "held open", "number", "memory", "each");
+    measure("idle connections, new", idle, |edge, _| Box::new(connect(edge.plain)));
+    measure("idle connections, after a request", idle, |edge, _| {
+        let mut stream = connect(edge.plain);
+        ask(&mut stream);
+        Box::new(stream)
+    });
+    let trusting = client_config();
+    measure("idle connections, TLS, after a request", idle / 5, |edge, folder| {
+        let session = ClientConnection::new(trusting(folder), ServerName::try_from("localhost").expect("a name"));
+        let mut stream = StreamOwned::new(session.expect("a session"), connect(edge.tls));
+        ask(&mut stream);
+        Box::new(stream)
+    });
+    measure("heads that never end, 30 bytes of each", slow, |edge, _| {
+        let mut stream = connect(edge.plain);
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX: y").expect("the edge reads");
+        Box::new(stream)
+    });
+    measure("heads that never end, 60 KiB of each", slow / 10, |edge, _| {
+        let mut stream = connect(edge.plain);
+        stream
+            .write_all(&[b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 60 * 1024]].concat())
+            .expect("the edge reads");
+        Box::new(stream)
+    });
+    measure("uploads that creep, 64 KiB of each", uploads, |edge, _| {
+        let mut stream = connect(edge.plain);
+        let head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n";
+        stream.write_all(&[head.as_bytes(), &vec![b'x'; 64 * 1024]].concat()).expect("the edge reads");
+        Box::new(stream)
+    });
+}
+
+/// Holds so many of these at a fresh edge, and prints what they cost it.
+fn measure(what: &str, count: usize, open: impl Fn(&Edge, &std::path::Path) -> Box<dyn Held>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let edge = Edge::start(folder.path());
+    // The first request of all makes what every later one uses.
+    ask(&mut connect(edge.plain));
+    let before = edge.resident();
+    let held: Vec<_> = (0..count).map(|_| open(&edge, folder.path())).collect();
+    let after = edge.settled();
+    let cost = after.saturating_sub(before);
+    let each = cost * 1024 / u64::try_from(count.max(1)).unwrap_or(1);
+    println!("{what:<48} {count:>8} {:>8} MiB {each:>8} B", cost / 1024);
+    drop(held);
+}
+
+impl Edge {
+    fn start(folder: &std::path::Path) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        fs::write(folder.join("edge.pem"), certificate.pem()).expect("a file");
+        fs::write(folder.join("edge.key"), key.serialize_pem()).expect("a file");
+        let yaml = format!(
+            "listeners:\n- {{address: \"127.0.0.1:0\"}}\n- address: \"127.0.0.1:0\"\n  tls: {{certificates: \
+             [{{certificate: edge.pem, key: edge.key}}]}}\nhealth: {{enabled: false}}\nservers: [{{address: \"{}\"}}]\n\
+             limits: {{connections: unlimited, connections_per_client: unlimited, head_time: 10m, requests: unlimited, \
+             idle: 10m}}\nmcp_clients: [{{name: a, auth_type: per_user_oauth, connection_type: http, connection_string: \
+             env.X}}]\n",
+            silent_server()
+        );
+        fs::write(folder.join("proxy.yaml"), yaml).expect("a file");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bifrost-edge"))
+            .args(["run", "--config"])
+            .arg(folder.join("proxy.yaml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines().map_while(Result::ok);
+        let mut listening = || {
+            let line = lines.find(|line| line.contains("listening on ")).expect("it listens");
+            line.split_whitespace().find_map(|word| word.parse().ok()).expect("an address")
+        };
+        let (plain, tls) = (listening(), listening());
+        thread::spawn(move || lines.for_each(drop));
+        Edge { child, plain, tls }
+    }
+
+    /// In KiB.
+    fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+
+    /// The same once it does not change any more.
+    fn settled(&self) -> u64 {
+        let mut last = self.resident();
+        for _ in 0..50 {
+            thread::sleep(Duration::from_millis(200));
+            let now = self.resident();
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        last
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the edge accepts");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    stream
+}
+
+/// One request for discovery, whose answer is read whole.
+fn ask(stream: &mut (impl Read + Write)) {
+    stream
+        .write_all(b"GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("a request");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}\n") {
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).expect("an answer");
+        assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&piece[..read]);
+    }
+}
+
+/// Takes what it is sent and says nothing.
+fn silent_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        let mut taken = Vec::new();
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = stream.try_clone().expect("a socket");
+            taken.push(stream);
+            // Small stacks: there is one for each upload.
+            let reading = thread::Builder::new().stack_size(64 * 1024);
+            let _reader = reading.spawn(move || {
+                let mut piece = [0; 16 * 1024];
+                while reader.read(&mut piece).is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    address
+}
+
+fn client_config() -> impl Fn(&std::path::Path) -> Arc<ClientConfig> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    |folder| {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_file(folder.join("edge.pem")).expect("a certificate");
+        roots.add(certificate).expect("an authority");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+}
