@@ -24,6 +24,7 @@ use pingora::{
     tls::load_platform_certs_incl_env_into_store,
 };
 use rustls::RootCertStore;
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle, JoinSet},
@@ -233,15 +234,30 @@ impl Server {
 impl BoundSocket {
     fn bind(listener: &config::Listener) -> io::Result<Self> {
         match &listener.address {
-            ListenAddress::Ip(address) => TcpListener::bind(address).map(BoundSocket::Tcp),
+            ListenAddress::Ip(address) => {
+                let socket = bind(Domain::for_address(*address), &(*address).into())?;
+                Ok(BoundSocket::Tcp(socket.into()))
+            }
             ListenAddress::Unix(path) => {
                 forget_abandoned(path)?;
-                let socket = UnixListener::bind(path)?;
+                let socket = bind(Domain::UNIX, &SockAddr::unix(path)?)?;
                 fs::set_permissions(path, Permissions::from_mode(listener.mode().0))?;
-                Ok(BoundSocket::Unix(socket))
+                Ok(BoundSocket::Unix(socket.into()))
             }
         }
     }
+}
+
+/// As the standard library does, but with room for as many connections that wait to be accepted as the system
+/// allows: of those beyond 128 it would have their clients try again a second later.
+fn bind(domain: Domain, address: &SockAddr) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    if domain != Domain::UNIX {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(i32::from(u16::MAX))?;
+    Ok(socket)
 }
 
 /// A Unix socket on which nobody listens any more is in the way of the next one.
