@@ -1,6 +1,17 @@
 //! No client, and not all of them together, may have more connections than allowed, nor keep them for ever.
 
-use crate::support::{bifrost::Bifrost, edge::Edge, http::Connection, until};
+use std::{
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use crate::support::{
+    bifrost::Bifrost,
+    edge::Edge,
+    http::Connection,
+    program::{Running, config},
+    until,
+};
 
 fn edge(bifrost: &Bifrost, limits: &str) -> Edge {
     Edge::with(&[bifrost.address()], &format!("limits: {{{limits}}}\n"))
@@ -77,4 +88,17 @@ fn a_connection_is_closed_in_good_order_after_its_last_request() {
         assert_eq!((response.status, response.header("connection")), (200, Some(connection)), "request {number}");
     }
     assert!(client.is_closed());
+}
+
+/// An edge that does not come to accept them keeps them waiting, as many as the system allows.
+#[test]
+fn clients_that_come_all_at_once_are_not_turned_away() {
+    let file = config("listeners: [{address: \"127.0.0.1:0\"}]\nservers: []\n");
+    let mut running = Running::start(file.path());
+    let address: SocketAddr = running.address();
+    running.signal("STOP");
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
+    let waiting: Vec<_> = (0..500).map(connect).collect();
+    running.signal("CONT");
+    assert_eq!(waiting.iter().filter(|stream| stream.is_err()).count(), 0);
 }

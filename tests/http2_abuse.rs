@@ -90,6 +90,24 @@ fn resets_that_a_client_may_have_harm_nothing() {
     assert_eq!(closed(&edge, "http2_resets"), 0);
 }
 
+/// It may send the requests of many clients on one connection.
+#[test]
+fn a_trusted_proxy_may_reset_any_number_of_streams() {
+    let bifrost = Bifrost::start();
+    let yaml = format!(
+        "{}limits: {{http2_resets: 1}}\ntrusted_proxies: [\"127.0.0.1\"]\n",
+        servers_yaml(&[bifrost.address()])
+    );
+    let edge = Edge::listening("http2: true", &yaml);
+    let mut client = Frames::connect(&edge);
+    for stream in (1..81).step_by(2) {
+        client.request(stream, &with(&[]));
+        client.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
+    }
+    client.request(101, &with(&[]));
+    assert_eq!(client.answer(101), Ok(200));
+}
+
 #[test]
 fn no_more_requests_at_a_time_than_allowed() {
     let bifrost = Bifrost::start();

@@ -1,5 +1,7 @@
 //! The checks between the values about clients: where they connect, and what they may do.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::{
     fleet_checks::sensible,
     limits::{ClientRate, Limits},
@@ -19,11 +21,27 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
+    unix_sockets(config, warnings);
     for (place, network) in config.trusted_proxies.iter().enumerate() {
         if network.0.prefix_len() == 0 {
             let message = "trusts the whole world, so that every client can name any address as its own; list the \
                            addresses of your load balancers";
             warnings.push(Problem::new(KeyPath::root("trusted_proxies").index(place), message));
+        }
+    }
+}
+
+/// Whoever connects to a Unix socket is a proxy on the same machine, which stands for all its clients.
+fn unix_sockets(config: &Config, warnings: &mut Vec<Problem>) {
+    let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
+    if config.trusted_proxies.iter().any(|network| network.0.contains(&loopback)) {
+        return;
+    }
+    for (place, listener) in config.listeners.iter().enumerate() {
+        if matches!(listener.address, ListenAddress::Unix(_)) {
+            let message = "all who connect to it count as one client, 127.0.0.1; add that to trusted_proxies, so that \
+                           their X-Forwarded-For is believed";
+            warnings.push(Problem::new(KeyPath::root("listeners").index(place).key("address"), message));
         }
     }
 }

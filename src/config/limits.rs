@@ -35,7 +35,7 @@ pub struct Limits {
     /// Requests at a time on one connection of HTTP/2. Default 100.
     pub http2_streams: u32,
     /// Streams that one connection of HTTP/2 may have reset within a minute, by the client or because of its
-    /// mistakes. Default 200.
+    /// mistakes. Default 200. Trusted proxies may have any number.
     pub http2_resets: Count,
     /// The largest body of a request. Default 100 MiB, as in Bifrost.
     pub request_body: Size,

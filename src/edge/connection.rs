@@ -40,7 +40,7 @@ pub(super) struct Connection {
     pub entrance: Entrance,
     pub has_http2: bool,
     /// As the socket or a trusted proxy says; a Unix socket has none.
-    peer: Option<SocketAddr>,
+    pub peer: Option<SocketAddr>,
     /// Requests that have got past Pingora.
     exchanges: AtomicU64,
     /// The request that comes is the last one.
@@ -55,7 +55,7 @@ impl Connection {
     }
 
     /// The other end, for the log.
-    pub fn peer(&self) -> String {
+    pub fn shown_peer(&self) -> String {
         self.peer.map_or_else(|| "unix socket".to_owned(), |peer| peer.ip().to_canonical().to_string())
     }
 

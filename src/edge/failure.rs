@@ -146,7 +146,7 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
 /// Counts and logs a request that was refused before anything of it could be believed.
 pub(super) fn take_note(counters: &Counters, refusal: Refusal, connection: &Connection, id: &HeaderValue) {
     counters.failed(refusal.reason);
-    let peer = connection.peer();
+    let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();
         info!("request {id} of {peer} refused: {}: {}", refusal.reason, refusal.why);

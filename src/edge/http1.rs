@@ -66,7 +66,7 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
         let given_back = door.proxy.process_new_http(session, &door.stop).await;
         if connection.exchanges() == exchanges {
             door.counters.failed(Reason::Malformed);
-            info!("{}: a request that Pingora refused or that broke off within its head", connection.peer());
+            info!("{}: a request that Pingora refused or that broke off within its head", connection.shown_peer());
         }
         let Some((stream, _)) = given_back.map(pingora::apps::ReusedHttpStream::consume) else { return };
         match ClientStream::given_back(stream) {

@@ -77,7 +77,7 @@ const MOST_COUNTED: usize = 1000;
 /// Requests that Pingora refuses by itself are mistakes; so many end the connection.
 const MOST_REJECTED: usize = 32;
 
-fn options(limits: &Limits) -> H2Options {
+fn options(limits: &Limits, most_resets: usize) -> H2Options {
     let mut options = H2Options::default();
     options
         .max_header_list_size(u32::try_from(limits.head.most()).unwrap_or(u32::MAX))
@@ -85,8 +85,8 @@ fn options(limits: &Limits) -> H2Options {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         // Our own count decides, not that of the library.
-        .max_pending_accept_reset_streams(limits.http2_resets.most().min(MOST_COUNTED))
-        .max_concurrent_reset_streams(limits.http2_resets.most().min(MOST_COUNTED));
+        .max_pending_accept_reset_streams(most_resets.min(MOST_COUNTED))
+        .max_concurrent_reset_streams(most_resets.min(MOST_COUNTED));
     options
 }
 
@@ -117,11 +117,16 @@ enum Event {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
-    let limits = door.snapshot.load().limits.clone();
-    let resets = Arc::new(Resets::new(limits.http2_resets.most()));
+    let (limits, is_trusted) = {
+        let snapshot = door.snapshot.load();
+        (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer))
+    };
+    // A trusted proxy may send the requests of many clients on one connection.
+    let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
+    let resets = Arc::new(Resets::new(most));
     client.begin_http2(Arc::clone(&resets));
     let digest = Arc::new(client.digest());
-    let begun = timeout(limits.head_time, handshake(client, Some(options(&limits)))).await;
+    let begun = timeout(limits.head_time, handshake(client, Some(options(&limits, most)))).await;
     let Ok(Ok(stream)) = begun else {
         door.counters.closed(Closed::Http2Handshake);
         return;
@@ -228,7 +233,7 @@ impl Http2<'_> {
         match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
             Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
             Some(reason) => self.closed(Closed::Http2Malformed, reason.description()),
-            None => debug!("{}: HTTP/2 broke off: {error}", self.connection.peer()),
+            None => debug!("{}: HTTP/2 broke off: {error}", self.connection.shown_peer()),
         }
     }
 
@@ -239,7 +244,7 @@ impl Http2<'_> {
     fn closed(&self, closed: Closed, why: &str) {
         self.door.counters.closed(closed);
         if self.door.counters.may_log(closed.name()) {
-            info!("{}: connection closed, {closed}: {why}", self.connection.peer());
+            info!("{}: connection closed, {closed}: {why}", self.connection.shown_peer());
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct Frames {
     has: usize,
     /// Of the payload, in bytes.
     left: usize,
+    /// The codes of the resets that count; empty for all.
+    codes: &'static [u8],
 }
 
 /// What a client sends before its first frame (section 3.4).
@@ -20,20 +22,23 @@ const HEAD: usize = 9;
 const RST_STREAM: u8 = 3;
 /// The payload of that frame.
 const CODE: usize = 4;
+/// What a server finds wrong with a stream (section 7): protocol, flow control, closed stream, frame size. Others
+/// are its own troubles, or say that it needs no more of a request.
+const MISTAKES: &[u8] = &[1, 3, 5, 6];
 
 impl Frames {
     /// What a client sends, beginning with the preface.
     pub fn of_client() -> Self {
-        Frames { preface_left: PREFACE.len(), head: [0; HEAD + CODE], has: 0, left: 0 }
+        Frames { preface_left: PREFACE.len(), head: [0; HEAD + CODE], has: 0, left: 0, codes: &[] }
     }
 
     /// What a server sends.
     pub fn of_server() -> Self {
-        Frames { preface_left: 0, ..Self::of_client() }
+        Frames { preface_left: 0, codes: MISTAKES, ..Self::of_client() }
     }
 
-    /// Follows the next bytes and tells how many streams they reset, those aside that end without an error:
-    /// so a server says that it needs no more of a request.
+    /// Follows the next bytes and tells how many streams they reset: a client's all count, a server's that say
+    /// what the client did wrong.
     pub fn follow(&mut self, mut bytes: &[u8]) -> usize {
         let mut resets = 0;
         let skipped = self.preface_left.min(bytes.len());
@@ -52,7 +57,7 @@ impl Frames {
             }
             if self.has == self.wanted() {
                 let code = if self.is_reset() { CODE } else { 0 };
-                resets += usize::from(code > 0 && self.head[HEAD..] != [0; CODE]);
+                resets += usize::from(code > 0 && self.counts());
                 self.left -= code;
                 self.has = usize::MAX;
             }
@@ -73,6 +78,11 @@ impl Frames {
         if self.has >= HEAD && self.is_reset() { HEAD + CODE } else { HEAD }
     }
 
+    fn counts(&self) -> bool {
+        let [0, 0, 0, code] = self.head[HEAD..] else { return self.codes.is_empty() };
+        self.codes.is_empty() || self.codes.contains(&code)
+    }
+
     fn is_reset(&self) -> bool {
         self.head[3] == RST_STREAM && self.head[..3] == [0, 0, 4]
     }
@@ -90,17 +100,17 @@ mod tests {
     }
 
     #[test]
-    fn resets_are_counted_unless_they_are_no_error() {
+    fn all_resets_of_a_client_count_and_those_of_a_server_that_are_its_fault() {
         let bytes = [
             PREFACE.to_vec(),
             frame(4, &[]),
             frame(RST_STREAM, &[0, 0, 0, 8]),
             frame(0, b"some data"),
             frame(RST_STREAM, &[0, 0, 0, 0]),
-            frame(RST_STREAM, &[0, 0, 0, 7]),
+            frame(RST_STREAM, &[0, 0, 0, 5]),
         ];
-        assert_eq!(Frames::of_client().follow(&bytes.concat()), 2);
-        assert_eq!(Frames::of_server().follow(&bytes[1..].concat()), 2);
+        assert_eq!(Frames::of_client().follow(&bytes.concat()), 3);
+        assert_eq!(Frames::of_server().follow(&bytes[1..].concat()), 1);
     }
 
     proptest! {
@@ -109,10 +119,10 @@ mod tests {
             frames in proptest::collection::vec((0..10_u8, proptest::collection::vec(any::<u8>(), 0..20)), 0..20),
             pieces in proptest::collection::vec(1..30_usize, 1..20),
         ) {
-            let expected = frames.iter().filter(|(kind, payload)| *kind == RST_STREAM && payload.len() == 4 && *payload != [0; 4]);
-            let expected = expected.count();
+            let is_reset = |(kind, payload): &&(u8, Vec<u8>)| *kind == RST_STREAM && payload.len() == CODE;
+            let expected = frames.iter().filter(is_reset).count();
             let bytes = frames.iter().flat_map(|(kind, payload)| frame(*kind, payload)).collect::<Vec<_>>();
-            let (mut state, mut found, mut at) = (Frames::of_server(), 0, 0);
+            let (mut state, mut found, mut at) = (Frames { preface_left: 0, ..Frames::of_client() }, 0, 0);
             for piece in pieces.into_iter().cycle() {
                 if at == bytes.len() {
                     break;
