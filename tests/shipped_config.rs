@@ -37,6 +37,8 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.dns, default.dns);
     assert_eq!(written.timeouts, default.timeouts);
     assert_eq!(written.limits, default.limits);
+    assert_eq!(written.access, default.access);
+    assert_eq!(written.listeners, default.listeners);
     assert_eq!(written.discovery, default.discovery);
     assert_eq!(written.unknown_hosts, default.unknown_hosts);
     assert_eq!(written.profile, default.profile);
@@ -58,9 +60,19 @@ fn the_examples_in_the_shipped_file_are_valid() {
         .replace("  # paths:", "  paths:")
         .replace("  #   - prefix: /api", "    - prefix: /api")
         .replace("  #     first_byte: 30s", "      first_byte: 30s")
-        .replace("  #     request: 60s", "      request: 60s");
+        .replace("  #     request: 60s", "      request: 60s")
+        .replace("    # proxy_protocol: false     # true", "    proxy_protocol: false     # true")
+        .replace("    # redirect_to_https: false", "    redirect_to_https: false")
+        .replace("  # - address: \"unix:", "  - address: \"unix:")
+        .replace("  #   mode: ", "    mode: ")
+        .replace("access: []", "access:")
+        .replace("#  - path: ", "  - path: ")
+        .replace("#    allow: ", "    allow: ")
+        .replace("#    deny: ", "    deny: ");
     let config = Loaded::from_text(Path::new(SHIPPED), &example).unwrap_or_else(|problems| panic!("{problems}")).config;
     assert_eq!(config.timeouts.paths.len(), 1);
+    assert_eq!((config.listeners.len(), config.access.len()), (2, 2));
+    assert!(config.access.iter().all(|rule| !rule.allow.is_empty() || !rule.deny.is_empty()));
     assert!(config.balance.hash_key.is_some() && config.timeouts.request.is_some());
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pingora::server::ShutdownWatch;
+use rustls::ServerConfig;
 use tokio::sync::Notify;
 
 use super::{proxy::Proxy, snapshot::Snapshot};
@@ -21,10 +22,13 @@ pub struct Door {
     pub(super) stop: ShutdownWatch,
 }
 
-/// What the requests on one connection are told of the listener it came through.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entrance {
-    pub redirects_to_https: bool,
+/// A listener of the configuration, as its connections need it.
+pub struct Listener {
+    pub(super) redirects_to_https: bool,
+    pub(super) has_http2: bool,
+    pub(super) proxy_protocol: bool,
+    /// Swapped when the files of its certificates change.
+    pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
 impl Door {
@@ -46,8 +50,14 @@ impl Door {
     }
 }
 
-impl Entrance {
-    pub fn of(listener: &config::Listener) -> Self {
-        Entrance { redirects_to_https: listener.redirect_to_https }
+impl Listener {
+    /// A listener of the configuration, with its TLS.
+    pub fn new(listener: &config::Listener, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Self {
+        Listener {
+            redirects_to_https: listener.redirect_to_https,
+            has_http2: listener.has_http2(),
+            proxy_protocol: listener.proxy_protocol,
+            tls,
+        }
     }
 }

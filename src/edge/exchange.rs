@@ -18,10 +18,11 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    patience::{Expired, Limits, Phase},
     peer::Client,
     route::Waits,
     snapshot::Snapshot,
-    watch::{Expired, Limits, Phase, Turn, Watch},
+    watch::{Turn, Watch},
     websocket,
 };
 use crate::fleet::{Attempts, Change, Outcome, Server};

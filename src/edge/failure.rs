@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{
     connection::Connection,
     exchange::{Exchange, X_REQUEST_ID},
-    watch::Expired,
+    patience::Expired,
     websocket,
 };
 use crate::{

@@ -5,7 +5,6 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::Method;
 use log::{debug, info};
-use parking_lot::Mutex;
 use pingora::{
     Error, Result,
     apps::HttpServerApp,
@@ -19,8 +18,7 @@ use pingora::{
 };
 use tokio::{
     select,
-    sync::Notify,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 
@@ -30,44 +28,13 @@ use super::{
     door::Door,
     exchange::new_request_id,
     failure::{self, ErrorAnswer},
+    resets::Resets,
 };
 use crate::{
     config::Limits,
     reason::{Reason, Refusal},
     telemetry::Closed,
 };
-
-/// The streams of a connection that have been reset.
-pub(super) struct Resets {
-    most: usize,
-    /// When the minute began, and how many there were in it.
-    minute: Mutex<(Instant, usize)>,
-    /// There were too many.
-    exceeded: Notify,
-}
-
-const MINUTE: Duration = Duration::from_mins(1);
-
-impl Resets {
-    fn new(most: usize) -> Self {
-        Resets { most, minute: Mutex::new((Instant::now(), 0)), exceeded: Notify::new() }
-    }
-
-    /// Takes note of streams that were reset, by whichever side.
-    pub fn count(&self, resets: usize) {
-        if resets == 0 {
-            return;
-        }
-        let mut minute = self.minute.lock();
-        if minute.0.elapsed() >= MINUTE {
-            *minute = (Instant::now(), 0);
-        }
-        minute.1 += resets;
-        if minute.1 > self.most {
-            self.exceeded.notify_one();
-        }
-    }
-}
 
 /// So much of the bodies of one stream, and of all of a connection, is taken before it is passed on.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -185,7 +152,7 @@ impl Http2<'_> {
         };
         select! {
             biased;
-            () = self.resets.exceeded.notified() => Event::TooManyResets,
+            () = self.resets.exceeded() => Event::TooManyResets,
             () = door.stopping(), if !is_ending => Event::Stopping,
             accepted = HttpSession::from_h2_conn(&mut self.stream, Arc::clone(&self.digest)) => Event::Accepted(accepted),
             () = idle => Event::Idle,

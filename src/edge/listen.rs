@@ -2,9 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use log::{error, warn};
-use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -13,20 +11,11 @@ use tokio::{
 };
 
 use super::{
-    connection,
-    door::{Door, Entrance},
+    door::{Door, Listener},
+    enter,
     socket::Socket,
 };
-use crate::{config, telemetry::Closed};
-
-/// A listener of the configuration, as its connections need it.
-pub struct Listener {
-    pub(super) entrance: Entrance,
-    pub(super) has_http2: bool,
-    pub(super) proxy_protocol: bool,
-    /// Swapped when the files of its certificates change.
-    pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
-}
+use crate::telemetry::Closed;
 
 /// A socket that listens.
 pub enum ListeningSocket {
@@ -34,18 +23,6 @@ pub enum ListeningSocket {
     Tcp(TcpListener),
     /// On a Unix socket.
     Unix(UnixListener),
-}
-
-impl Listener {
-    /// A listener of the configuration, with its TLS.
-    pub fn new(listener: &config::Listener, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Self {
-        Listener {
-            entrance: Entrance::of(listener),
-            has_http2: listener.has_http2(),
-            proxy_protocol: listener.proxy_protocol,
-            tls,
-        }
-    }
 }
 
 impl ListeningSocket {
@@ -99,7 +76,7 @@ fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Optio
     match door.connections.enter(most) {
         Ok(slot) => {
             door.counters.accepted();
-            spawn(connection::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot));
+            spawn(enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot));
         }
         Err(_full) => {
             door.counters.closed(Closed::Limit);

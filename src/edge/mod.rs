@@ -1,7 +1,7 @@
 //! The life of a connection and of its requests on Pingora, one file a phase.
 //!
-//! A connection: `listen` accepts it, `connection` finds out who is there and shakes hands for TLS, `http1` and
-//! `http2` take one request after the other from it.
+//! A connection: `listen` accepts it, `enter` finds out who is there and shakes hands for TLS, `http1` and `http2`
+//! take one request after the other from it.
 //!
 //! A request: `admit`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `retry`,
 //! `failure`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
@@ -11,10 +11,12 @@ mod admit;
 mod answer;
 mod body;
 mod certificates;
+mod client_io;
 mod client_stream;
 mod connect;
 mod connection;
 mod door;
+mod enter;
 mod exchange;
 mod failure;
 mod handshake;
@@ -23,9 +25,11 @@ mod health;
 mod http1;
 mod http2;
 mod listen;
+mod patience;
 mod peer;
 mod proxy;
 mod redirect;
+mod resets;
 mod retry;
 mod route;
 mod snapshot;
@@ -42,8 +46,8 @@ pub(crate) use self::supervise::resolve_new;
 pub use self::{
     answer::DiscoveryFilter,
     certificates::{TlsListener, keep_reading},
-    door::Door,
-    listen::{Listener, ListeningSocket, listen},
+    door::{Door, Listener},
+    listen::{ListeningSocket, listen},
     proxy::{Edge, Proxy, proxy},
     route::Servers,
     snapshot::Snapshot,

@@ -18,7 +18,7 @@ use crate::{config::PathPrefix, discovery::Origins};
 /// `/mcp`, whose clients do not follow, and not what opens a WebSocket. Discovery has been answered before.
 /// True: the answer has been written.
 pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-    let redirects = Connection::of(session).is_some_and(|connection| connection.entrance.redirects_to_https);
+    let redirects = Connection::of(session).is_some_and(|connection| connection.redirects_to_https);
     if !redirects || websocket::is_opened_by(session) {
         return Ok(false);
     }

@@ -9,7 +9,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -27,47 +26,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::handshake::Handshake;
-
-/// How long a request waits for its server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    /// From the last byte sent to the first byte of the answer.
-    pub first_byte: Duration,
-    /// Between two bytes of the answer.
-    pub silence: Duration,
-    /// When the whole request must be over.
-    pub end: Option<Instant>,
-    /// Between two pieces of the request's body.
-    pub client_silence: Duration,
-    /// Bytes a second that the body must bring on average, after [`GRACE`].
-    pub body_rate: Option<u64>,
-}
-
-/// So long a body may come as slowly as it likes.
-pub(super) const GRACE: Duration = Duration::from_secs(20);
-
-/// The limit that a request ran into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expired {
-    FirstByte,
-    Silence,
-    Request,
-    /// The client's body comes too slowly.
-    Body,
-}
-
-/// How far a request has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// It is being sent: the time is the client's.
-    #[default]
-    Sending,
-    /// Its answer is waited for, interim ones aside.
-    FirstByte,
-    /// Its answer comes.
-    Silence,
-}
+use super::{
+    handshake::Handshake,
+    patience::{Clock, Expired, Limits, Phase},
+};
 
 /// A connection, watched.
 pub(super) struct Watched {
@@ -88,26 +50,10 @@ struct State {
     stream: Option<Stream>,
     /// Counts the requests on this connection.
     turn: u64,
-    /// Those of the request; none while the connection is idle.
-    limits: Option<Limits>,
-    /// The last byte sent or received.
-    since: Option<Instant>,
-    sending: Sending,
-    phase: Phase,
+    clock: Clock,
     has_received: bool,
     expired: Option<Expired>,
     handshake: Handshake,
-}
-
-/// How the request is being sent.
-#[derive(Default)]
-struct Sending {
-    began: Option<Instant>,
-    bytes: u64,
-    /// The server takes nothing at the moment: the time is not the client's.
-    blocked: Option<Instant>,
-    /// For how long it took nothing before.
-    was_blocked: Duration,
 }
 
 /// One request on a connection. Its limits end with it.
@@ -127,7 +73,7 @@ impl Watched {
     /// An error once a limit has passed; until then, a wake-up for when it does.
     fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let Some((due, limit)) = self.watch.0.lock().due() else { return Poll::Pending };
+            let Some((due, limit)) = self.watch.0.lock().clock.due() else { return Poll::Pending };
             if due <= Instant::now() {
                 self.watch.0.lock().expired = Some(limit);
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -139,48 +85,6 @@ impl Watched {
             }
             if timer.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl State {
-    /// The next limit and when it passes.
-    fn due(&self) -> Option<(Instant, Expired)> {
-        let (limits, since) = (self.limits?, self.since?);
-        let next = match self.phase {
-            Phase::Sending => self.sending.due(limits, since).map(|due| (due, Expired::Body)),
-            Phase::FirstByte => Some((since + limits.first_byte, Expired::FirstByte)),
-            Phase::Silence => Some((since + limits.silence, Expired::Silence)),
-        };
-        let end = limits.end.map(|end| (end, Expired::Request));
-        next.into_iter().chain(end).min_by_key(|(due, _)| *due)
-    }
-}
-
-impl Sending {
-    /// When the client is too slow.
-    fn due(&self, limits: Limits, since: Instant) -> Option<Instant> {
-        if self.blocked.is_some() {
-            return None;
-        }
-        let silent = since + limits.client_silence;
-        let Some((began, rate)) = self.began.zip(limits.body_rate) else { return Some(silent) };
-        // A year at most, which a clock can count.
-        let brought = Duration::from_secs((self.bytes / rate.max(1)).min(366 * 24 * 3600));
-        Some(silent.min(began + GRACE + self.was_blocked + brought))
-    }
-
-    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        match written {
-            Poll::Pending => {
-                self.blocked.get_or_insert_with(Instant::now);
-            }
-            Poll::Ready(written) => {
-                self.bytes += written.as_ref().map_or(0, |written| *written as u64);
-                if let Some(blocked) = self.blocked.take() {
-                    self.was_blocked += blocked.elapsed();
-                }
             }
         }
     }
@@ -199,10 +103,7 @@ impl Watch {
         *state = State {
             stream: state.stream.take(),
             turn: number,
-            limits: Some(limits),
-            since: Some(Instant::now()),
-            sending: Sending { began: Some(Instant::now()), ..Sending::default() },
-            phase: Phase::Sending,
+            clock: Clock::begin(limits),
             has_received: false,
             expired: None,
             handshake: if is_websocket { Handshake::Head(Vec::new()) } else { Handshake::None },
@@ -221,8 +122,7 @@ impl Turn {
     pub fn enter(&self, phase: Phase) {
         let mut state = self.watch.0.lock();
         if state.turn == self.number {
-            state.phase = phase;
-            state.since = Some(Instant::now());
+            state.clock.enter(phase);
         }
     }
 
@@ -247,7 +147,7 @@ impl Drop for Turn {
         let mut state = self.watch.0.lock();
         // The connection may be with the next request already.
         if state.turn == self.number {
-            state.limits = None;
+            state.clock = Clock::default();
         }
     }
 }
@@ -284,7 +184,7 @@ impl State {
         };
         if buffer.filled().len() > before {
             self.has_received = true;
-            self.since = Some(Instant::now());
+            self.clock.touch();
         }
         read.map(Ok)
     }
@@ -296,10 +196,7 @@ impl State {
     ) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         let written = write(Pin::new(stream));
-        self.sending.wrote(&written);
-        if let Poll::Ready(Ok(1..)) = written {
-            self.since = Some(Instant::now());
-        }
+        self.clock.wrote(&written);
         written
     }
 }
@@ -390,6 +287,8 @@ impl fmt::Debug for Watched {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
         time::{sleep, timeout},

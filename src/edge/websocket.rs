@@ -6,10 +6,7 @@ use pingora::{Error, ErrorType, OrErr, Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
-use super::{
-    client_stream::{ClientStream, Detached},
-    exchange::Exchange,
-};
+use super::{client_io::Detached, client_stream::ClientStream, exchange::Exchange};
 use crate::framing::lists;
 
 /// The WebSocket has ended; there is nothing left to do for Pingora.

@@ -1,0 +1,282 @@
+//! How bytes pass between the connection of a client and Pingora: no more of them than belong to the request, and
+//! not for ever when the client reads none.
+
+use std::{
+    io,
+    mem::{self, MaybeUninit},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::{resets::Resets, socket::Transport};
+use crate::framing::{Body, Chunks, Frames};
+
+/// A connection and what is on its way through it.
+pub(super) struct ClientIo {
+    /// Until it is detached.
+    transport: Option<Transport>,
+    /// Read, and not for Pingora yet.
+    unread: BytesMut,
+    /// Written by Pingora, from a place on.
+    unsent: Vec<u8>,
+    sent: usize,
+    reading: Reading,
+    /// Runs while the client reads nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    most_stalled: Duration,
+}
+
+/// How much of what comes Pingora may read.
+enum Reading {
+    /// So many bytes of a body.
+    Length(u64),
+    /// A body in chunks, to its end.
+    Chunks(Chunks),
+    /// All of it: frames of HTTP/2, whose resets are counted.
+    Frames { received: Frames, sent: Frames, resets: Arc<Resets> },
+}
+
+/// A connection that is out of Pingora's hands.
+pub(super) struct Detached {
+    pub transport: Transport,
+    /// Has been read from it.
+    pub unread: BytesMut,
+    /// Is still to be written to it.
+    pub unsent: Vec<u8>,
+}
+
+/// A piece that is read at once: the head of nearly every request is smaller.
+const PIECE: usize = 16 * 1024;
+/// Room for a whole discovery answer in one write to the socket.
+const MOST_UNSENT: usize = 16 * 1024;
+/// So much is read ahead of the requests that come next.
+const MOST_AHEAD: usize = 64 * 1024;
+
+impl Reading {
+    fn is_over(&self) -> bool {
+        match self {
+            Reading::Length(left) => *left == 0,
+            Reading::Chunks(chunks) => chunks.is_done(),
+            Reading::Frames { .. } => false,
+        }
+    }
+}
+
+impl ClientIo {
+    pub fn new(transport: Transport, most_stalled: Duration) -> Self {
+        ClientIo {
+            transport: Some(transport),
+            unread: BytesMut::new(),
+            unsent: Vec::new(),
+            sent: 0,
+            reading: Reading::Length(0),
+            stalled: None,
+            most_stalled,
+        }
+    }
+
+    /// What has been read and is not taken yet.
+    pub fn unread(&mut self) -> &mut BytesMut {
+        &mut self.unread
+    }
+
+    /// Keeps no memory for the time of waiting.
+    pub fn rest(&mut self) {
+        if self.unread.is_empty() {
+            self.unread = BytesMut::new();
+        }
+        if self.sent == self.unsent.len() {
+            self.unsent = Vec::new();
+            self.sent = 0;
+        }
+    }
+
+    /// Takes the head of a request, whose body Pingora may read.
+    pub fn begin(&mut self, head: usize, body: Body, most_stalled: Duration) -> BytesMut {
+        self.most_stalled = most_stalled;
+        self.reading = match body {
+            Body::Length(length) => Reading::Length(length),
+            Body::Chunked => Reading::Chunks(Chunks::new()),
+        };
+        self.unread.split_to(head)
+    }
+
+    /// From now on it is HTTP/2.
+    pub fn begin_http2(&mut self, resets: Arc<Resets>) {
+        self.reading = Reading::Frames { received: Frames::of_client(), sent: Frames::of_server(), resets };
+    }
+
+    /// Whether all of the request has been read.
+    pub fn is_request_over(&self) -> bool {
+        self.reading.is_over()
+    }
+
+    /// Takes the connection away, with what is on its way.
+    pub fn detach(&mut self) -> Option<Detached> {
+        let transport = self.transport.take()?;
+        let (unread, sent) = (mem::take(&mut self.unread), mem::take(&mut self.sent));
+        Some(Detached { transport, unread, unsent: mem::take(&mut self.unsent).split_off(sent) })
+    }
+
+    /// Sends what can be sent without waiting.
+    pub fn send_what_goes(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        while let (Some(transport), Some(rest @ [_, ..])) = (&mut self.transport, self.unsent.get(self.sent..)) {
+            match Pin::new(transport).poll_write(&mut context, rest) {
+                Poll::Ready(Ok(written @ 1..)) => self.sent += written,
+                _ => return,
+            }
+        }
+        if let Some(transport) = &mut self.transport {
+            let _as_far_as_it_goes = Pin::new(transport).poll_flush(&mut context);
+        }
+    }
+
+    /// Reads a piece into `unread`; 0 at the end.
+    pub fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(transport) = &mut self.transport else { return Poll::Pending };
+        // On the stack: a connection that waits keeps no memory for what may come.
+        let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+        let mut piece = ReadBuf::uninit(&mut piece);
+        match ready!(Pin::new(transport).poll_read(context, &mut piece)) {
+            Ok(()) => {
+                self.unread.extend_from_slice(piece.filled());
+                Poll::Ready(Ok(piece.filled().len()))
+            }
+            // TLS that ends without saying so.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.reading.is_over() {
+            return self.poll_gone(context);
+        }
+        let most = match self.reading {
+            Reading::Length(left) => buffer.remaining().min(usize::try_from(left).unwrap_or(usize::MAX)),
+            Reading::Chunks(_) | Reading::Frames { .. } => buffer.remaining(),
+        };
+        let before = buffer.filled().len();
+        ready!(self.poll_some(context, buffer, most))?;
+        let read = &buffer.filled()[before..];
+        let ours = match &mut self.reading {
+            Reading::Length(left) => {
+                *left -= read.len() as u64;
+                read.len()
+            }
+            Reading::Chunks(chunks) => {
+                chunks.follow(read).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?
+            }
+            Reading::Frames { received, resets, .. } => {
+                resets.count(received.follow(read));
+                read.len()
+            }
+        };
+        if ours < read.len() {
+            let rest = BytesMut::from(&read[ours..]);
+            let behind = mem::replace(&mut self.unread, rest);
+            self.unread.extend_from_slice(&behind);
+            buffer.set_filled(before + ours);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads at most so much: what has been read already, or else from the connection.
+    fn poll_some(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>, most: usize) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let taken = most.min(self.unread.len());
+            buffer.put_slice(&self.unread[..taken]);
+            self.unread.advance(taken);
+            return Poll::Ready(Ok(()));
+        }
+        let Some(transport) = &mut self.transport else { return Poll::Pending };
+        if most >= buffer.remaining() {
+            return Pin::new(transport).poll_read(context, buffer);
+        }
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        ready!(Pin::new(transport).poll_read(context, &mut part))?;
+        let read = part.filled().len();
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The request has been read: all that Pingora may hear is that the client has gone.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.unread.len() < MOST_AHEAD {
+            if ready!(self.poll_fill(context))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending
+    }
+
+    pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.unsent.len() + bytes.len() > MOST_UNSENT {
+            ready!(self.poll_send(context))?;
+        }
+        let written = if bytes.len() < MOST_UNSENT {
+            self.unsent.extend_from_slice(bytes);
+            bytes.len()
+        } else {
+            let Some(transport) = &mut self.transport else { return Poll::Ready(Err(detached())) };
+            let written = Pin::new(transport).poll_write(context, bytes);
+            ready!(self.unless_stalled(context, written))?
+        };
+        if let Reading::Frames { sent, resets, .. } = &mut self.reading {
+            resets.count(sent.follow(&bytes[..written]));
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.unsent.len() {
+            let Some(transport) = &mut self.transport else { return Poll::Ready(Err(detached())) };
+            let written = Pin::new(transport).poll_write(context, &self.unsent[self.sent..]);
+            match ready!(self.unless_stalled(context, written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.sent += written,
+            }
+        }
+        self.unsent.clear();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(context))?;
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
+        let flushed = Pin::new(transport).poll_flush(context);
+        self.unless_stalled(context, flushed)
+    }
+
+    pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(context))?;
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
+        let closed = Pin::new(transport).poll_shutdown(context);
+        self.unless_stalled(context, closed)
+    }
+
+    /// An error once the client has read nothing for too long.
+    fn unless_stalled<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.most_stalled)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn detached() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
