@@ -221,6 +221,7 @@ impl Server {
             let drained = async {
                 while listening.join_next().await.is_some() {}
                 in_flight.wait().await;
+                door.drained().await;
             };
             tokio::select! {
                 _in_time = timeout(STOP_GRACE, drained) => {}

@@ -78,6 +78,22 @@ fn idle_connections_make_room_for_new_ones() {
     assert_eq!(closed(&edge, "connections"), 0);
 }
 
+/// A new connection has not been idle before it had the time to ask.
+#[test]
+fn a_new_connection_makes_no_room_for_others() {
+    let bifrost = Bifrost::start();
+    let edge = edge(&bifrost, "connections: 20");
+    let gate = bifrost.gate();
+    let mut busy: Vec<_> = (0..18).map(|_| edge.chat()).collect();
+    let mut new = edge.connect();
+    until("it is accepted", || edge.metric("bifrost_edge_connections") == 19);
+    assert_eq!(ask(&edge, &mut new), 200);
+    gate.release_all();
+    for stream in &mut busy {
+        assert!(!stream.read_chunks().is_empty());
+    }
+}
+
 #[test]
 fn a_connection_is_closed_in_good_order_after_its_last_request() {
     let bifrost = Bifrost::start();

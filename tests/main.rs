@@ -27,6 +27,7 @@ mod health;
 mod hostile_requests;
 mod http2_abuse;
 mod http2_clients;
+mod http2_endings;
 mod interim_answers;
 mod interop;
 mod large_bodies;

@@ -21,7 +21,14 @@ pub(super) fn headers(session: &mut Session, exchange: &Exchange) -> Result<()> 
     // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
     let is_old = session.req_header().version == Version::HTTP_10;
     session.set_ignore_info_resp(is_old);
-    let headers = &session.req_header().headers;
+    let request = session.req_header();
+    let target = request.raw_path();
+    // In HTTP/1 `framing` has seen to it.
+    let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
+    if request.version == Version::HTTP_2 && !is_target {
+        return refuse(Reason::Malformed, "a path that does not begin with a slash");
+    }
+    let headers = &request.headers;
     if headers.len() > exchange.snapshot.limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }

@@ -16,7 +16,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{resets::Resets, socket::Transport};
+use super::{conduct::Conduct, socket::Transport};
 use crate::framing::{Body, Chunks, Frames};
 
 /// A connection and what is on its way through it.
@@ -41,7 +41,7 @@ enum Reading {
     /// A body in chunks, to its end.
     Chunks(Chunks),
     /// All of it: frames of HTTP/2, whose resets are counted.
-    Frames { received: Frames, sent: Frames, resets: Arc<Resets> },
+    Frames { received: Frames, sent: Frames, conduct: Arc<Conduct> },
 }
 
 /// A connection that is out of Pingora's hands.
@@ -110,8 +110,8 @@ impl ClientIo {
     }
 
     /// From now on it is HTTP/2.
-    pub fn begin_http2(&mut self, resets: Arc<Resets>) {
-        self.reading = Reading::Frames { received: Frames::of_client(), sent: Frames::of_server(), resets };
+    pub fn begin_http2(&mut self, conduct: Arc<Conduct>) {
+        self.reading = Reading::Frames { received: Frames::of_client(), sent: Frames::of_server(), conduct };
     }
 
     /// Whether all of the request has been read.
@@ -176,8 +176,8 @@ impl ClientIo {
             Reading::Chunks(chunks) => {
                 chunks.follow(read).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?
             }
-            Reading::Frames { received, resets, .. } => {
-                resets.count(received.follow(read));
+            Reading::Frames { received, conduct, .. } => {
+                conduct.count(received.follow(read));
                 read.len()
             }
         };
@@ -231,8 +231,8 @@ impl ClientIo {
             let written = Pin::new(transport).poll_write(context, bytes);
             ready!(self.unless_stalled(context, written))?
         };
-        if let Reading::Frames { sent, resets, .. } = &mut self.reading {
-            resets.count(sent.follow(&bytes[..written]));
+        if let Reading::Frames { sent, conduct, .. } = &mut self.reading {
+            conduct.count(sent.follow(&bytes[..written]));
         }
         Poll::Ready(Ok(written))
     }
@@ -267,6 +267,9 @@ impl ClientIo {
 
     /// An error once the client has read nothing for too long.
     fn unless_stalled<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Reading::Frames { conduct, .. } = &self.reading {
+            conduct.stall(written.is_pending());
+        }
         if written.is_ready() {
             self.stalled = None;
             return written;

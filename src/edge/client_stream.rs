@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{
     client_io::{ClientIo, Detached},
-    resets::Resets,
+    conduct::Conduct,
     socket::Transport,
 };
 use crate::framing::Body;
@@ -99,8 +99,8 @@ impl ClientStream {
     }
 
     /// From now on it is HTTP/2.
-    pub fn begin_http2(&mut self, resets: Arc<Resets>) {
-        self.io.get_mut().begin_http2(resets);
+    pub fn begin_http2(&mut self, conduct: Arc<Conduct>) {
+        self.io.get_mut().begin_http2(conduct);
     }
 
     /// Sends the last bytes and closes, but listens for a while to a client that still sends: closing a

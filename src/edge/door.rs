@@ -1,11 +1,12 @@
 //! What all listeners and connections share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use pingora::server::ShutdownWatch;
 use rustls::ServerConfig;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::task::TaskTracker;
 
 use super::{proxy::Proxy, snapshot::Snapshot};
 use crate::{config, limits::Connections, telemetry::Counters};
@@ -18,6 +19,8 @@ pub struct Door {
     pub(super) connections: Arc<Connections>,
     /// Connections are scarce: each word closes the one that has been idle for longest.
     pub(super) is_crowded: Notify,
+    /// Connections of HTTP/2.
+    pub(super) http2: TaskTracker,
     /// True once the edge is to stop.
     pub(super) stop: ShutdownWatch,
 }
@@ -40,7 +43,22 @@ impl Door {
         stop: ShutdownWatch,
     ) -> Self {
         let connections = Arc::clone(counters.connections());
-        Door { proxy, snapshot, counters, connections, is_crowded: Notify::new(), stop }
+        Door { proxy, snapshot, counters, connections, is_crowded: Notify::new(), http2: TaskTracker::new(), stop }
+    }
+
+    /// Waits until a connection that is idle has to make room. A new one is not idle before it had the time to ask.
+    pub(super) async fn crowded(&self, is_new: bool) {
+        const FIRST_WORD: Duration = Duration::from_secs(1);
+        if is_new {
+            sleep(FIRST_WORD).await;
+        }
+        self.is_crowded.notified().await;
+    }
+
+    /// Waits until all that was answered over HTTP/2 has been sent, once the edge is to stop.
+    pub async fn drained(&self) {
+        self.http2.close();
+        self.http2.wait().await;
     }
 
     /// Waits until the edge is to stop.

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use log::info;
 use memchr::memchr_iter;
 use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use tokio::{
@@ -44,7 +43,7 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
     loop {
         let snapshot = door.snapshot.load_full();
         let limits = &snapshot.limits;
-        let head = match next(door, &mut client, limits, connection.has_http2).await {
+        let head = match next(door, &mut client, limits, connection.has_http2, served == 0).await {
             Next::Request(head, body) => client.begin(head, body, limits.client_silence),
             Next::Http2 => return Box::pin(http2::serve(door, client, connection)).await,
             Next::Refused(refusal) => return refuse(door, client, connection, refusal).await,
@@ -65,8 +64,8 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
         let exchanges = connection.exchanges();
         let given_back = door.proxy.process_new_http(session, &door.stop).await;
         if connection.exchanges() == exchanges {
-            door.counters.failed(Reason::Malformed);
-            info!("{}: a request that Pingora refused or that broke off within its head", connection.shown_peer());
+            let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
+            failure::take_note(&door.counters, refusal, connection, &new_request_id());
         }
         let Some((stream, _)) = given_back.map(pingora::apps::ReusedHttpStream::consume) else { return };
         match ClientStream::given_back(stream) {
@@ -77,14 +76,14 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
 }
 
 /// Waits for the next request and reads its head.
-async fn next(door: &Door, client: &mut ClientStream, limits: &Limits, has_http2: bool) -> Next {
+async fn next(door: &Door, client: &mut ClientStream, limits: &Limits, has_http2: bool, is_new: bool) -> Next {
     if client.unread().is_empty() {
         client.rest();
         let first = select! {
             biased;
             first = client.fill() => first,
             () = door.stopping() => return Next::Closed,
-            () = door.is_crowded.notified() => return Next::Closed,
+            () = door.crowded(is_new) => return Next::Closed,
             () = sleep(limits.idle) => return Next::Closed,
         };
         if !first.is_ok_and(|read| read > 0) {

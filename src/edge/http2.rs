@@ -18,17 +18,17 @@ use pingora::{
 };
 use tokio::{
     select,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     client_stream::ClientStream,
+    conduct::Conduct,
     connection::Connection,
     door::Door,
     exchange::new_request_id,
     failure::{self, ErrorAnswer},
-    resets::Resets,
 };
 use crate::{
     config::Limits,
@@ -39,6 +39,8 @@ use crate::{
 /// So much of the bodies of one stream, and of all of a connection, is taken before it is passed on.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// So much of the answer to each stream is kept for a client that does not take it.
+const MOST_UNSENT: usize = 64 * 1024;
 /// Resets that the library remembers.
 const MOST_COUNTED: usize = 1000;
 /// Requests that Pingora refuses by itself are mistakes; so many end the connection.
@@ -51,6 +53,7 @@ fn options(limits: &Limits, most_resets: usize) -> H2Options {
         .max_concurrent_streams(limits.http2_streams)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(MOST_UNSENT)
         // Our own count decides, not that of the library.
         .max_pending_accept_reset_streams(most_resets.min(MOST_COUNTED))
         .max_concurrent_reset_streams(most_resets.min(MOST_COUNTED));
@@ -64,12 +67,12 @@ struct Http2<'a> {
     limits: Limits,
     stream: h2::server::Connection<Stream, Bytes>,
     digest: Arc<Digest>,
-    resets: Arc<Resets>,
+    conduct: Arc<Conduct>,
     requests: TaskTracker,
     served: usize,
     rejected: usize,
-    /// The client has been told that there will be no more requests.
-    is_ending: bool,
+    /// When the client was told that there will be no more requests.
+    ending: Option<Instant>,
 }
 
 /// What happens next on a connection.
@@ -84,14 +87,16 @@ enum Event {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
+    // What a request has left to be sent is the connection's, not the request's.
+    let _open = door.http2.token();
     let (limits, is_trusted) = {
         let snapshot = door.snapshot.load();
         (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer))
     };
     // A trusted proxy may send the requests of many clients on one connection.
     let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
-    let resets = Arc::new(Resets::new(most));
-    client.begin_http2(Arc::clone(&resets));
+    let conduct = Arc::new(Conduct::new(most));
+    client.begin_http2(Arc::clone(&conduct));
     let digest = Arc::new(client.digest());
     let begun = timeout(limits.head_time, handshake(client, Some(options(&limits, most)))).await;
     let Ok(Ok(stream)) = begun else {
@@ -101,14 +106,16 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
     let requests = TaskTracker::new();
     // It may be waited for again and again; what comes later is tracked too.
     requests.close();
-    let (served, rejected, is_ending) = (0, 0, false);
-    Http2 { door, connection, limits, stream, digest, resets, requests, served, rejected, is_ending }.run().await;
+    let (served, rejected, ending) = (0, 0, None);
+    Http2 { door, connection, limits, stream, digest, conduct, requests, served, rejected, ending }.run().await;
 }
 
 impl Http2<'_> {
     async fn run(mut self) {
         loop {
             let is_over = match self.next().await {
+                // One who does not want to hear that there will be no more requests.
+                Event::Accepted(Ok(Some(H2Accept::Session(_)))) if self.has_ended() => self.requests.is_empty(),
                 Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
                     self.begin(session);
                     false
@@ -125,7 +132,7 @@ impl Http2<'_> {
                     let _told = timeout(FAREWELL, poll_fn(|context| self.stream.poll_closed(context))).await;
                     true
                 }
-                Event::Idle if self.is_ending => true,
+                Event::Idle if self.ending.is_some() => true,
                 Event::Stopping | Event::Idle => {
                     self.end();
                     false
@@ -138,21 +145,27 @@ impl Http2<'_> {
     }
 
     async fn next(&mut self) -> Event {
-        let (door, requests, is_ending) = (self.door, &self.requests, self.is_ending);
+        let (door, requests, is_ending) = (self.door, &self.requests, self.ending.is_some());
+        let is_new = self.served == 0;
         let idle = async {
             requests.wait().await;
             if is_ending {
-                // It is up to the client, who may never answer.
-                return sleep(FAREWELL).await;
+                // It is up to the client, who may never answer. One that takes nothing is cut off by its stream.
+                loop {
+                    sleep(FAREWELL).await;
+                    if !self.conduct.is_stalled() {
+                        return;
+                    }
+                }
             }
             select! {
                 () = sleep(self.limits.idle) => {}
-                () = door.is_crowded.notified() => {}
+                () = door.crowded(is_new) => {}
             }
         };
         select! {
             biased;
-            () = self.resets.exceeded() => Event::TooManyResets,
+            () = self.conduct.exceeded() => Event::TooManyResets,
             () = door.stopping(), if !is_ending => Event::Stopping,
             accepted = HttpSession::from_h2_conn(&mut self.stream, Arc::clone(&self.digest)) => Event::Accepted(accepted),
             () = idle => Event::Idle,
@@ -162,12 +175,17 @@ impl Http2<'_> {
     /// Says that there will be no more requests, and finishes those there are.
     fn end(&mut self) {
         self.stream.graceful_shutdown();
-        self.is_ending = true;
+        self.ending = Some(Instant::now());
+    }
+
+    /// Whether the client has had the time to hear that there will be no more requests.
+    fn has_ended(&self) -> bool {
+        self.ending.is_some_and(|since| since.elapsed() > FAREWELL)
     }
 
     fn begin(&mut self, session: HttpSession) {
         self.served += 1;
-        if self.served >= self.limits.requests_per_connection.most() && !self.is_ending {
+        if self.served >= self.limits.requests_per_connection.most() && self.ending.is_none() {
             self.end();
         }
         if session.req_header().method == Method::CONNECT {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bifrost_edge::framing::PREFACE;
+use socket2::{Domain, Socket, Type};
 
 use super::{PATIENCE, edge::Edge};
 
@@ -43,6 +44,20 @@ impl Frames {
         frames.write(PREFACE);
         // No table of headers, so that an answer spells them out.
         frames.send(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]);
+        frames
+    }
+
+    /// A connection that takes little at a time, of streams that may send any amount.
+    pub fn narrow(edge: &Edge) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(8192).unwrap();
+        socket.connect(&edge.address.into()).unwrap();
+        let stream: TcpStream = socket.into();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut frames = Frames(stream);
+        frames.write(PREFACE);
+        frames.send(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff]);
+        frames.send(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
         frames
     }
 
