@@ -150,7 +150,7 @@ fn raise_open_files(config: &Config) {
     if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
         warn!("the process may have {soft} open files, and not more: {error}");
     }
-    let wanted = config.limits.connections.0.map(|connections| 2 * connections as u64 + 100);
+    let wanted = config.limits.connections.0.map(|connections| 2 * connections as u64);
     if wanted.is_some_and(|wanted| hard < wanted) {
         warn!(
             "limits.connections needs up to {} open files, and the process may have {hard}; raise ulimit -n, or lower \

@@ -12,7 +12,7 @@ use serde::{
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Open connections on all listeners together. Default 20,000. What is above is closed at once, and
+    /// Open connections on all listeners together. Default 10,000. What is above is closed at once, and
     /// idle connections are closed early when it is near.
     pub connections: Count,
     /// Open connections of one client address, or of one IPv6 network of 64 bits. Default 1,000. Trusted
@@ -88,7 +88,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            connections: Count(Some(20_000)),
+            connections: Count(Some(10_000)),
             connections_per_client: Count(Some(1_000)),
             head: Size(Some(ByteSize::kib(64).as_u64())),
             headers: 100,
