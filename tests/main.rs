@@ -31,6 +31,7 @@ mod http2_endings;
 mod interim_answers;
 mod interop;
 mod large_bodies;
+mod last_answer;
 mod limits;
 mod listener_tls;
 mod listener_unix;

@@ -45,8 +45,11 @@ fn the_client_is_who_the_header_says() {
     }
     let proxied = b"PROXY TCP4 127.0.0.1 198.51.100.1 4711 443\r\n";
     assert_eq!(told(&bifrost, &edge, proxied, "X-Forwarded-For: 203.0.113.9\r\n"), ["203.0.113.9"; 2]);
-    for header in [b"PROXY UNKNOWN\r\n".to_vec(), version_2(&[0x20, 0, 0, 0])] {
-        assert_eq!(told(&bifrost, &edge, &header, ""), ["127.0.0.1"; 2], "the proxy's own health check");
+    let own = version_2(&[0x20, 0, 0, 0]);
+    assert_eq!(told(&bifrost, &edge, &own, ""), ["127.0.0.1"; 2], "the proxy's own health check");
+    // Somebody whom the proxy does not know is not the proxy, and not believed.
+    for header in [b"PROXY UNKNOWN\r\n".to_vec(), version_2(&[0x21, 0, 0, 0])] {
+        assert_eq!(told(&bifrost, &edge, &header, "X-Forwarded-For: 203.0.113.9\r\n"), ["0.0.0.0"; 2]);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::support::{
     PATIENCE,
     bifrost::Bifrost,
     edge::{Edge, is_error},
-    raw,
+    raw, websocket,
 };
 
 fn edge(bifrost: &Bifrost, limits: &str) -> Edge {
@@ -85,6 +85,22 @@ fn a_client_that_reads_nothing_is_cut_off() {
     assert!(heard.recv_timeout(PATIENCE).unwrap(), "the server is told that nobody listens");
     let read = client.sender().read(&mut [0; 1]);
     assert!(read.is_ok() || read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn a_client_of_a_websocket_that_reads_nothing_is_cut_off() {
+    let (news, heard) = mpsc::channel();
+    let server = raw::serve_one(move |mut stream| {
+        websocket::accept(&mut stream);
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let piece = vec![b'x'; 1024 * 1024];
+        let cut = (0..100).find_map(|_| stream.write_all(&piece).err());
+        news.send(cut.map(|error| error.kind())).unwrap();
+    });
+    let edge = Edge::with(&[server], "limits: {client_silence: 300ms}\n");
+    let _client = websocket::open(&edge);
+    let cut = heard.recv_timeout(PATIENCE).unwrap();
+    assert!(cut.is_some_and(|kind| kind != ErrorKind::WouldBlock), "{cut:?}");
 }
 
 /// Answers that the edge makes itself have no server to be told; a client that never reads them is cut off, too.

@@ -29,6 +29,10 @@ pub(super) fn headers(session: &mut Session, exchange: &Exchange) -> Result<()> 
         return refuse(Reason::Malformed, "a path that does not begin with a slash");
     }
     let headers = &request.headers;
+    let size = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>();
+    if request.version == Version::HTTP_2 && target.len() + size() > exchange.snapshot.limits.head.most() {
+        return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
+    }
     if headers.len() > exchange.snapshot.limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }

@@ -2,6 +2,7 @@
 //! not for ever when the client reads none.
 
 use std::{
+    future::poll_fn,
     io,
     mem::{self, MaybeUninit},
     pin::Pin,
@@ -11,27 +12,23 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{conduct::Conduct, socket::Transport};
+use super::{conduct::Conduct, patient::Patient, socket::Transport};
 use crate::framing::{Body, Chunks, Frames};
 
 /// A connection and what is on its way through it.
 pub(super) struct ClientIo {
     /// Until it is detached.
-    transport: Option<Transport>,
+    transport: Option<Patient>,
     /// Read, and not for Pingora yet.
     unread: BytesMut,
     /// Written by Pingora, from a place on.
     unsent: Vec<u8>,
     sent: usize,
     reading: Reading,
-    /// Runs while the client reads nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
-    most_stalled: Duration,
+    /// The client will send no more, or is gone.
+    has_ended: bool,
 }
 
 /// How much of what comes Pingora may read.
@@ -46,7 +43,7 @@ enum Reading {
 
 /// A connection that is out of Pingora's hands.
 pub(super) struct Detached {
-    pub transport: Transport,
+    pub transport: Patient,
     /// Has been read from it.
     pub unread: BytesMut,
     /// Is still to be written to it.
@@ -57,6 +54,8 @@ pub(super) struct Detached {
 const PIECE: usize = 16 * 1024;
 /// Room for a whole discovery answer in one write to the socket.
 const MOST_UNSENT: usize = 16 * 1024;
+/// So much is listened to after the last word.
+const MOST_HEARD: usize = 1024 * 1024;
 /// So much is read ahead of the requests that come next.
 const MOST_AHEAD: usize = 64 * 1024;
 
@@ -73,13 +72,25 @@ impl Reading {
 impl ClientIo {
     pub fn new(transport: Transport, most_stalled: Duration) -> Self {
         ClientIo {
-            transport: Some(transport),
+            transport: Some(Patient::new(transport, most_stalled)),
             unread: BytesMut::new(),
             unsent: Vec::new(),
             sent: 0,
             reading: Reading::Length(0),
-            stalled: None,
-            most_stalled,
+            has_ended: false,
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub fn take(&mut self) -> Self {
+        let (unread, unsent) = (mem::take(&mut self.unread), mem::take(&mut self.unsent));
+        ClientIo {
+            transport: self.transport.take(),
+            unread,
+            unsent,
+            sent: mem::take(&mut self.sent),
+            reading: mem::replace(&mut self.reading, Reading::Length(0)),
+            has_ended: self.has_ended,
         }
     }
 
@@ -101,7 +112,9 @@ impl ClientIo {
 
     /// Takes the head of a request, whose body Pingora may read.
     pub fn begin(&mut self, head: usize, body: Body, most_stalled: Duration) -> BytesMut {
-        self.most_stalled = most_stalled;
+        if let Some(transport) = &mut self.transport {
+            transport.wait_at_most(most_stalled);
+        }
         self.reading = match body {
             Body::Length(length) => Reading::Length(length),
             Body::Chunked => Reading::Chunks(Chunks::new()),
@@ -119,6 +132,21 @@ impl ClientIo {
         self.reading.is_over()
     }
 
+    /// Says that there is no more to come, and reads on until the client says the same. Closing a connection with
+    /// unread bytes resets it, and what was written last may be lost on its way (RFC 9112 section 9.6).
+    pub async fn linger(&mut self) -> io::Result<()> {
+        if self.has_ended || self.transport.is_none() {
+            return Ok(());
+        }
+        poll_fn(|context| self.poll_shutdown(context)).await?;
+        let mut heard = 0;
+        while !self.has_ended && heard < MOST_HEARD {
+            self.unread.clear();
+            heard += poll_fn(|context| self.poll_fill(context)).await?;
+        }
+        Ok(())
+    }
+
     /// Takes the connection away, with what is on its way.
     pub fn detach(&mut self) -> Option<Detached> {
         let transport = self.transport.take()?;
@@ -130,13 +158,13 @@ impl ClientIo {
     pub fn send_what_goes(&mut self) {
         let mut context = Context::from_waker(Waker::noop());
         while let (Some(transport), Some(rest @ [_, ..])) = (&mut self.transport, self.unsent.get(self.sent..)) {
-            match Pin::new(transport).poll_write(&mut context, rest) {
+            match transport.write_now(&mut context, rest) {
                 Poll::Ready(Ok(written @ 1..)) => self.sent += written,
                 _ => return,
             }
         }
         if let Some(transport) = &mut self.transport {
-            let _as_far_as_it_goes = Pin::new(transport).poll_flush(&mut context);
+            let _as_far_as_it_goes = transport.flush_now(&mut context);
         }
     }
 
@@ -146,15 +174,15 @@ impl ClientIo {
         // On the stack: a connection that waits keeps no memory for what may come.
         let mut piece = [const { MaybeUninit::uninit() }; PIECE];
         let mut piece = ReadBuf::uninit(&mut piece);
-        match ready!(Pin::new(transport).poll_read(context, &mut piece)) {
-            Ok(()) => {
-                self.unread.extend_from_slice(piece.filled());
-                Poll::Ready(Ok(piece.filled().len()))
-            }
+        let read = match ready!(Pin::new(transport).poll_read(context, &mut piece)) {
+            Ok(()) => Ok(piece.filled().len()),
             // TLS that ends without saying so.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
-            Err(error) => Poll::Ready(Err(error)),
-        }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            Err(error) => Err(error),
+        };
+        self.unread.extend_from_slice(piece.filled());
+        self.has_ended |= !matches!(read, Ok(1..));
+        Poll::Ready(read)
     }
 
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -177,7 +205,7 @@ impl ClientIo {
                 chunks.follow(read).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?
             }
             Reading::Frames { received, conduct, .. } => {
-                conduct.count(received.follow(read));
+                received.follow(read, |_| conduct.reset());
                 read.len()
             }
         };
@@ -229,19 +257,28 @@ impl ClientIo {
         } else {
             let Some(transport) = &mut self.transport else { return Poll::Ready(Err(detached())) };
             let written = Pin::new(transport).poll_write(context, bytes);
-            ready!(self.unless_stalled(context, written))?
+            ready!(self.told(written))?
         };
         if let Reading::Frames { sent, conduct, .. } = &mut self.reading {
-            conduct.count(sent.follow(&bytes[..written]));
+            sent.follow(&bytes[..written], |code| conduct.reset_by_edge(code));
         }
         Poll::Ready(Ok(written))
+    }
+
+    /// Takes note of how a write went.
+    fn told<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Reading::Frames { conduct, .. } = &self.reading {
+            conduct.stall(written.is_pending());
+        }
+        self.has_ended |= matches!(written, Poll::Ready(Err(_)));
+        written
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.unsent.len() {
             let Some(transport) = &mut self.transport else { return Poll::Ready(Err(detached())) };
             let written = Pin::new(transport).poll_write(context, &self.unsent[self.sent..]);
-            match ready!(self.unless_stalled(context, written))? {
+            match ready!(self.told(written))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written,
             }
@@ -255,28 +292,14 @@ impl ClientIo {
         ready!(self.poll_send(context))?;
         let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
         let flushed = Pin::new(transport).poll_flush(context);
-        self.unless_stalled(context, flushed)
+        self.told(flushed)
     }
 
     pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(context))?;
         let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
         let closed = Pin::new(transport).poll_shutdown(context);
-        self.unless_stalled(context, closed)
-    }
-
-    /// An error once the client has read nothing for too long.
-    fn unless_stalled<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Reading::Frames { conduct, .. } = &self.reading {
-            conduct.stall(written.is_pending());
-        }
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.most_stalled)));
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        self.told(closed)
     }
 }
 

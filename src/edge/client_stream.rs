@@ -40,7 +40,26 @@ pub(super) struct ClientStream {
     id: UniqueIDType,
     about: About,
     io: Mutex<ClientIo>,
+    /// Where the connection goes when Pingora has dropped it.
+    left: Left,
 }
+
+/// A connection that Pingora has dropped, and the edge has not closed yet.
+#[derive(Clone, Default)]
+pub(super) struct Left(Arc<Mutex<Option<ClientIo>>>);
+
+impl Left {
+    /// Closes the connection, if it is there, but listens for a while to a client that still sends.
+    pub async fn close(&self) {
+        let left = self.0.lock().take();
+        if let Some(mut io) = left {
+            let _enough = timeout(LINGER, io.linger()).await;
+        }
+    }
+}
+
+/// How long a client that still sends is listened to, so that it can read its answer.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// What Pingora and the phases of a request are told of a connection.
 #[derive(Clone)]
@@ -53,7 +72,7 @@ pub(super) struct About {
 
 impl ClientStream {
     pub fn new(id: UniqueIDType, transport: Transport, about: About, most_stalled: Duration) -> Self {
-        ClientStream { id, about, io: Mutex::new(ClientIo::new(transport, most_stalled)) }
+        ClientStream { id, about, io: Mutex::new(ClientIo::new(transport, most_stalled)), left: Left::default() }
     }
 
     /// The connection of a session of HTTP/1.
@@ -66,6 +85,11 @@ impl ClientStream {
         let stream: Box<dyn Any> = stream.into_any();
         let mut stream = stream.downcast::<ClientStream>().ok()?;
         stream.io.get_mut().is_request_over().then_some(stream)
+    }
+
+    /// Where the connection will be when it has been dropped.
+    pub fn left(&self) -> Left {
+        self.left.clone()
     }
 
     pub fn digest(&self) -> Digest {
@@ -103,20 +127,10 @@ impl ClientStream {
         self.io.get_mut().begin_http2(conduct);
     }
 
-    /// Sends the last bytes and closes, but listens for a while to a client that still sends: closing a
-    /// connection with unread bytes resets it, and these bytes may be lost on their way.
-    pub async fn end_with(mut self: Box<Self>, last: &[u8], patience: Duration) {
-        let farewell = async {
-            self.write_all(last).await?;
-            AsyncWriteExt::shutdown(&mut self).await?;
-            loop {
-                self.unread().clear();
-                if self.fill().await? == 0 {
-                    return io::Result::Ok(());
-                }
-            }
-        };
-        let _enough = timeout(patience, farewell).await;
+    /// Sends the last bytes, which Pingora knows nothing of.
+    pub async fn say(&mut self, last: &[u8]) {
+        // The client may be gone.
+        let _said = self.write_all(last).await;
     }
 
     /// Takes the connection away: Pingora reads nothing from it any more.
@@ -128,7 +142,9 @@ impl ClientStream {
 impl Drop for ClientStream {
     /// What was written before the answer broke off is the client's.
     fn drop(&mut self) {
-        self.io.get_mut().send_what_goes();
+        let mut io = self.io.get_mut().take();
+        io.send_what_goes();
+        *self.left.0.lock() = Some(io);
     }
 }
 

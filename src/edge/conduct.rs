@@ -1,16 +1,22 @@
 //! How a client of HTTP/2 conducts itself on its connection.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
+use crate::telemetry::Counters;
+
 /// The streams of a connection that have been reset, and whether it stands still.
 pub(super) struct Conduct {
     most: usize,
+    counters: Arc<Counters>,
     /// When the minute began, and how many there were in it.
     minute: Mutex<(Instant, usize)>,
     /// There were too many.
@@ -22,9 +28,10 @@ pub(super) struct Conduct {
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl Conduct {
-    pub fn new(most: usize) -> Self {
+    pub fn new(most: usize, counters: Arc<Counters>) -> Self {
         Conduct {
             most,
+            counters,
             minute: Mutex::new((Instant::now(), 0)),
             exceeded: Notify::new(),
             is_stalled: AtomicBool::new(false),
@@ -45,18 +52,31 @@ impl Conduct {
         self.is_stalled.load(Ordering::Relaxed)
     }
 
-    /// Takes note of streams that were reset, by whichever side.
-    pub fn count(&self, resets: usize) {
-        if resets == 0 {
-            return;
-        }
+    /// The client has reset a stream.
+    pub fn reset(&self) {
         let mut minute = self.minute.lock();
         if minute.0.elapsed() >= MINUTE {
             *minute = (Instant::now(), 0);
         }
-        minute.1 += resets;
+        minute.1 += 1;
         if minute.1 > self.most {
             self.exceeded.notify_one();
+        }
+    }
+
+    /// The edge has reset a stream. What the client did wrong counts as if it had done it itself: a mistake of the
+    /// protocol, of flow control, on a closed stream, or of a frame's size.
+    pub fn reset_by_edge(&self, code: u32) {
+        match h2::Reason::from(code) {
+            h2::Reason::PROTOCOL_ERROR
+            | h2::Reason::FLOW_CONTROL_ERROR
+            | h2::Reason::STREAM_CLOSED
+            | h2::Reason::FRAME_SIZE_ERROR => {
+                self.counters.refused_stream();
+                self.reset();
+            }
+            h2::Reason::REFUSED_STREAM => self.counters.refused_stream(),
+            _ => {}
         }
     }
 }

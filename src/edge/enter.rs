@@ -1,6 +1,10 @@
 //! The life of a client's connection before HTTP: who is at the other end, and TLS.
 
-use std::{net::SocketAddr, os::fd::AsRawFd, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::AsRawFd,
+    sync::Arc,
+};
 
 use log::{debug, info};
 use once_cell::sync::OnceCell;
@@ -88,6 +92,8 @@ async fn enter(
         match timeout_at(deadline, read_proxy_header(socket)).await {
             Ok(Ok(Header::Client(client))) => peer = Some(client),
             Ok(Ok(Header::Local)) => {}
+            // Somebody, but not the proxy itself, which is trusted.
+            Ok(Ok(Header::Unknown)) => peer = Some((Ipv4Addr::UNSPECIFIED, 0).into()),
             Ok(Err(why)) => return Err(Ended(Closed::ProxyProtocol, why)),
             Err(_) => return Err(Ended(Closed::ProxyProtocol, "no header in time".into())),
         }

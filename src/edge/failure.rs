@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
+    client_stream::LINGER,
     connection::Connection,
     exchange::{Exchange, X_REQUEST_ID},
     patience::Expired,
@@ -231,6 +232,3 @@ impl ErrorAnswer {
         Ok(())
     }
 }
-
-/// How long a client that still sends is listened to, so that it can read its answer.
-pub(super) const LINGER: Duration = Duration::from_secs(2);

@@ -3,8 +3,7 @@
 //! The edge reads the heads itself: the whole head has a deadline, and whatever could be read in two ways is
 //! refused before Pingora, or anybody behind it, sees it.
 
-use std::time::Duration;
-
+use bytes::{Buf, BytesMut};
 use memchr::memchr_iter;
 use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use tokio::{
@@ -17,7 +16,7 @@ use super::{
     connection::Connection,
     door::Door,
     exchange::new_request_id,
-    failure::{self, ErrorAnswer, LINGER},
+    failure::{self, ErrorAnswer},
     http2,
 };
 use crate::{
@@ -38,16 +37,23 @@ enum Next {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
+pub(super) async fn serve(door: &Door, client: Box<ClientStream>, connection: &Connection) {
+    let left = client.left();
+    requests(door, client, connection).await;
+    left.close().await;
+}
+
+/// Takes one request after the other, until there is no next one.
+async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
     let mut served = 0;
     loop {
         let snapshot = door.snapshot.load_full();
         let limits = &snapshot.limits;
-        let head = match next(door, &mut client, limits, connection.has_http2, served == 0).await {
+        let head = match next(door, &mut client, limits, connection.has_http2 && served == 0, served == 0).await {
             Next::Request(head, body) => client.begin(head, body, limits.client_silence),
             Next::Http2 => return Box::pin(http2::serve(door, client, connection)).await,
             Next::Refused(refusal) => return refuse(door, client, connection, refusal).await,
-            Next::Closed => return shutdown(client).await,
+            Next::Closed => return,
         };
         served += 1;
         if served >= limits.requests_per_connection.most() {
@@ -77,7 +83,7 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
 
 /// Waits for the next request and reads its head.
 async fn next(door: &Door, client: &mut ClientStream, limits: &Limits, has_http2: bool, is_new: bool) -> Next {
-    if client.unread().is_empty() {
+    while skip_empty_lines(client.unread()) {
         client.rest();
         let first = select! {
             biased;
@@ -127,14 +133,17 @@ fn judge(client: &mut ClientStream, end: usize, limits: &Limits, has_http2: bool
     }
 }
 
-/// Where the head that is being read ends, if it has come whole. Empty lines before it are skipped (RFC 9112
-/// section 2.2).
+/// Skips empty lines before a request (RFC 9112 section 2.2), and tells whether that was all.
+fn skip_empty_lines(unread: &mut BytesMut) -> bool {
+    while unread.starts_with(b"\r\n") {
+        unread.advance(2);
+    }
+    unread.is_empty()
+}
+
+/// Where the head that is being read ends, if it has come whole.
 fn find_end(client: &mut ClientStream, searched: &mut usize) -> Result<Option<usize>, Refusal> {
     let unread = client.unread();
-    while unread.starts_with(b"\r\n") {
-        let _empty_line = unread.split_to(2);
-        *searched = 0;
-    }
     let from = *searched;
     for place in memchr_iter(b'\n', &unread[from..]) {
         let end = from + place + 1;
@@ -153,9 +162,26 @@ async fn refuse(door: &Door, mut client: Box<ClientStream>, connection: &Connect
     let is_head = client.unread().starts_with(b"HEAD ");
     let id = new_request_id();
     failure::take_note(&door.counters, refusal, connection, &id);
-    client.end_with(&ErrorAnswer::new(refusal.reason, &id).into_bytes(is_head), LINGER).await;
+    client.say(&ErrorAnswer::new(refusal.reason, &id).into_bytes(is_head)).await;
 }
 
-async fn shutdown(client: Box<ClientStream>) {
-    client.end_with(&[], Duration::ZERO).await;
+#[cfg(test)]
+mod tests {
+    use pingora::http::RequestHeader;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Or Pingora would refuse it with an answer of its own.
+        #[test]
+        fn a_target_that_is_taken_is_taken_by_pingora_too(
+            target in prop_oneof!["/[ -~\u{80}-\u{ff}]{0,12}", "http://x[/?\\\\:@-~]?[ -~]{0,8}", "[ -~]{0,8}"]
+        ) {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            if framing::read(head.as_bytes(), 100).is_ok() {
+                prop_assert!(RequestHeader::build("GET", target.as_bytes(), None).is_ok(), "{}", target);
+            }
+        }
+    }
 }

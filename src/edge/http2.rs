@@ -49,7 +49,8 @@ const MOST_REJECTED: usize = 32;
 fn options(limits: &Limits, most_resets: usize) -> H2Options {
     let mut options = H2Options::default();
     options
-        .max_header_list_size(u32::try_from(limits.head.most()).unwrap_or(u32::MAX))
+        // Twice what is allowed: what is a little too large is refused where it is seen.
+        .max_header_list_size(u32::try_from(limits.head.most().saturating_mul(2)).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.http2_streams)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -95,12 +96,12 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
     };
     // A trusted proxy may send the requests of many clients on one connection.
     let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
-    let conduct = Arc::new(Conduct::new(most));
+    let conduct = Arc::new(Conduct::new(most, Arc::clone(&door.counters)));
     client.begin_http2(Arc::clone(&conduct));
     let digest = Arc::new(client.digest());
     let begun = timeout(limits.head_time, handshake(client, Some(options(&limits, most)))).await;
     let Ok(Ok(stream)) = begun else {
-        door.counters.closed(Closed::Http2Handshake);
+        closed(door, connection, Closed::Http2Handshake, "no preface, or none in time");
         return;
     };
     let requests = TaskTracker::new();
@@ -208,7 +209,7 @@ impl Http2<'_> {
         self.rejected += 1;
         let is_too_many = self.rejected >= MOST_REJECTED;
         if is_too_many {
-            self.closed(Closed::Http2Malformed, "one malformed request after the other");
+            closed(self.door, self.connection, Closed::Http2Malformed, "one malformed request after the other");
         }
         is_too_many
     }
@@ -217,20 +218,20 @@ impl Http2<'_> {
         let cause = error.root_cause().downcast_ref::<h2::Error>();
         match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
             Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
-            Some(reason) => self.closed(Closed::Http2Malformed, reason.description()),
+            Some(reason) => closed(self.door, self.connection, Closed::Http2Malformed, reason.description()),
             None => debug!("{}: HTTP/2 broke off: {error}", self.connection.shown_peer()),
         }
     }
 
     fn too_many_resets(&self) {
-        self.closed(Closed::Http2Resets, "limits.http2_resets");
+        closed(self.door, self.connection, Closed::Http2Resets, "limits.http2_resets");
     }
+}
 
-    fn closed(&self, closed: Closed, why: &str) {
-        self.door.counters.closed(closed);
-        if self.door.counters.may_log(closed.name()) {
-            info!("{}: connection closed, {closed}: {why}", self.connection.shown_peer());
-        }
+fn closed(door: &Door, connection: &Connection, closed: Closed, why: &str) {
+    door.counters.closed(closed);
+    if door.counters.may_log(closed.name()) {
+        info!("{}: connection closed, {closed}: {why}", connection.shown_peer());
     }
 }
 

@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 mod listen;
 mod patience;
+mod patient;
 mod peer;
 mod proxy;
 mod redirect;

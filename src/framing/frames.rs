@@ -1,7 +1,6 @@
 //! The frames of HTTP/2 (RFC 9113 section 4), followed byte by byte.
 
-/// One direction of a connection. It looks at the bytes and changes none, and counts the streams that are
-/// reset.
+/// One direction of a connection. It looks at the bytes and changes none, and tells of streams that are reset.
 #[derive(Debug, Clone)]
 pub struct Frames {
     /// Of the preface, in bytes.
@@ -11,8 +10,6 @@ pub struct Frames {
     has: usize,
     /// Of the payload, in bytes.
     left: usize,
-    /// The codes of the resets that count; empty for all.
-    codes: &'static [u8],
 }
 
 /// What a client sends before its first frame (section 3.4).
@@ -22,25 +19,20 @@ const HEAD: usize = 9;
 const RST_STREAM: u8 = 3;
 /// The payload of that frame.
 const CODE: usize = 4;
-/// What a server finds wrong with a stream (section 7): protocol, flow control, closed stream, frame size. Others
-/// are its own troubles, or say that it needs no more of a request.
-const MISTAKES: &[u8] = &[1, 3, 5, 6];
 
 impl Frames {
     /// What a client sends, beginning with the preface.
     pub fn of_client() -> Self {
-        Frames { preface_left: PREFACE.len(), head: [0; HEAD + CODE], has: 0, left: 0, codes: &[] }
+        Frames { preface_left: PREFACE.len(), head: [0; HEAD + CODE], has: 0, left: 0 }
     }
 
     /// What a server sends.
     pub fn of_server() -> Self {
-        Frames { preface_left: 0, codes: MISTAKES, ..Self::of_client() }
+        Frames { preface_left: 0, ..Self::of_client() }
     }
 
-    /// Follows the next bytes and tells how many streams they reset: a client's all count, a server's that say
-    /// what the client did wrong.
-    pub fn follow(&mut self, mut bytes: &[u8]) -> usize {
-        let mut resets = 0;
+    /// Follows the next bytes and tells of each stream that they reset with which code (section 7).
+    pub fn follow(&mut self, mut bytes: &[u8], mut reset: impl FnMut(u32)) {
         let skipped = self.preface_left.min(bytes.len());
         self.preface_left -= skipped;
         bytes = &bytes[skipped..];
@@ -57,7 +49,10 @@ impl Frames {
             }
             if self.has == self.wanted() {
                 let code = if self.is_reset() { CODE } else { 0 };
-                resets += usize::from(code > 0 && self.counts());
+                if code > 0 {
+                    let [.., a, b, c, d] = self.head;
+                    reset(u32::from_be_bytes([a, b, c, d]));
+                }
                 self.left -= code;
                 self.has = usize::MAX;
             }
@@ -70,17 +65,11 @@ impl Frames {
                 }
             }
         }
-        resets
     }
 
     /// A reset says in its payload why.
     fn wanted(&self) -> usize {
         if self.has >= HEAD && self.is_reset() { HEAD + CODE } else { HEAD }
-    }
-
-    fn counts(&self) -> bool {
-        let [0, 0, 0, code] = self.head[HEAD..] else { return self.codes.is_empty() };
-        self.codes.is_empty() || self.codes.contains(&code)
     }
 
     fn is_reset(&self) -> bool {
@@ -99,36 +88,43 @@ mod tests {
         [&length[1..], &[kind, 0, 0, 0, 0, 1], payload].concat()
     }
 
+    fn codes(frames: &mut Frames, bytes: &[u8]) -> Vec<u32> {
+        let mut codes = Vec::new();
+        frames.follow(bytes, |code| codes.push(code));
+        codes
+    }
+
     #[test]
-    fn all_resets_of_a_client_count_and_those_of_a_server_that_are_its_fault() {
+    fn resets_are_told_with_their_codes() {
         let bytes = [
             PREFACE.to_vec(),
             frame(4, &[]),
             frame(RST_STREAM, &[0, 0, 0, 8]),
             frame(0, b"some data"),
             frame(RST_STREAM, &[0, 0, 0, 0]),
-            frame(RST_STREAM, &[0, 0, 0, 5]),
+            frame(RST_STREAM, &[1, 0, 0, 5]),
         ];
-        assert_eq!(Frames::of_client().follow(&bytes.concat()), 3);
-        assert_eq!(Frames::of_server().follow(&bytes[1..].concat()), 1);
+        assert_eq!(codes(&mut Frames::of_client(), &bytes.concat()), [8, 0, 0x0100_0005]);
+        assert_eq!(codes(&mut Frames::of_server(), &bytes[1..].concat()), [8, 0, 0x0100_0005]);
     }
 
     proptest! {
         #[test]
-        fn they_are_counted_however_the_bytes_come(
+        fn they_are_told_however_the_bytes_come(
             frames in proptest::collection::vec((0..10_u8, proptest::collection::vec(any::<u8>(), 0..20)), 0..20),
             pieces in proptest::collection::vec(1..30_usize, 1..20),
         ) {
             let is_reset = |(kind, payload): &&(u8, Vec<u8>)| *kind == RST_STREAM && payload.len() == CODE;
-            let expected = frames.iter().filter(is_reset).count();
+            let code = |(_, payload): &(u8, Vec<u8>)| u32::from_be_bytes(payload[..].try_into().unwrap());
+            let expected: Vec<_> = frames.iter().filter(is_reset).map(code).collect();
             let bytes = frames.iter().flat_map(|(kind, payload)| frame(*kind, payload)).collect::<Vec<_>>();
-            let (mut state, mut found, mut at) = (Frames { preface_left: 0, ..Frames::of_client() }, 0, 0);
+            let (mut state, mut found, mut at) = (Frames::of_server(), Vec::new(), 0);
             for piece in pieces.into_iter().cycle() {
                 if at == bytes.len() {
                     break;
                 }
                 let end = (at + piece).min(bytes.len());
-                found += state.follow(&bytes[at..end]);
+                found.extend(codes(&mut state, &bytes[at..end]));
                 at = end;
             }
             prop_assert_eq!(found, expected);
@@ -136,7 +132,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _resets = Frames::of_server().follow(&bytes);
+            let _codes = codes(&mut Frames::of_server(), &bytes);
         }
     }
 }

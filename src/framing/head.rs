@@ -1,5 +1,7 @@
 //! The head of a request, as it was sent.
 
+use http::uri::Authority;
+
 use crate::reason::{Reason, Refusal};
 
 /// Where the body of a request ends (RFC 9112 section 6.3).
@@ -73,6 +75,12 @@ impl<'a> RequestLine<'a> {
 
     /// RFC 9112 section 3.2. A fragment is no part of a target, and what comes of one differs.
     fn check_target(&self, method: &[u8]) -> Result<(), Refusal> {
+        let query = self.target.iter().position(|byte| *byte == b'?').unwrap_or(self.target.len());
+        let (path, query) = self.target.split_at(query);
+        // Signs that RFC 3986 has no place for, and that parsers treat in several ways.
+        if path.iter().any(|byte| b"<>`".contains(byte)) || query.iter().any(|byte| b"<>\"".contains(byte)) {
+            return Err(Refusal::malformed("a sign in the target that has no place there"));
+        }
         if self.target.contains(&b'#') {
             return Err(Refusal::malformed("a fragment in the target"));
         }
@@ -165,8 +173,8 @@ impl<'a> Headers<'a> {
             (Some(authority), Some(host)) if authority != host => {
                 Err(Refusal::malformed("a target that disagrees with Host"))
             }
-            (Some(authority), _) if authority.is_empty() || authority.contains(&b'@') => {
-                Err(Refusal::malformed("a target without a host, or with a user name"))
+            (Some(authority), _) if authority.contains(&b'@') || Authority::try_from(authority).is_err() => {
+                Err(Refusal::malformed("a target without a host that is one, or with a user name"))
             }
             _ => Ok(()),
         }

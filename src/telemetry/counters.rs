@@ -21,6 +21,7 @@ pub struct Counters {
     connections: Arc<Connections>,
     accepted: AtomicU64,
     handshakes: AtomicU64,
+    refused_streams: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
     /// By the place in [`Reason::ALL`].
@@ -111,6 +112,11 @@ impl Counters {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A stream of HTTP/2 was reset for what its client did wrong.
+    pub fn refused_stream(&self) {
+        self.refused_streams.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The certificates of a listener were read again, to be used or not.
     pub fn reloaded(&self, is_used: bool) {
         let counter = if is_used { &self.reloads } else { &self.failed_reloads };
@@ -156,6 +162,11 @@ impl Counters {
     /// How many TLS handshakes were completed.
     pub fn handshakes(&self) -> u64 {
         self.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// How many streams of HTTP/2 were reset for what their clients did wrong.
+    pub fn streams_refused(&self) -> u64 {
+        self.refused_streams.load(Ordering::Relaxed)
     }
 
     /// How often certificates were read again and used, and how often something was wrong with them.

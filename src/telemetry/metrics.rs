@@ -71,6 +71,8 @@ fn door(registry: &Registry, counters: &Counters) -> Result<()> {
     counter(registry, "connections_accepted_total", help, counters.connections_accepted())?;
     let help = "TLS handshakes with clients that were completed.";
     counter(registry, "tls_handshakes_total", help, counters.handshakes())?;
+    let help = "Streams of HTTP/2 reset for what their clients did wrong, or because there were too many at a time.";
+    counter(registry, "http2_streams_refused_total", help, counters.streams_refused())?;
     let help = "Certificates of listeners read again because their files had changed: used, or refused because something \
                 was wrong with them.";
     let reloads = IntCounterVec::new(Opts::new("certificate_reloads_total", help), &["result"]);

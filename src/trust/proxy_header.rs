@@ -10,8 +10,10 @@ use std::{
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// The connection is the proxy's own, a health check for example, or the client's address is not known.
+    /// The connection is the proxy's own, a health check for example.
     Local,
+    /// The client's address is not known.
+    Unknown,
     /// The client's address.
     Client(SocketAddr),
 }
@@ -78,7 +80,7 @@ fn line(bytes: &[u8]) -> Result<Parsed, Fault> {
     }
     // Whatever follows it is to be ignored, text or not.
     let is_unknown = line.strip_prefix(b"UNKNOWN").is_some_and(|rest| matches!(rest.first(), None | Some(b' ')));
-    let header = if is_unknown { Header::Local } else { client(line)? };
+    let header = if is_unknown { Header::Unknown } else { client(line)? };
     Ok(Parsed::Complete { header, length: feed + 1 })
 }
 
@@ -143,7 +145,7 @@ fn addressed(family: u8, addresses: &[u8]) -> Result<Header, Fault> {
         // Unix sockets: two paths of 108 bytes.
         0x31 | 0x32 if addresses.len() < 216 => Err(SHORT),
         // Those, or unspecified.
-        0x00 | 0x31 | 0x32 => Ok(Header::Local),
+        0x00 | 0x31 | 0x32 => Ok(Header::Unknown),
         _ => Err(Fault("a family or transport that is none")),
     }
 }
@@ -185,7 +187,7 @@ mod tests {
             ("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", None),
             ("PROXY UNKNOWN  \r é\r\n", None),
         ] {
-            let header = client.map_or(Header::Local, |client| Header::Client(client.parse().unwrap()));
+            let header = client.map_or(Header::Unknown, |client| Header::Client(client.parse().unwrap()));
             assert_eq!(parse(line.as_bytes()), Ok(complete(header, line.len())), "{line:?}");
         }
     }
@@ -231,7 +233,8 @@ mod tests {
             (version_2(0x21, 0x31, &[0; 216]), None),
             (version_2(0x21, 0x32, &[0; 220]), None),
         ] {
-            let header = client.map_or(Header::Local, |client| Header::Client(client.parse().unwrap()));
+            let nobody = if bytes[12] == 0x20 { Header::Local } else { Header::Unknown };
+            let header = client.map_or(nobody, |client| Header::Client(client.parse().unwrap()));
             assert_eq!(parse(&bytes), Ok(complete(header, bytes.len())), "{bytes:?}");
         }
         for bytes in [
