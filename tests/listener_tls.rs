@@ -1,6 +1,8 @@
 //! Clients connect with TLS: the certificate for the name they ask for, the versions and protocols that are
 //! spoken, and their own certificates.
 
+use std::io::{ErrorKind, Write};
+
 use rustls::{
     ProtocolVersion, SupportedProtocolVersion,
     version::{TLS12, TLS13},
@@ -9,6 +11,7 @@ use rustls::{
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, servers_yaml},
+    raw,
     tls_client::{self, TlsClient},
     tls_server::{Authority, Folder, Identity},
     until,
@@ -170,6 +173,24 @@ fn new_certificates_are_used_and_no_connection_is_dropped() {
     setup.folder.write("localhost.pem", third.certificate_pem());
     until("the third certificate is served", || serial() != second);
     assert!(old.get("/echo").contains("200 OK"));
+}
+
+/// The end of its connection is the end of an answer in HTTP/1.0, so that only TLS itself can tell.
+#[test]
+fn an_answer_cut_short_is_never_passed_off_as_whole() {
+    let setup = Setup::new();
+    let certificate = setup.certificate(&["localhost"]);
+    let ask = |end: &'static [u8]| {
+        let server = raw::serve_one(move |mut stream| {
+            raw::read_head(&mut stream);
+            stream.write_all(&[raw::CHUNKED, b"5\r\nhello\r\n", end].concat()).unwrap();
+        });
+        let edge = Edge::listening(&format!("tls: {{certificates: [{certificate}]}}"), &servers_yaml(&[server]));
+        let request = format!("GET / HTTP/1.0\r\nHost: {}\r\n\r\n", edge.host());
+        setup.client().connect(&edge, "localhost").unwrap().ask_to_the_end(&request)
+    };
+    assert!(ask(b"0\r\n\r\n").unwrap().ends_with("\r\n\r\nhello"));
+    assert_eq!(ask(b"").unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]

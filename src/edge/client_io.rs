@@ -27,6 +27,8 @@ pub(super) struct ClientIo {
     unsent: Vec<u8>,
     sent: usize,
     reading: Reading,
+    /// The client has been told, in good order, that there is no more to come.
+    is_closing: bool,
     /// The client will send no more, or is gone.
     has_ended: bool,
 }
@@ -77,6 +79,7 @@ impl ClientIo {
             unsent: Vec::new(),
             sent: 0,
             reading: Reading::Length(0),
+            is_closing: false,
             has_ended: false,
         }
     }
@@ -90,6 +93,7 @@ impl ClientIo {
             unsent,
             sent: mem::take(&mut self.sent),
             reading: mem::replace(&mut self.reading, Reading::Length(0)),
+            is_closing: self.is_closing,
             has_ended: self.has_ended,
         }
     }
@@ -132,15 +136,12 @@ impl ClientIo {
         self.reading.is_over()
     }
 
-    /// Says that there is no more to come, and reads on until the client says the same. Closing a connection with
-    /// unread bytes resets it, and what was written last may be lost on its way (RFC 9112 section 9.6).
+    /// Reads on until the client has nothing more to say, either. Closing a connection with unread bytes resets it,
+    /// and what was written last may be lost on its way (RFC 9112 section 9.6). An answer that broke off is not
+    /// closed in good order: it must not pass for a whole one.
     pub async fn linger(&mut self) -> io::Result<()> {
-        if self.has_ended || self.transport.is_none() {
-            return Ok(());
-        }
-        poll_fn(|context| self.poll_shutdown(context)).await?;
         let mut heard = 0;
-        while !self.has_ended && heard < MOST_HEARD {
+        while self.is_closing && !self.has_ended && heard < MOST_HEARD {
             self.unread.clear();
             heard += poll_fn(|context| self.poll_fill(context)).await?;
         }
@@ -298,6 +299,7 @@ impl ClientIo {
     pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(context))?;
         let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
+        self.is_closing = true;
         let closed = Pin::new(transport).poll_shutdown(context);
         self.told(closed)
     }

@@ -127,10 +127,11 @@ impl ClientStream {
         self.io.get_mut().begin_http2(conduct);
     }
 
-    /// Sends the last bytes, which Pingora knows nothing of.
-    pub async fn say(&mut self, last: &[u8]) {
+    /// Sends the last bytes, which Pingora knows nothing of, and says that there is no more to come.
+    pub async fn end_with(&mut self, last: &[u8]) {
         // The client may be gone.
         let _said = self.write_all(last).await;
+        Shutdown::shutdown(self).await;
     }
 
     /// Takes the connection away: Pingora reads nothing from it any more.

@@ -229,6 +229,10 @@ impl ErrorAnswer {
             let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
             let _enough = timeout(LINGER, read_on).await;
         }
+        // A stream of HTTP/2 would be reset by that.
+        if downstream.as_http1().is_some() {
+            downstream.shutdown().await;
+        }
         Ok(())
     }
 }

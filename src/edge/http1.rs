@@ -53,7 +53,7 @@ async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Conne
             Next::Request(head, body) => client.begin(head, body, limits.client_silence),
             Next::Http2 => return Box::pin(http2::serve(door, client, connection)).await,
             Next::Refused(refusal) => return refuse(door, client, connection, refusal).await,
-            Next::Closed => return,
+            Next::Closed => return client.end_with(&[]).await,
         };
         served += 1;
         if served >= limits.requests_per_connection.most() {
@@ -162,7 +162,7 @@ async fn refuse(door: &Door, mut client: Box<ClientStream>, connection: &Connect
     let is_head = client.unread().starts_with(b"HEAD ");
     let id = new_request_id();
     failure::take_note(&door.counters, refusal, connection, &id);
-    client.say(&ErrorAnswer::new(refusal.reason, &id).into_bytes(is_head)).await;
+    client.end_with(&ErrorAnswer::new(refusal.reason, &id).into_bytes(is_head)).await;
 }
 
 #[cfg(test)]

@@ -145,6 +145,14 @@ impl TlsConnection {
         &self.stream.conn.peer_certificates().unwrap()[0]
     }
 
+    /// All that comes of a request up to the end of the connection, which must be said: an error, otherwise.
+    pub fn ask_to_the_end(&mut self, request: &str) -> io::Result<String> {
+        self.stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        self.stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
     /// The whole answer to a GET, head and body.
     pub fn get(&mut self, target: &str) -> String {
         self.try_get(target).unwrap()
