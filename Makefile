@@ -2,7 +2,7 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check bench prerequisites test-prerequisites
+.PHONY: run test check bench fuzz prerequisites test-prerequisites
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -20,6 +20,12 @@ check: prerequisites
 
 bench: prerequisites
 	cargo bench --locked
+
+# Fuzzes each parser of the project's own for a minute in all; longer with, for example,
+# make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=3600
+fuzz: prerequisites
+	@$(call need,g++:g++)
+	tests/fuzz/run.sh
 
 # Libraries below Pingora are written in C: they need a compiler and cmake.
 prerequisites:

@@ -46,6 +46,8 @@ impl PublicUrl {
         let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
         let (name, port) = split_port(&host);
         let name = name.strip_suffix('.').unwrap_or(name);
+        // Without its port it must not have another one.
+        check_host(name).ok()?;
         let port = port.filter(|port| *port != scheme.default_port().to_string());
         let text = match port {
             Some(port) => format!("{}://{name}:{port}", scheme.as_str()),
@@ -97,6 +99,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn check(text: &str) -> Result<Scheme, String> {
+    check_no_secret(text).map_err(|fault| format!("{fault}; write scheme, host and port alone"))?;
     let (scheme, authority) = match text.split_once("://") {
         Some(("http", rest)) => (Scheme::Http, rest),
         Some(("https", rest)) => (Scheme::Https, rest),
@@ -112,10 +115,8 @@ fn check(text: &str) -> Result<Scheme, String> {
     if let Some(start) = authority.strip_suffix('/').filter(|start| !start.contains('/')) {
         return Err(format!("a trailing slash; write \"{}://{start}\"", scheme.as_str()));
     }
-    for (sign, what) in [('#', "a fragment"), ('?', "a query"), ('/', "a path"), ('@', "a user name")] {
-        if authority.contains(sign) {
-            return Err(format!("it has {what}; write scheme, host and port alone"));
-        }
+    if authority.contains('/') {
+        return Err("it has a path; write scheme, host and port alone".into());
     }
     if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(format!("upper case; write \"{}://{}\"", scheme.as_str(), authority.to_ascii_lowercase()));
@@ -129,6 +130,16 @@ fn check(text: &str) -> Result<Scheme, String> {
         }
     }
     Ok(scheme)
+}
+
+/// Where a password or a token may stand. To be checked first: no other message may show one.
+pub(super) fn check_no_secret(text: &str) -> Result<(), &'static str> {
+    for (sign, fault) in [('#', "it has a fragment"), ('?', "it has a query"), ('@', "it has a user name")] {
+        if text.contains(sign) {
+            return Err(fault);
+        }
+    }
+    Ok(())
 }
 
 /// Splits `host:port`; the brackets of an IPv6 address stay with the host.
@@ -211,6 +222,7 @@ mod tests {
             ("https://h?x", "a query"),
             ("https://h#x", "a fragment"),
             ("https://u:p@h", "a user name"),
+            ("HTTPS://u:p@H/", "a user name"),
             ("https://Gw.Example.com", "write \"https://gw.example.com\""),
             ("HTTPS://h", "write \"https://h\""),
             ("https://h:0", "1 to 65535"),

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use serde::Deserialize;
 
-use super::public_url::{check_host, check_port, shown, split_port};
+use super::public_url::{check_host, check_no_secret, check_port, shown, split_port};
 
 /// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -52,11 +52,9 @@ impl TryFrom<String> for ServerAddress {
 }
 
 fn check(text: &str) -> Result<(), String> {
+    check_no_secret(text)?;
     if text.contains("://") {
         return Err("it has a scheme".into());
-    }
-    if text.contains('@') {
-        return Err("it has a user name".into());
     }
     if text.contains('/') {
         return Err("it has a path".into());
@@ -86,6 +84,7 @@ mod tests {
             ("127.0.0.1", "the port is missing"),
             ("http://127.0.0.1:8080", "a scheme"),
             ("127.0.0.1:8080/x", "a path"),
+            ("host?token:8080", "a query"),
             ("127.0.0.1:0", "1 to 65535"),
             ("127.0.0.1:99999", "1 to 65535"),
             (":8080", "the host is missing"),

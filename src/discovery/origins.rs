@@ -18,8 +18,10 @@ impl Origins {
         for (place, url) in urls.iter().enumerate() {
             let authority = url.authority();
             by_host.insert(authority.as_bytes().into(), place);
-            let with_port = format!("{authority}:{}", url.scheme().default_port());
-            by_host.entry(with_port.into_bytes().into()).or_insert(place);
+            if split_port(authority).1.is_none() {
+                let with_port = format!("{authority}:{}", url.scheme().default_port());
+                by_host.entry(with_port.into_bytes().into()).or_insert(place);
+            }
         }
         Origins { urls: urls.to_vec(), by_host }
     }
@@ -110,6 +112,7 @@ mod tests {
             "localhost",
             "localhost:80",
             "localhost:8001",
+            "localhost:8000:80",
             "gw.example.com:80",
             "gw.example.com:8443",
             "gw.example.com..",
@@ -131,7 +134,7 @@ mod tests {
         assert_eq!(derived("GW.example.com:443", Scheme::Https).as_deref(), Some("https://gw.example.com"));
         assert_eq!(derived("gw.example.com:443", Scheme::Http).as_deref(), Some("http://gw.example.com:443"));
         assert_eq!(derived("gw.example.com.", Scheme::Http).as_deref(), Some("http://gw.example.com"));
-        for host in ["", "a b", "a/b", "a\"b", "u@h", "h:0", "h:x", "[::1", "a,b", "h\u{e9}"] {
+        for host in ["", "a b", "a/b", "a\"b", "u@h", "h:0", "h:x", "h:8443:80", "[::1", "a,b", "h\u{e9}"] {
             assert_eq!(derived(host, Scheme::Http), None, "{host:?}");
         }
     }

@@ -53,22 +53,60 @@ fn may_hide_well_known(path: &[u8]) -> bool {
 /// Whether any reading of the path passes `.well-known` followed by one of our names, at the root
 /// or below (RFC 8615 section 3 knows it at the root only).
 fn names_ours(path: &[u8]) -> bool {
-    let mut decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
-    decoded.make_ascii_lowercase();
-    let mut segments: Vec<&[u8]> = Vec::new();
-    for part in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
-        let name = part.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or(part);
-        let segment = trim(name);
-        match segment {
-            b"" | b"." => {}
-            b".." => {
-                segments.pop();
-            }
-            name if NAMES.contains(&name) && segments.last() == Some(&WELL_KNOWN) => return true,
-            other => segments.push(other),
-        }
+    let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
+    [path, &decoded].iter().any(|path| {
+        let path = path.to_ascii_lowercase();
+        // Whoever leaves out most sees most, unless `..` takes away something that another one has left out.
+        let has_dots = path.windows(2).any(|pair| pair == b"..");
+        Reader::MOST_LENIENT.sees_ours(&path) || has_dots && Reader::all().any(|reader| reader.sees_ours(&path))
+    })
+}
+
+/// What a server leaves out of a path, or takes for a slash.
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of reading, and all combinations are tried")]
+#[derive(Clone, Copy)]
+struct Reader {
+    parameters: bool,
+    blanks: bool,
+    empty: bool,
+    backslash: bool,
+}
+
+impl Reader {
+    const MOST_LENIENT: Reader = Reader { parameters: true, blanks: true, empty: true, backslash: true };
+
+    fn all() -> impl Iterator<Item = Reader> {
+        let bit = |bits: u8, place: u8| bits >> place & 1 == 1;
+        let of = move |bits| Reader {
+            parameters: bit(bits, 0),
+            blanks: bit(bits, 1),
+            empty: bit(bits, 2),
+            backslash: bit(bits, 3),
+        };
+        (0..16).map(of)
     }
-    false
+
+    fn sees_ours(self, path: &[u8]) -> bool {
+        let mut segments: Vec<&[u8]> = Vec::new();
+        for part in path.split(|byte| *byte == b'/' || self.backslash && *byte == b'\\') {
+            match self.segment(part) {
+                b"" if self.empty => {}
+                b"." => {}
+                b".." => {
+                    segments.pop();
+                }
+                name if NAMES.contains(&name) && segments.last() == Some(&WELL_KNOWN) => return true,
+                other => segments.push(other),
+            }
+        }
+        false
+    }
+
+    fn segment(self, part: &[u8]) -> &[u8] {
+        let is_end = |byte: &u8| self.parameters && matches!(byte, b';' | b'?' | b'#');
+        let name = part.split(is_end).next().unwrap_or(part);
+        if self.blanks { trim(name) } else { name }
+    }
 }
 
 /// Without the spaces and control bytes around it, which a lenient server may drop.
@@ -122,6 +160,9 @@ mod tests {
             "/%2E%77ell-known/oauth-authorization-server",
             "/.well-known%2Foauth-authorization-server",
             "/.well-known%5coauth-authorization-server",
+            "/.well-known/..;/../oauth-authorization-server",
+            "/.well-known//../oauth-authorization-server",
+            "/.well-known/%20/../oauth-authorization-server",
             "/.well-known\\oauth-authorization-server",
             "/.WELL-KNOWN/oauth-authorization-server",
             "/.well-known/OAuth-Authorization-Server",

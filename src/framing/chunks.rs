@@ -16,7 +16,9 @@ enum State {
     Size,
     /// Within a size.
     Digits,
-    /// After a size, up to the end of its line.
+    /// After a size: blanks, which are bad.
+    Blank,
+    /// After a size and a semicolon, up to the end of its line.
     Extension,
     SizeLineFeed,
     Data,
@@ -77,8 +79,12 @@ impl Chunks {
                 self.digit(byte)?;
                 State::Digits
             }
-            (State::Digits, b';' | b' ' | b'\t') => State::Extension,
-            (State::Digits | State::Extension, b'\r') => State::SizeLineFeed,
+            (State::Digits | State::Blank, b' ' | b'\t') => {
+                self.count(LONGEST_LINE, "a chunk with many blanks")?;
+                State::Blank
+            }
+            (State::Digits | State::Blank, b';') => State::Extension,
+            (State::Digits | State::Blank | State::Extension, b'\r') => State::SizeLineFeed,
             (State::Extension, _) if !byte.is_ascii_control() || byte == b'\t' => {
                 self.count(LONGEST_LINE, "a chunk with a long extension")?;
                 State::Extension
@@ -166,6 +172,8 @@ mod tests {
             "0\r\nX: y\n\r\n",
             "11111111111111111\r\n",
             " 1\r\nx\r\n",
+            "1 1\r\nx\r\n0\r\n\r\n",
+            "0 :\r\n\r\n",
         ] {
             assert!(follow(body.as_bytes()).is_err(), "{body:?}");
         }

@@ -1,0 +1,75 @@
+//! Chunked bodies: the first byte says in which pieces they come.
+
+#![no_main]
+
+use bifrost_edge::framing::Chunks;
+use httparse::{Status, parse_chunk_size};
+use libfuzzer_sys::fuzz_target;
+
+/// What comes of it: how many bytes belong to the body and whether it is over, or what is wrong.
+type End = Result<(usize, bool), &'static str>;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((piece, body)) = input.split_first() else { return };
+    a_plain_one_ends(body, usize::from(*piece) + 1);
+    let end = follow(body, body.len().max(1));
+    for piece in [1, usize::from(*piece % 16) + 2, usize::from(*piece) + 1] {
+        assert_eq!(follow(body, piece), end, "in pieces of {piece} bytes");
+    }
+    let Ok((length, is_done)) = end else { return };
+    if !is_done {
+        assert_eq!(length, body.len(), "bytes of nobody");
+        return;
+    }
+    assert_eq!(end_for_pingora(body), length, "Pingora sees another end");
+});
+
+/// A well-formed one passes: these data, in chunks of so many bytes, and what follows them.
+fn a_plain_one_ends(data: &[u8], size: usize) {
+    let mut body: Vec<u8> = Vec::new();
+    for chunk in data.chunks(size) {
+        body.extend(format!("{:x};a=\"b\"\r\n", chunk.len()).bytes().chain(chunk.iter().copied()).chain(*b"\r\n"));
+    }
+    body.extend(b"0\r\nX: y\r\n\r\n");
+    let end = body.len();
+    body.extend(data);
+    assert_eq!(follow(&body, body.len()), Ok((end, true)));
+}
+
+fn follow(body: &[u8], piece: usize) -> End {
+    let (mut chunks, mut length) = (Chunks::new(), 0);
+    for part in body.chunks(piece) {
+        let followed = chunks.follow(part)?;
+        assert!(followed <= part.len());
+        length += followed;
+        if chunks.is_done() {
+            assert_eq!(chunks.follow(b"GET / HTTP/1.1"), Ok(0), "what comes after the end is taken");
+            return Ok((length, true));
+        }
+        assert_eq!(followed, part.len());
+    }
+    Ok((length, false))
+}
+
+/// Where the body ends, with the parser that Pingora has for sizes.
+fn end_for_pingora(body: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let Ok(Status::Complete((line, size))) = parse_chunk_size(&body[at..]) else { panic!("Pingora refuses it") };
+        at += line;
+        if size == 0 {
+            break;
+        }
+        at += usize::try_from(size).unwrap();
+        assert_eq!(&body[at..at + 2], b"\r\n");
+        at += 2;
+    }
+    // Trailers, up to the empty line.
+    loop {
+        let line = body[at..].windows(2).position(|two| two == b"\r\n").unwrap();
+        at += line + 2;
+        if line == 0 {
+            return at;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Hosts: the first line is what a client sends, the others are public URLs or addresses of servers.
+
+#![no_main]
+
+use bifrost_edge::{
+    config::{PublicUrl, Scheme, ServerAddress},
+    discovery::Origins,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let host = lines.next().unwrap();
+    let mut urls: Vec<PublicUrl> = Vec::new();
+    for text in lines.filter_map(|line| std::str::from_utf8(line).ok()) {
+        match PublicUrl::try_from(text.to_owned()) {
+            Ok(url) => {
+                is_an_origin(&url, text);
+                // The configuration refuses a second one.
+                if urls.iter().all(|other| other.authority() != url.authority()) {
+                    urls.push(url);
+                }
+            }
+            Err(fault) => shows_no_secret::<PublicUrl>(text, &fault),
+        }
+        match ServerAddress::try_from(text.to_owned()) {
+            Ok(address) => is_an_address(&address, text),
+            Err(fault) => shows_no_secret::<ServerAddress>(text, &fault),
+        }
+    }
+    for url in &urls {
+        is_derived(url);
+    }
+    let origins = Origins::new(&urls);
+    is_found(&origins, host);
+    is_redirected(&origins, host);
+    for scheme in [Scheme::Http, Scheme::Https] {
+        is_origin_of_request(&origins, host, scheme);
+    }
+});
+
+/// Nothing but scheme, host and port, in the one form that an issuer has.
+fn is_an_origin(url: &PublicUrl, text: &str) {
+    assert_eq!(url.as_str(), text);
+    assert_eq!(format!("{}://{}", url.scheme().as_str(), url.authority()), text);
+    assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+    let uri: http::Uri = text.parse().unwrap();
+    assert_eq!(uri.scheme_str(), Some(url.scheme().as_str()));
+    assert_eq!(uri.authority().unwrap().as_str(), url.authority());
+    assert_eq!(uri.path_and_query().unwrap(), "/");
+    assert_ne!(uri.port_u16(), Some(url.scheme().default_port()));
+    let host = uri.host().unwrap();
+    let is_loopback = host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback());
+    assert_eq!(url.is_loopback(), is_loopback || ["localhost", "[::1]"].contains(&host));
+}
+
+/// A host in lower case and a port.
+fn is_an_address(address: &ServerAddress, text: &str) {
+    assert_eq!(address.as_str(), text.to_ascii_lowercase());
+    let authority: http::uri::Authority = address.as_str().parse().unwrap();
+    assert_eq!(authority.host().trim_start_matches('[').trim_end_matches(']'), address.host());
+    assert!(authority.port_u16().is_some_and(|port| port > 0));
+    assert_eq!(address.ip().is_some(), address.host().parse::<std::net::IpAddr>().is_ok());
+}
+
+/// What stands where a password or a token may stand is not in the message.
+fn shows_no_secret<T: TryFrom<String, Error = String>>(text: &str, fault: &str) {
+    assert!(!fault.is_empty());
+    for (sign, with_secret) in [('@', "s3cr3t@"), ('?', "?s3cr3t"), ('#', "#s3cr3t")] {
+        if text.contains(sign) {
+            let fault = T::try_from(text.replacen(sign, with_secret, 1)).err().unwrap();
+            assert!(!fault.contains("s3cr3t"), "{fault}");
+        }
+    }
+}
+
+/// How a client may write the host of a public URL, in lower case.
+fn spellings(url: &PublicUrl) -> Vec<String> {
+    let (name, port) = parts(url.authority());
+    let default = url.scheme().default_port().to_string();
+    let ports = if port.is_empty() { vec![String::new(), format!(":{default}")] } else { vec![format!(":{port}")] };
+    ports.iter().flat_map(|port| [format!("{name}{port}"), format!("{name}.{port}")]).collect()
+}
+
+fn parts(authority: &str) -> (&str, &str) {
+    let end = authority.rfind(']').unwrap_or(0);
+    authority[end..].split_once(':').map_or((authority, ""), |(start, port)| (&authority[..end + start.len()], port))
+}
+
+fn may_mean(host: &[u8], url: &PublicUrl) -> bool {
+    spellings(url).iter().any(|spelling| host.eq_ignore_ascii_case(spelling.as_bytes()))
+}
+
+/// The host finds a public URL that it may mean; and each public URL is found, also in upper case.
+fn is_found(origins: &Origins, host: &[u8]) {
+    let urls = origins.urls();
+    match origins.find(host) {
+        Some(place) => assert!(may_mean(host, &urls[place]), "{} is not {}", host.escape_ascii(), urls[place]),
+        None => assert!(!urls.iter().any(|url| url.authority().as_bytes() == host.to_ascii_lowercase())),
+    }
+    for (place, url) in urls.iter().enumerate() {
+        assert_eq!(origins.find(url.authority().as_bytes()), Some(place));
+        let is_name = !url.authority().starts_with('[');
+        for spelling in spellings(url).iter().filter(|spelling| is_name || !spelling.contains("].")) {
+            let found = origins.find(spelling.to_ascii_uppercase().as_bytes());
+            // With the default port it may also be another one's own host.
+            assert!(found.is_some_and(|found| may_mean(spelling.as_bytes(), &urls[found])), "{spelling}");
+        }
+    }
+}
+
+/// A redirect goes to an https URL on the same name.
+fn is_redirected(origins: &Origins, host: &[u8]) {
+    let https = |url: &&PublicUrl| url.scheme() == Scheme::Https;
+    if let Some(url) = origins.https_of(host) {
+        assert!(https(&url) && origins.urls().contains(url));
+        let host = std::str::from_utf8(host).unwrap().to_ascii_lowercase();
+        let (name, url_name) = (parts(&host).0, parts(url.authority()).0);
+        assert_eq!(name.strip_suffix('.').unwrap_or(name), url_name);
+    }
+    if let Some(url) = origins.find(host).map(|place| &origins.urls()[place]).filter(https) {
+        assert_eq!(origins.https_of(host), Some(url));
+    }
+    for url in origins.urls().iter().filter(https) {
+        let name = parts(url.authority()).0;
+        for port in ["", ":80", ":443", ":8000"] {
+            let found = origins.https_of(format!("{name}{port}").as_bytes());
+            assert!(found.is_some_and(|found| parts(found.authority()).0 == name), "{name}{port}");
+        }
+    }
+}
+
+/// With public URLs, one of them; without, one that the host may mean.
+fn is_origin_of_request(origins: &Origins, host: &[u8], scheme: Scheme) {
+    let found = origins.of_request(host, scheme);
+    if !origins.are_derived() {
+        assert_eq!(found.as_deref(), origins.find(host).map(|place| &origins.urls()[place]));
+    } else if let Some(url) = found.as_deref() {
+        assert_eq!(url.scheme(), scheme);
+        assert!(may_mean(host, url), "{} is not {url}", host.escape_ascii());
+        assert_eq!(PublicUrl::try_from(url.as_str().to_owned()).as_ref(), Ok(url));
+    }
+}
+
+/// Without public URLs it is what comes of each of its spellings.
+fn is_derived(url: &PublicUrl) {
+    for spelling in spellings(url) {
+        let derived = PublicUrl::of_request(spelling.to_ascii_uppercase().as_bytes(), url.scheme());
+        assert_eq!(derived.as_ref(), Some(url), "{spelling}");
+    }
+}
