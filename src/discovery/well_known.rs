@@ -56,9 +56,10 @@ fn names_ours(path: &[u8]) -> bool {
     let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
     [path, &decoded].iter().any(|path| {
         let path = path.to_ascii_lowercase();
-        // Whoever leaves out most sees most, unless `..` takes away something that another one has left out.
-        let has_dots = path.windows(2).any(|pair| pair == b"..");
-        Reader::MOST_LENIENT.sees_ours(&path) || has_dots && Reader::all().any(|reader| reader.sees_ours(&path))
+        // Whoever leaves out most sees most, unless `..` takes away something that another one has left out, or a
+        // backslash ends what another one leaves out.
+        let is_odd = path.contains(&b'\\') || path.windows(2).any(|pair| pair == b"..");
+        Reader::MOST_LENIENT.sees_ours(&path) || is_odd && Reader::all().any(|reader| reader.sees_ours(&path))
     })
 }
 
@@ -67,13 +68,14 @@ fn names_ours(path: &[u8]) -> bool {
 #[derive(Clone, Copy)]
 struct Reader {
     parameters: bool,
+    ends: bool,
     blanks: bool,
     empty: bool,
     backslash: bool,
 }
 
 impl Reader {
-    const MOST_LENIENT: Reader = Reader { parameters: true, blanks: true, empty: true, backslash: true };
+    const MOST_LENIENT: Reader = Reader { parameters: true, ends: true, blanks: true, empty: true, backslash: true };
 
     fn all() -> impl Iterator<Item = Reader> {
         let bit = |bits: u8, place: u8| bits >> place & 1 == 1;
@@ -82,8 +84,9 @@ impl Reader {
             blanks: bit(bits, 1),
             empty: bit(bits, 2),
             backslash: bit(bits, 3),
+            ends: bit(bits, 4),
         };
-        (0..16).map(of)
+        (0..32).map(of)
     }
 
     fn sees_ours(self, path: &[u8]) -> bool {
@@ -103,18 +106,13 @@ impl Reader {
     }
 
     fn segment(self, part: &[u8]) -> &[u8] {
-        let is_end = |byte: &u8| self.parameters && matches!(byte, b';' | b'?' | b'#');
-        let name = part.split(is_end).next().unwrap_or(part);
-        if self.blanks { trim(name) } else { name }
-    }
-}
-
-/// Without the spaces and control bytes around it, which a lenient server may drop.
-fn trim(segment: &[u8]) -> &[u8] {
-    let is_visible = |byte: &u8| *byte > b' ' && *byte != 0x7f;
-    match (segment.iter().position(is_visible), segment.iter().rposition(is_visible)) {
-        (Some(start), Some(end)) => &segment[start..=end],
-        _ => &[],
+        let is_end = |byte: &u8| self.parameters && *byte == b';' || self.ends && matches!(byte, b'?' | b'#' | 0);
+        let is_blank = |byte: &u8| self.blanks && (*byte <= b' ' || *byte == 0x7f);
+        // A zero byte in front is a blank, and not the end.
+        let start = part.iter().position(|byte| !is_blank(byte)).unwrap_or(part.len());
+        let name = part[start..].split(is_end).next().unwrap_or_default();
+        let end = name.iter().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
+        &name[..end]
     }
 }
 
@@ -161,6 +159,10 @@ mod tests {
             "/.well-known%2Foauth-authorization-server",
             "/.well-known%5coauth-authorization-server",
             "/.well-known/..;/../oauth-authorization-server",
+            "/.well-known/..;/../oauth-authorization-server%3fx",
+            "/.well-known/oauth-authorization-server%00x",
+            "/.well-known;x\\y/oauth-authorization-server",
+            "/%00.well-known/oauth-protected-resource/a",
             "/.well-known//../oauth-authorization-server",
             "/.well-known/%20/../oauth-authorization-server",
             "/.well-known\\oauth-authorization-server",
