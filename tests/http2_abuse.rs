@@ -13,8 +13,11 @@ use crate::support::{
 };
 
 fn edge(bifrost: &Bifrost, limits: &str) -> Edge {
-    let yaml = format!("{}limits: {{{limits}}}\n", servers_yaml(&[bifrost.address()]));
-    Edge::listening("http2: true", &yaml)
+    edge_with(bifrost, &format!("limits: {{{limits}}}\n"))
+}
+
+fn edge_with(bifrost: &Bifrost, yaml: &str) -> Edge {
+    Edge::listening("http2: true", &(servers_yaml(&[bifrost.address()]) + yaml))
 }
 
 fn setup() -> (Bifrost, Edge) {
@@ -27,6 +30,16 @@ const GET: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":auth
 
 fn with<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     [&GET[..], headers].concat()
+}
+
+fn ask_after_forty_resets(edge: &Edge) {
+    let mut client = Frames::connect(edge);
+    for stream in (1..81).step_by(2) {
+        client.request(stream, &with(&[]));
+        client.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
+    }
+    client.request(101, &with(&[]));
+    assert_eq!(client.answer(101), Ok(200));
 }
 
 fn closed(edge: &Edge, reason: &str) -> u64 {
@@ -80,13 +93,7 @@ fn a_client_that_has_its_streams_reset_is_cut_off() {
 fn resets_that_a_client_may_have_harm_nothing() {
     let bifrost = Bifrost::start();
     let edge = edge(&bifrost, "http2_resets: 50");
-    let mut client = Frames::connect(&edge);
-    for stream in (1..81).step_by(2) {
-        client.request(stream, &with(&[]));
-        client.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
-    }
-    client.request(101, &with(&[]));
-    assert_eq!(client.answer(101), Ok(200));
+    ask_after_forty_resets(&edge);
     assert_eq!(closed(&edge, "http2_resets"), 0);
 }
 
@@ -94,18 +101,8 @@ fn resets_that_a_client_may_have_harm_nothing() {
 #[test]
 fn a_trusted_proxy_may_reset_any_number_of_streams() {
     let bifrost = Bifrost::start();
-    let yaml = format!(
-        "{}limits: {{http2_resets: 1}}\ntrusted_proxies: [\"127.0.0.1\"]\n",
-        servers_yaml(&[bifrost.address()])
-    );
-    let edge = Edge::listening("http2: true", &yaml);
-    let mut client = Frames::connect(&edge);
-    for stream in (1..81).step_by(2) {
-        client.request(stream, &with(&[]));
-        client.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
-    }
-    client.request(101, &with(&[]));
-    assert_eq!(client.answer(101), Ok(200));
+    let edge = edge_with(&bifrost, "limits: {http2_resets: 1}\ntrusted_proxies: [\"127.0.0.1\"]\n");
+    ask_after_forty_resets(&edge);
 }
 
 #[test]

@@ -66,9 +66,9 @@ pub struct Size(pub Option<u64>);
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// On average; a fraction is fine.
+    /// On average; above 0, a fraction is fine.
     pub per_second: f64,
-    /// So many at once.
+    /// So many at once; at least 1.
     pub burst: u32,
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::{Method, Version};
-use pingora::Result;
+use pingora::{Result, http::RequestHeader};
 use pingora_proxy::Session;
 
 use super::{connection::Connection, exchange::Exchange, failure::refuse, peer::Client};
-use crate::{discovery, framing, limits::Rates, reason::Reason};
+use crate::{config::Limits, discovery, framing, limits::Rates, reason::Reason};
 
 /// Says what Pingora is to do with the client's connection, and refuses headers that could do harm on the way.
 pub(super) fn headers(session: &mut Session, exchange: &Exchange) -> Result<()> {
@@ -21,22 +21,30 @@ pub(super) fn headers(session: &mut Session, exchange: &Exchange) -> Result<()> 
     // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
     let is_old = session.req_header().version == Version::HTTP_10;
     session.set_ignore_info_resp(is_old);
-    let request = session.req_header();
-    let target = request.raw_path();
-    // In HTTP/1 `framing` has seen to it.
-    let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
-    if request.version == Version::HTTP_2 && !is_target {
-        return refuse(Reason::Malformed, "a path that does not begin with a slash");
+    let (request, limits) = (session.req_header(), &exchange.snapshot.limits);
+    if request.version == Version::HTTP_2 {
+        head_of_http2(request, limits)?;
     }
     let headers = &request.headers;
-    let size = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>();
-    if request.version == Version::HTTP_2 && target.len() + size() > exchange.snapshot.limits.head.most() {
-        return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
-    }
-    if headers.len() > exchange.snapshot.limits.headers {
+    if headers.len() > limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }
     framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))
+}
+
+/// Refuses what `framing` has refused in HTTP/1.
+fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
+    let target = request.raw_path();
+    let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
+    if !is_target {
+        return refuse(Reason::Malformed, "a path that does not begin with a slash");
+    }
+    // As RFC 9113 section 6.5.2 counts it.
+    let size: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    if target.len() + size > limits.head.most() {
+        return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
+    }
+    Ok(())
 }
 
 /// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a

@@ -37,7 +37,7 @@ impl Connection {
 
     /// The other end, for the log.
     pub fn shown_peer(&self) -> String {
-        self.peer.map_or_else(|| "unix socket".to_owned(), |peer| peer.ip().to_canonical().to_string())
+        shown(self.peer)
     }
 
     /// There is one more request. Whether it is the last one in HTTP/1.
@@ -54,4 +54,9 @@ impl Connection {
     pub fn exchanges(&self) -> u64 {
         self.exchanges.load(Ordering::Relaxed)
     }
+}
+
+/// The other end of a connection, for the log.
+pub(super) fn shown(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "unix socket".to_owned(), |peer| peer.ip().to_canonical().to_string())
 }

@@ -1,22 +1,25 @@
 //! What all listeners and connections share.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use log::{Level, log};
 use pingora::server::ShutdownWatch;
 use rustls::ServerConfig;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::task::TaskTracker;
 
-use super::{proxy::Proxy, snapshot::Snapshot};
-use crate::{config, limits::Connections, telemetry::Counters};
+use super::{connection::shown, proxy::Proxy, snapshot::Snapshot};
+use crate::{
+    config,
+    telemetry::{Closed, Counters},
+};
 
 /// The way into the edge.
 pub struct Door {
     pub(super) proxy: Arc<Proxy>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) counters: Arc<Counters>,
-    pub(super) connections: Arc<Connections>,
     /// Connections are scarce: each word closes the one that has been idle for longest.
     pub(super) is_crowded: Notify,
     /// Connections of HTTP/2.
@@ -42,8 +45,17 @@ impl Door {
         counters: Arc<Counters>,
         stop: ShutdownWatch,
     ) -> Self {
-        let connections = Arc::clone(counters.connections());
-        Door { proxy, snapshot, counters, connections, is_crowded: Notify::new(), http2: TaskTracker::new(), stop }
+        Door { proxy, snapshot, counters, is_crowded: Notify::new(), http2: TaskTracker::new(), stop }
+    }
+
+    /// Counts and logs a connection that is closed before its time.
+    pub(super) fn close(&self, closed: Closed, peer: Option<SocketAddr>, why: &str) {
+        self.counters.closed(closed);
+        if self.counters.may_log(closed.name()) {
+            // The limit of all connections is the operator's business more than the client's.
+            let level = if closed == Closed::Limit { Level::Warn } else { Level::Info };
+            log!(level, "{}: connection closed, {closed}: {why}", shown(peer));
+        }
     }
 
     /// Waits until a connection that is idle has to make room. A new one is not idle before it had the time to ask.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use log::{debug, info};
+use log::debug;
 use once_cell::sync::OnceCell;
 use pingora::{
     http::ResponseHeader,
@@ -45,12 +45,12 @@ pub(super) async fn serve(
     let entered = enter(&door, &listener, &mut socket, accepted_from, &mut slot).await;
     let peer = match entered {
         Ok(peer) => peer,
-        Err(Ended(closed, why)) => return end(&door, closed, accepted_from, &why),
+        Err(Ended(closed, why)) => return door.close(closed, accepted_from, &why),
     };
     let id = socket.as_raw_fd();
     let (transport, tls, is_http2) = match secure(&door, &listener, socket).await {
         Ok(secured) => secured,
-        Err(Ended(closed, why)) => return end(&door, closed, peer, &why),
+        Err(Ended(closed, why)) => return door.close(closed, peer, &why),
     };
     let connection = Arc::new(Connection::new(listener.redirects_to_https, listener.has_http2, peer));
     let Some(about) = about(&connection, id, tls) else { return };
@@ -63,14 +63,6 @@ pub(super) async fn serve(
         http1::serve(&door, client, &connection).await;
     }
     drop(slot);
-}
-
-fn end(door: &Door, closed: Closed, peer: Option<SocketAddr>, why: &str) {
-    door.counters.closed(closed);
-    if door.counters.may_log(closed.name()) {
-        let peer = peer.map_or_else(|| "unix socket".to_owned(), |peer| peer.ip().to_canonical().to_string());
-        info!("{peer}: connection closed, {closed}: {why}");
-    }
 }
 
 /// Finds out who is at the other end, and whether there is room for it.

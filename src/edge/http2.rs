@@ -4,7 +4,7 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use log::{debug, info};
+use log::debug;
 use pingora::{
     Error, Result,
     apps::HttpServerApp,
@@ -101,7 +101,7 @@ pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection
     let digest = Arc::new(client.digest());
     let begun = timeout(limits.head_time, handshake(client, Some(options(&limits, most)))).await;
     let Ok(Ok(stream)) = begun else {
-        closed(door, connection, Closed::Http2Handshake, "no preface, or none in time");
+        door.close(Closed::Http2Handshake, connection.peer, "no preface, or none in time");
         return;
     };
     let requests = TaskTracker::new();
@@ -209,7 +209,7 @@ impl Http2<'_> {
         self.rejected += 1;
         let is_too_many = self.rejected >= MOST_REJECTED;
         if is_too_many {
-            closed(self.door, self.connection, Closed::Http2Malformed, "one malformed request after the other");
+            self.door.close(Closed::Http2Malformed, self.connection.peer, "one malformed request after the other");
         }
         is_too_many
     }
@@ -218,20 +218,13 @@ impl Http2<'_> {
         let cause = error.root_cause().downcast_ref::<h2::Error>();
         match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
             Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
-            Some(reason) => closed(self.door, self.connection, Closed::Http2Malformed, reason.description()),
+            Some(reason) => self.door.close(Closed::Http2Malformed, self.connection.peer, reason.description()),
             None => debug!("{}: HTTP/2 broke off: {error}", self.connection.shown_peer()),
         }
     }
 
     fn too_many_resets(&self) {
-        closed(self.door, self.connection, Closed::Http2Resets, "limits.http2_resets");
-    }
-}
-
-fn closed(door: &Door, connection: &Connection, closed: Closed, why: &str) {
-    door.counters.closed(closed);
-    if door.counters.may_log(closed.name()) {
-        info!("{}: connection closed, {closed}: {why}", connection.shown_peer());
+        self.door.close(Closed::Http2Resets, self.connection.peer, "limits.http2_resets");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use log::{error, warn};
+use log::error;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -69,21 +69,17 @@ pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningS
 
 fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
     let most = door.snapshot.load().limits.connections.most();
+    let connections = door.counters.connections();
     // The last tenth is kept free by closing idle connections early.
-    if door.connections.open() >= most - most / 10 {
+    if connections.open() >= most - most / 10 {
         door.is_crowded.notify_one();
     }
-    match door.connections.enter(most) {
+    match connections.enter(most) {
         Ok(slot) => {
             door.counters.accepted();
             spawn(enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot));
         }
-        Err(_full) => {
-            door.counters.closed(Closed::Limit);
-            if door.counters.may_log(Closed::Limit.name()) {
-                warn!("connection closed, {}: limits.connections", Closed::Limit);
-            }
-        }
+        Err(_full) => door.close(Closed::Limit, peer, "limits.connections"),
     }
 }
 

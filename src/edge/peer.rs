@@ -25,8 +25,8 @@ impl<'a> Client<'a> {
         Client { session, trusted }
     }
 
-    /// The effective host: `:authority` of HTTP/2, or `Host`. Pingora has refused an absolute target
-    /// that disagrees with `Host`, and more than one `Host`.
+    /// The effective host: `:authority` of HTTP/2, or `Host`. An absolute target that disagrees with `Host`, and
+    /// more than one `Host`, have been refused, by `framing` or, in a proxy of somebody else's, by Pingora.
     pub fn host(&self) -> Option<&'a [u8]> {
         Self::host_of(self.session)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header};
+use once_cell::sync::Lazy;
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 
@@ -34,10 +35,11 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange) -> Re
     Ok(true)
 }
 
+static MCP: Lazy<PathPrefix> = Lazy::new(|| PathPrefix::try_from("/mcp".to_owned()).expect("/mcp is a path"));
+
 fn location(session: &Session, origins: &Origins) -> Option<String> {
     let request = session.req_header();
-    let mcp = PathPrefix::try_from("/mcp".to_owned()).ok()?;
-    if !matches!(request.method, Method::GET | Method::HEAD) || mcp.covers(request.uri.path().as_bytes()) {
+    if !matches!(request.method, Method::GET | Method::HEAD) || MCP.covers(request.uri.path().as_bytes()) {
         return None;
     }
     let url = origins.https_of(Client::host_of(session)?)?;

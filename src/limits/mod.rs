@@ -11,6 +11,6 @@ mod readings;
 pub use self::{
     access::AccessRules,
     connections::{Connections, Full, Slot},
-    rate::{Rate, RateLimiter},
+    rate::RateLimiter,
     rates::Rates,
 };

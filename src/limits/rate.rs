@@ -10,15 +10,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::client_key::ClientKey;
-
-/// How often.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rate {
-    /// On average; above 0.
-    pub per_second: f64,
-    /// So many at once; at least 1.
-    pub burst: u32,
-}
+use crate::config::RateLimit;
 
 /// When each client has asked lately.
 pub struct RateLimiter {
@@ -48,7 +40,7 @@ impl RateLimiter {
     ///
     /// # Errors
     /// When it is one too many, and so is not counted: how long until one is allowed again.
-    pub fn check(&self, client: IpAddr, rate: Rate, now: Duration) -> Result<(), Duration> {
+    pub fn check(&self, client: IpAddr, rate: RateLimit, now: Duration) -> Result<(), Duration> {
         let client = ClientKey::of(client);
         // The low bits alone: a shard has a hash of its own.
         let shard = usize::try_from(self.hasher.hash_one(client) % SHARDS as u64).unwrap_or_default();
@@ -57,7 +49,7 @@ impl RateLimiter {
 }
 
 impl Shard {
-    fn check(&mut self, client: ClientKey, rate: Rate, now: u64) -> Result<(), Duration> {
+    fn check(&mut self, client: ClientKey, rate: RateLimit, now: u64) -> Result<(), Duration> {
         let interval = nanos(Duration::try_from_secs_f64(1.0 / rate.per_second).unwrap_or(Duration::MAX)).max(1);
         let tolerance = interval.saturating_mul(u64::from(rate.burst.max(1) - 1)).min(LONGEST);
         let latest = now + tolerance + interval;
@@ -111,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    const RATE: Rate = Rate { per_second: 10.0, burst: 5 };
+    const RATE: RateLimit = RateLimit { per_second: 10.0, burst: 5 };
 
     fn client(number: u32) -> IpAddr {
         Ipv4Addr::from_bits(number).into()
@@ -136,7 +128,7 @@ mod tests {
     #[test]
     fn a_changed_rate_counts_at_once() {
         let limiter = RateLimiter::new();
-        let slow = Rate { per_second: 0.001, burst: 1 };
+        let slow = RateLimit { per_second: 0.001, burst: 1 };
         assert_eq!(limiter.check(client(1), slow, Duration::ZERO), Ok(()));
         assert!(limiter.check(client(1), slow, Duration::ZERO).is_err());
         let wait = limiter.check(client(1), RATE, Duration::ZERO).unwrap_err();
@@ -150,7 +142,7 @@ mod tests {
         for per_second in [0.001, 1e-300, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             for burst in [0, 1, u32::MAX] {
                 for now in [Duration::ZERO, Duration::MAX, Duration::from_secs(1)] {
-                    let _verdict = limiter.check(client(1), Rate { per_second, burst }, now);
+                    let _verdict = limiter.check(client(1), RateLimit { per_second, burst }, now);
                 }
             }
         }
@@ -183,7 +175,7 @@ mod tests {
             per_second in 1..100_u32,
             burst in 1..20_u32,
         ) {
-            let rate = Rate { per_second: per_second.into(), burst };
+            let rate = RateLimit { per_second: per_second.into(), burst };
             let limiter = RateLimiter::new();
             let (mut now, mut allowed) = (0_u64, Vec::new());
             for gap in gaps {

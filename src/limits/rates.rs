@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::rate::{Rate, RateLimiter};
+use super::rate::RateLimiter;
 use crate::config::{ClientRate, Limits};
 
 /// How often each client has asked lately.
@@ -42,6 +42,5 @@ impl Default for Rates {
 }
 
 fn check(limiter: &RateLimiter, client: IpAddr, rate: ClientRate, now: Duration) -> Result<(), Duration> {
-    let Some(rate) = rate.0 else { return Ok(()) };
-    limiter.check(client, Rate { per_second: rate.per_second, burst: rate.burst }, now)
+    rate.0.map_or(Ok(()), |rate| limiter.check(client, rate, now))
 }
