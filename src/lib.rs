@@ -16,7 +16,7 @@
 //!    [`discovery::repair`].
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`control`] the hand on a running edge, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
+//! [`state`] what a running edge is, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
@@ -26,7 +26,6 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
-pub mod control;
 pub mod discovery;
 pub mod edge;
 pub mod fleet;
@@ -34,5 +33,6 @@ pub mod framing;
 pub mod limits;
 pub mod reason;
 pub mod server;
+pub mod state;
 pub mod telemetry;
 pub mod trust;

@@ -35,8 +35,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::{
     admin,
     config::{self, Config, KeyPath, ListenAddress, Retries},
-    control::Control,
     edge::{self, Door, ListeningSocket, TlsListener},
+    state::{Control, Phase},
 };
 
 /// How long a stopping edge waits for the requests in flight.
@@ -211,10 +211,12 @@ impl Server {
             AbortOnDropHandle::new(start(service, address, socket, watch))
         });
 
+        self.control.enter(Phase::Serving);
         let first = tokio::select! {
             first = stop.recv() => first.unwrap_or(Stop::Now),
             Some(ended) = listening.join_next() => return Err(ServeError::Ended(ended.err())),
         };
+        self.control.enter(Phase::Draining);
         let told = shutdown.send(true);
         if first == Stop::Gracefully && told.is_ok() {
             in_flight.close();

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora::{apps::http_app::ServeHttp, protocols::http::ServerSession, services::listening::Service};
 
-use crate::{control::Control, telemetry::metrics};
+use crate::{state::Control, telemetry::metrics};
 
 /// Answers on the admin listener.
 pub struct Admin(Control);

@@ -13,6 +13,8 @@ use crate::{
 /// Everything compiled from one version of the configuration. Immutable; a request keeps the one it
 /// began with.
 pub struct Snapshot {
+    /// Counts the configurations that this process has served, from 1.
+    pub generation: u64,
     /// Answers discovery.
     pub discovery: DiscoveryFilter,
     /// Where everything else goes.
@@ -35,9 +37,10 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Compiles a configuration, with what the runtime knows of its servers.
-    pub fn compile(config: &Config, runtime: Arc<Runtime>) -> Self {
+    pub fn compile(config: &Config, runtime: Arc<Runtime>, generation: u64) -> Self {
         let trusted = Arc::new(TrustedProxies::new(&config.trusted_proxies));
         Snapshot {
+            generation,
             discovery: DiscoveryFilter::with_trusted(config, Arc::clone(&trusted)),
             servers: Servers::new(config, runtime),
             health: config.health.clone(),

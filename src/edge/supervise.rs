@@ -172,7 +172,7 @@ mod tests {
         let yaml = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"bifrost.internal:8080\"}]\n\
                     dns: {interval: 1ms}\n";
         let config = Loaded::from_text("test.yaml".as_ref(), yaml).unwrap().config;
-        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::compile(&config, Arc::default())));
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::compile(&config, Arc::default(), 1)));
         let changed = Arc::new(Notify::new());
         let (answers, mut answer) = mpsc::unbounded_channel();
         let addresses = |texts: &[&str]| Ok(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>());

@@ -9,9 +9,9 @@ use std::{
 
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
-    control::Control,
     fleet::{Report, ServerReport},
     server::{BoundSocket, Server, Stop},
+    state::Control,
 };
 use tokio::{runtime, sync::mpsc};
 

@@ -1,10 +1,18 @@
 //! The hand on a running edge: what it serves can be replaced, what it has done be asked for.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use super::{Phase, Readiness, Reloads, reloads::Outcome};
 use crate::{
     config::Config,
     edge::{Snapshot, resolve_new, supervise},
@@ -20,21 +28,33 @@ pub struct Control {
     counters: Arc<Counters>,
     /// There is another snapshot.
     changed: Arc<Notify>,
+    /// The last generation that was given to a snapshot.
+    generations: Arc<AtomicU64>,
+    reloads: Arc<Reloads>,
+    phase: watch::Sender<Phase>,
+    started: Instant,
 }
 
 /// New names of servers are waited for so long.
 const NEW_NAMES: Duration = Duration::from_secs(5);
 
+/// The generation of the configuration that the edge was started with.
+const FIRST: u64 = 1;
+
 impl Control {
     /// Compiles a configuration, with nothing measured yet.
     pub fn new(config: &Config) -> Self {
         let runtime = Arc::default();
-        let snapshot = Snapshot::compile(config, Arc::clone(&runtime));
+        let snapshot = Snapshot::compile(config, Arc::clone(&runtime), FIRST);
         Control {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             runtime,
             counters: Arc::default(),
             changed: Arc::default(),
+            generations: Arc::new(FIRST.into()),
+            reloads: Arc::default(),
+            phase: watch::Sender::default(),
+            started: Instant::now(),
         }
     }
 
@@ -49,17 +69,45 @@ impl Control {
     }
 
     /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
-    /// threads stay as they are.
+    /// threads stay as they are. Returns its generation.
     ///
     /// Names that are new are looked up before, for at most 5 s.
-    pub async fn replace(&self, config: &Config) {
-        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime)));
+    pub async fn replace(&self, config: &Config) -> u64 {
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime), generation));
         resolve_new(&snapshot, NEW_NAMES).await;
         self.snapshot.store(Arc::clone(&snapshot));
         // A name may have been resolved anew in between.
         snapshot.servers.fleet().refresh();
         snapshot.servers.fleet().forget_other_names();
         self.changed.notify_one();
+        self.reloads.add(Outcome::Used(generation));
+        generation
+    }
+
+    /// Takes note that another configuration was refused, and why: a line for each problem.
+    pub fn refused(&self, problems: Vec<String>) {
+        self.reloads.add(Outcome::Refused(problems));
+    }
+
+    /// How the reloads went.
+    pub fn reloads(&self) -> &Reloads {
+        &self.reloads
+    }
+
+    /// Whether new traffic may be sent here.
+    pub fn readiness(&self) -> Readiness {
+        Readiness { phase: *self.phase.borrow() }
+    }
+
+    /// The edge is so far now.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// How long it has been there.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// What the fleet has done so far.

@@ -1,0 +1,11 @@
+//! What a running edge is: what it serves, what it has measured, whether it is ready, how its last reload went.
+
+mod control;
+mod readiness;
+mod reloads;
+
+pub use self::{
+    control::Control,
+    readiness::{Phase, Readiness},
+    reloads::{Outcome, ReloadReport, Reloads},
+};

@@ -1,0 +1,52 @@
+//! Whether new traffic may be sent here.
+
+/// How far an edge is in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It has listeners, and does not serve yet.
+    #[default]
+    Starting,
+    /// It serves.
+    Serving,
+    /// It was told to stop, and still takes new connections for load balancers that have not noticed.
+    Leaving,
+    /// It takes no new connections, and finishes what it has.
+    Draining,
+}
+
+/// Whether new traffic may be sent here, and why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// How far the edge is.
+    pub phase: Phase,
+}
+
+impl Phase {
+    /// The name in answers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Serving => "serving",
+            Phase::Leaving => "leaving",
+            Phase::Draining => "draining",
+        }
+    }
+}
+
+impl Readiness {
+    /// Whether new traffic may be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Serving
+    }
+
+    /// Why not; empty when it is ready.
+    pub fn reasons(&self) -> Vec<String> {
+        let reason = match self.phase {
+            Phase::Serving => return Vec::new(),
+            Phase::Starting => "starting: the names of servers are being looked up",
+            Phase::Leaving => "leaving: told to stop, takes connections until load balancers have noticed",
+            Phase::Draining => "draining: takes no new connections, finishes what it has",
+        };
+        vec![reason.to_owned()]
+    }
+}
