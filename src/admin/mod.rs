@@ -19,7 +19,7 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         match (&request.method, request.uri.path()) {
-            (&Method::GET, "/metrics") => match metrics::render(&self.0.report(), self.0.counters()) {
+            (&Method::GET, "/metrics") => match metrics::render(&self.0) {
                 Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
                 Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),
             },
