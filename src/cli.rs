@@ -54,7 +54,8 @@ Environment:
 Signals to a running edge:
   SIGTERM  stop accepting, finish the requests in flight for at most 30 s, exit;
            a second one exits at once
-  SIGINT   exit at once";
+  SIGINT   exit at once
+  SIGUSR1  open the file of the access log anew, after it was renamed";
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
@@ -268,7 +269,9 @@ fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
         1 => format!("forwarding to 1 server: {}", servers[0]),
         count => format!("forwarding to {count} servers, {}: {}", config.balance.policy.name(), first_few(&servers)),
     };
-    vec![discovery_line, urls_line, servers_line]
+    let mut lines = vec![discovery_line, urls_line, servers_line];
+    lines.extend(config.access_log.as_ref().map(|log| format!("access log: {} to {}", log.format.name(), log.to)));
+    lines
 }
 
 fn first_few<T: ToString>(items: &[T]) -> String {

@@ -37,6 +37,7 @@ use crate::{
     config::{self, Config, KeyPath, ListenAddress, Retries},
     edge::{self, Door, ListeningSocket, TlsListener},
     state::{Control, Phase},
+    telemetry::access_log::{self, AccessLog, AccessLogError, RunningAccessLog},
 };
 
 /// How long a stopping edge waits for the requests in flight.
@@ -57,6 +58,7 @@ pub struct Server {
     control: Control,
     listeners: Vec<BoundListener>,
     admin: Option<(SocketAddr, TcpListener)>,
+    access_log: Option<config::AccessLog>,
 }
 
 /// A listener whose socket is bound.
@@ -93,6 +95,12 @@ pub enum ServeError {
     /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
     #[error("the certificates that the system trusts cannot be read: {0}; mend them, or SSL_CERT_FILE")]
     Certificates(Box<pingora::Error>),
+    /// The access log cannot be written.
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
+    /// A signal cannot be waited for.
+    #[error("signals cannot be waited for: {0}")]
+    Signal(io::Error),
     /// Pingora has no proxy to give.
     #[error("the proxy cannot be made: {0}")]
     Proxy(io::Error),
@@ -145,6 +153,7 @@ impl Server {
                 .map(|(listener, socket)| BoundListener::new(listener, socket))
                 .collect::<io::Result<_>>()?,
             admin: admin.transpose()?,
+            access_log: config.access_log.clone(),
         })
     }
 
@@ -179,6 +188,8 @@ impl Server {
     pub async fn serve(self, mut stop: mpsc::Receiver<Stop>) -> Result<usize, ServeError> {
         // Pingora would panic, whether a server needs them or not.
         load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
+        // Dropped last: it waits for the last lines to be written.
+        let _access_log = self.start_access_log()?;
         let in_flight = TaskTracker::new();
         let settings = Arc::new(ServerConf {
             threads: self.threads,
@@ -231,6 +242,21 @@ impl Server {
             }
         }
         Ok(in_flight.len())
+    }
+}
+
+impl Server {
+    /// Starts the access log, if there is to be one, and opens it anew with each SIGUSR1.
+    fn start_access_log(&self) -> Result<(AbortOnDropHandle<()>, Option<RunningAccessLog>), ServeError> {
+        let counters = self.control.counters();
+        let mut running = None;
+        if let Some(config) = &self.access_log {
+            let (log, started) = AccessLog::start(config, Arc::clone(counters.log_lines()))?;
+            counters.begin_access_log(log);
+            running = Some(started);
+        }
+        let reopens = access_log::reopen_on_signal(running.as_ref()).map_err(ServeError::Signal)?;
+        Ok((AbortOnDropHandle::new(tokio::spawn(reopens)), running))
     }
 }
 

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 use serde::{Deserialize, Deserializer};
 
 use super::{
+    access_log::AccessLog,
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts},
     limits::Limits,
     listener::Listener,
@@ -23,6 +24,9 @@ pub struct Config {
     /// Where the edge says of itself what it does: its metrics, at `/metrics`. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
+    /// Where each request becomes a line. Default: nowhere. A change needs a restart.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
     pub threads: Option<NonZeroUsize>,

@@ -32,6 +32,11 @@ impl Running {
     pub fn start_with(config: &Path, level: &str) -> Self {
         let mut command = bifrost_edge();
         command.env("RUST_LOG", level).arg("run").arg("--config").arg(config);
+        Self::spawn(&mut command)
+    }
+
+    /// Starts a program that was prepared.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = mpsc::channel();
