@@ -101,7 +101,7 @@ fn the_last_lines_are_written_before_the_end() {
 
 #[test]
 fn a_full_disk_costs_lines_and_nothing_else() {
-    let edge = Edge::start(&format!("servers: []\naccess_log: {{format: json, to: /dev/full}}\n"));
+    let edge = Edge::start("servers: []\naccess_log: {format: json, to: /dev/full}\n");
     for _ in 0..20 {
         assert_eq!(edge.get("/").status, 503);
     }
