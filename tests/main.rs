@@ -46,6 +46,8 @@ mod rate_limits;
 mod redirects;
 mod refusals_are_seen;
 mod reload;
+mod reload_file;
+mod replace;
 mod retries;
 mod shipped_config;
 mod slow_clients;
