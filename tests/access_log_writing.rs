@@ -69,8 +69,8 @@ fn the_signal_does_no_harm_where_there_is_no_file() {
     for log in ["", "access_log: {to: stdout}\n"] {
         let configuration = config(&yaml(log));
         let mut command = bifrost_edge();
-        command.arg("run").arg("--config").arg(configuration.path()).stdout(Stdio::null());
-        let mut running = Running::spawn(&mut command);
+        command.stdout(Stdio::null());
+        let mut running = Running::run(command, configuration.path());
         let address = running.address();
         // It serves: the signal is waited for.
         ask(address);
@@ -114,8 +114,8 @@ fn a_full_disk_costs_lines_and_nothing_else() {
 fn a_closed_standard_output_costs_lines_and_nothing_else() {
     let configuration = config(&yaml("access_log: {}\n"));
     let mut command = bifrost_edge();
-    command.arg("run").arg("--config").arg(configuration.path()).stdout(Stdio::piped());
-    let mut running = Running::spawn(&mut command);
+    command.stdout(Stdio::piped());
+    let mut running = Running::run(command, configuration.path());
     let address = running.address();
     let mut lines = BufReader::new(running.child.stdout.take().unwrap());
     ask(address);
@@ -140,8 +140,8 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
         &(yaml("access_log: {}\nadmin: {address: \"127.0.0.2:0\"}\n") + "limits: {requests_per_connection: unlimited}"),
     );
     let mut command = bifrost_edge();
-    command.arg("run").arg("--config").arg(configuration.path()).stdout(Stdio::piped());
-    let mut running = Running::spawn(&mut command);
+    command.stdout(Stdio::piped());
+    let mut running = Running::run(command, configuration.path());
     let address = running.address();
     let admin = running.wait_for("metrics on http://");
     let admin = admin.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();

@@ -13,6 +13,7 @@ use super::{
     network::Network,
     path_prefix::PathPrefix,
     public_url::PublicUrl,
+    stop::StopOptions,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
@@ -27,6 +28,9 @@ pub struct Config {
     /// Where each request becomes a line. Default: nowhere. A change needs a restart.
     #[serde(default)]
     pub access_log: Option<AccessLog>,
+    /// How it stops.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub stop: StopOptions,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
     pub threads: Option<NonZeroUsize>,

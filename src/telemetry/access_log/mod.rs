@@ -20,11 +20,15 @@ use std::{
 };
 
 use log::info;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+use tokio_util::task::AbortOnDropHandle;
 
 pub use self::entry::{Entry, RequestText};
 use self::writer::{Target, Writer};
-use crate::config;
+use crate::{config, telemetry::Counters};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 8192;
@@ -75,10 +79,18 @@ enum Message {
 
 /// Why the access log cannot begin.
 #[derive(Debug, thiserror::Error)]
-#[error("access_log.to: {target} cannot be written: {source}; mend its permissions, or name another file")]
-pub struct AccessLogError {
-    target: config::AccessLogTarget,
-    source: io::Error,
+pub enum AccessLogError {
+    /// It cannot be opened.
+    #[error("access_log.to: {target} cannot be written: {source}; mend its permissions, or name another file")]
+    Target {
+        /// What cannot be opened.
+        target: config::AccessLogTarget,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The signal cannot be waited for.
+    #[error("SIGUSR1 cannot be waited for: {0}")]
+    Signal(io::Error),
 }
 
 impl AccessLog {
@@ -90,7 +102,7 @@ impl AccessLog {
         config: &config::AccessLog,
         counts: Arc<LineCounts>,
     ) -> Result<(AccessLog, RunningAccessLog), AccessLogError> {
-        let failed = |source| AccessLogError { target: config.to.clone(), source };
+        let failed = |source| AccessLogError::Target { target: config.to.clone(), source };
         let target = Target::open(&config.to).map_err(failed)?;
         let (queue, messages) = mpsc::sync_channel(QUEUE);
         let (end, ended) = mpsc::channel();
@@ -111,26 +123,38 @@ impl AccessLog {
     }
 }
 
-/// Opens the file of a log anew with every SIGUSR1, for as long as it is polled: it may have been renamed. Without
-/// a log, the signal does nothing: it would end the process.
+/// Starts the access log, if there is to be one: from now on each request becomes a line. Its file is opened anew with
+/// every SIGUSR1, for as long as what is returned lives; without a log, the signal does nothing: it would end the
+/// process.
 ///
 /// # Errors
-/// When the signal cannot be waited for.
-pub fn reopen_on_signal(log: Option<&RunningAccessLog>) -> io::Result<impl Future<Output = ()> + Send + use<>> {
-    let mut signals = signal(SignalKind::user_defined1())?;
-    let queue = log.map(|log| log.queue.clone());
-    Ok(async move {
-        while signals.recv().await.is_some() {
-            let Some(queue) = &queue else {
-                info!("SIGUSR1: there is no access log to open anew");
-                continue;
-            };
-            // When the queue is full it does not last long.
-            while let Err(TrySendError::Full(_)) = queue.try_send(Message::Reopen) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+/// When the file cannot be opened, the signal cannot be waited for, or there is no thread to be had.
+pub fn start(
+    config: Option<&config::AccessLog>,
+    counters: &Counters,
+) -> Result<(AbortOnDropHandle<()>, Option<RunningAccessLog>), AccessLogError> {
+    let mut running = None;
+    if let Some(config) = config {
+        let (log, started) = AccessLog::start(config, Arc::clone(counters.log_lines()))?;
+        counters.begin_access_log(log);
+        running = Some(started);
+    }
+    let signals = signal(SignalKind::user_defined1()).map_err(AccessLogError::Signal)?;
+    let queue = running.as_ref().map(|running: &RunningAccessLog| running.queue.clone());
+    Ok((AbortOnDropHandle::new(tokio::spawn(reopen_on_signal(signals, queue))), running))
+}
+
+async fn reopen_on_signal(mut signals: Signal, queue: Option<SyncSender<Message>>) {
+    while signals.recv().await.is_some() {
+        let Some(queue) = &queue else {
+            info!("SIGUSR1: there is no access log to open anew");
+            continue;
+        };
+        // When the queue is full it does not last long.
+        while let Err(TrySendError::Full(_)) = queue.try_send(Message::Reopen) {
+            sleep(Duration::from_millis(10)).await;
         }
-    })
+    }
 }
 
 impl Drop for RunningAccessLog {

@@ -26,6 +26,11 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
         "Streams of HTTP/2 reset for what their clients did wrong, or because there were too many at a time.",
         counters.streams_refused(),
     );
+    families.counter(
+        "bifrost_edge_requests_missed_total",
+        "Requests that came while their idle connection was being closed, and got no answer.",
+        counters.requests_missed(),
+    );
     families.counters(
         "bifrost_edge_limit_hits_total",
         "Connections and requests that were refused because of one of limits: of their number, their size, or the time \

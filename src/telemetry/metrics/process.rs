@@ -6,9 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use nix::sys::{
-    resource::{Resource, UsageWho, getrlimit, getrusage},
-    time::TimeVal,
+use rustix::{
+    process::{Resource, getrlimit},
+    time::{ClockId, clock_gettime},
 };
 
 use super::{
@@ -19,17 +19,14 @@ use super::{
 pub(super) fn collect(families: &mut Families, started: SystemTime) {
     let help = "When the process was started, in seconds since 1970.";
     families.gauge("process_start_time_seconds", help, seconds(started));
-    if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
-        let used = duration(usage.user_time()) + duration(usage.system_time());
-        let help = "Processor time that the process has used, for itself and in the system.";
-        families.seconds("process_cpu_seconds_total", help, used.as_secs_f64());
-    }
+    let help = "Processor time that the process has used, for itself and in the system.";
+    families.seconds("process_cpu_seconds_total", help, processor_time().as_secs_f64());
     // One of them is the folder that is being read.
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
         let open = open.count().saturating_sub(1);
         families.gauge("process_open_fds", "Files that the process has open, sockets included.", precise(open as u64));
     }
-    if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+    if let Some(soft) = getrlimit(Resource::Nofile).current {
         families.gauge("process_max_fds", "Files that the process may have open.", precise(soft));
     }
     let Ok(status) = fs::read_to_string("/proc/self/status") else { return };
@@ -50,7 +47,8 @@ fn field(status: &str, key: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn duration(time: TimeVal) -> Duration {
-    let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
-    Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or_default())
+fn processor_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(used.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(used.tv_nsec).unwrap_or_default())
 }
