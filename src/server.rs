@@ -5,12 +5,9 @@ use std::{
     fs::{self, Permissions},
     io,
     net::{SocketAddr, TcpListener},
-    os::{
-        fd::IntoRawFd,
-        unix::{
-            fs::{FileTypeExt, PermissionsExt},
-            net::{UnixListener, UnixStream},
-        },
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,22 +15,18 @@ use std::{
     time::Duration,
 };
 
-use pingora::{
-    server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
-    services::Service,
-    tls::load_platform_certs_incl_env_into_store,
-};
+use pingora::{server::configuration::ServerConf, tls::load_platform_certs_incl_env_into_store};
 use rustls::RootCertStore;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinError, JoinSet},
     time::timeout,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
-    admin,
+    admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress, Retries},
     edge::{self, Door, ListeningSocket, TlsListener},
     state::{Control, Phase},
@@ -193,9 +186,11 @@ impl Server {
         let (shutdown, watch) = watch::channel(false);
         let counters = Arc::clone(self.control.counters());
         let snapshots = self.control.snapshots();
-        let proxy = edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone()).await;
+        let phases = self.control.phases();
+        let proxy =
+            edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), phases).await;
         let proxy = proxy.map_err(ServeError::Proxy)?;
-        let door = Arc::new(Door::new(proxy, snapshots, Arc::clone(&counters), watch.clone()));
+        let door = Arc::new(Door::new(proxy, snapshots, Arc::clone(&counters), watch));
         let certificates = self.listeners.iter().filter_map(|bound| bound.tls.clone()).collect();
         let _certificates =
             AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, Arc::clone(&counters))));
@@ -205,11 +200,13 @@ impl Server {
             let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
             listening.spawn(edge::listen(Arc::clone(&door), Arc::new(listener), socket));
         }
-        let _admin = self.admin.map(|(address, socket)| {
-            let mut service = admin::service(self.control.clone());
-            service.add_tcp(&address.to_string());
-            AbortOnDropHandle::new(start(service, address, socket, watch))
+        // It goes on until all is over, to tell how far it is.
+        let admin = self.admin.map(|(address, socket)| {
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            let admin = Arc::new(Admin::new(self.control.clone(), address));
+            io::Result::Ok(AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, admin))))
         });
+        let _admin = admin.transpose().map_err(ServeError::Listener)?;
 
         self.control.enter(Phase::Serving);
         let first = tokio::select! {
@@ -302,17 +299,4 @@ impl BoundListener {
         };
         Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))
     }
-}
-
-/// Starts a service on a socket that is bound already: it finds it by its address.
-fn start(
-    mut service: impl Service + 'static,
-    address: SocketAddr,
-    socket: TcpListener,
-    stop: ShutdownWatch,
-) -> JoinHandle<()> {
-    let mut sockets = Fds::new();
-    sockets.add(address.to_string(), socket.into_raw_fd());
-    let sockets: ListenFds = Arc::new(sockets.into());
-    tokio::spawn(async move { service.start_service(Some(sockets), stop, 1).await })
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod access_rules;
+mod admin_listener;
 mod balancing;
 mod commands;
 mod config_door;
@@ -43,12 +44,14 @@ mod pipelining;
 mod plugin;
 mod proxy_protocol;
 mod rate_limits;
+mod readiness;
 mod redirects;
 mod refusals_are_seen;
 mod reload;
 mod retries;
 mod shipped_config;
 mod slow_clients;
+mod status_page;
 mod stopping;
 mod table;
 mod timeouts;

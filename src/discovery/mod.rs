@@ -80,6 +80,7 @@ pub struct Discovery {
     options: DiscoveryOptions,
     profile: Profile,
     deciding: Vec<String>,
+    clients: usize,
     answers: Vec<Answer>,
     /// The answers of each public URL, in their order.
     documents: Vec<[DocumentAnswers; 2]>,
@@ -127,6 +128,7 @@ impl Discovery {
             options: config.discovery,
             profile: config.profile,
             deciding: deciding.map(|client| client.name.clone()).collect(),
+            clients: config.mcp_clients.len(),
             answers,
             documents,
         }
@@ -141,6 +143,11 @@ impl Discovery {
     /// The names of the MCP clients that turn discovery on, in the order of the table.
     pub fn deciding_clients(&self) -> &[String] {
         &self.deciding
+    }
+
+    /// How many MCP clients there are, deciding or not.
+    pub fn clients(&self) -> usize {
+        self.clients
     }
 
     /// The public URLs.

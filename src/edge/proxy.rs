@@ -32,10 +32,10 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, redirect, retry, route,
+    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, ready, redirect, retry, route,
     snapshot::Snapshot, watch::Watch, websocket,
 };
-use crate::{limits::Rates, telemetry::Counters};
+use crate::{limits::Rates, state::Phase, telemetry::Counters};
 
 /// The edge as a Pingora proxy, for the connections of [`super::listen()`].
 pub type Proxy = HttpProxy<Edge, WatchedConnector>;
@@ -46,6 +46,7 @@ pub struct Edge {
     counters: Arc<Counters>,
     rates: Rates,
     in_flight: TaskTracker,
+    phase: watch::Receiver<Phase>,
 }
 
 /// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
@@ -60,11 +61,12 @@ pub async fn proxy(
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     in_flight: TaskTracker,
+    phase: watch::Receiver<Phase>,
 ) -> io::Result<Arc<Proxy>> {
     let (found, mut proxy) = mpsc::channel(1);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
-    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight };
+    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase };
     let mut service = ProxyServiceBuilder::new(settings, edge)
         .name("bifrost-edge")
         .custom(
@@ -111,6 +113,10 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         if exchange.snapshot.discovery.answer(session).await? {
+            return Ok(true);
+        }
+        let phase = *self.phase.borrow();
+        if ready::answer(session, exchange, phase).await? {
             return Ok(true);
         }
         exchange.take_request_id(session);

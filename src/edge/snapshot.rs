@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{Config, Dns, HealthChecks, Limits, Profile, UnknownHosts},
+    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, UnknownHosts},
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
@@ -33,6 +33,10 @@ pub struct Snapshot {
     pub limits: Limits,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
+    /// Where the listeners say whether the edge is ready.
+    pub readiness_path: Option<ReadinessPath>,
+    /// By which names the admin listener may be asked.
+    pub admin_hosts: Vec<AdminHost>,
 }
 
 impl Snapshot {
@@ -49,6 +53,8 @@ impl Snapshot {
             access: AccessRules::new(&config.access),
             limits: config.limits.clone(),
             profile: config.profile,
+            readiness_path: config.readiness_path.clone(),
+            admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
             trusted,
         }
     }

@@ -100,6 +100,11 @@ impl Control {
         Readiness { phase: *self.phase.borrow() }
     }
 
+    /// How far the edge is, now and later.
+    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
     /// The edge is so far now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);

@@ -132,7 +132,17 @@ impl Edge {
 
     /// What the admin listener answers to a request for the metrics.
     pub fn metrics(&self) -> String {
-        Connection::to(self.admin).ask("GET", "/metrics", "x", "").text().to_owned()
+        self.ask_admin("/metrics").text().to_owned()
+    }
+
+    /// What the admin listener answers to a GET.
+    pub fn ask_admin(&self, target: &str) -> Response {
+        Connection::to(self.admin).ask("GET", target, &self.admin.to_string(), "")
+    }
+
+    /// The hand on it.
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// The value of one metric, labels included.
