@@ -56,6 +56,7 @@ mod stopping;
 mod table;
 mod timeouts;
 mod tls_clients;
+mod traffic;
 mod unknown_hosts;
 mod uploads;
 mod upstream_connections;

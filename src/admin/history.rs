@@ -10,14 +10,14 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Admin;
-use crate::telemetry::Counters;
+use crate::telemetry::{LATENCY_BOUNDS, Traffic};
 
 /// Between two readings.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Ten minutes of them.
 const MOST: usize = 120;
 
-/// What is kept. It is as large after a year as it is after ten minutes.
+/// What is kept, the oldest first. It is as large after a year as it is after ten minutes.
 #[derive(Default)]
 pub(super) struct History(Mutex<VecDeque<Point>>);
 
@@ -48,27 +48,18 @@ pub struct Plots {
     pub points: Vec<Point>,
 }
 
-/// The counters at one time.
-#[derive(Debug, Clone)]
-struct Reading {
-    requests: u64,
-    server_errors: u64,
-    /// Of each bucket alone; the last one has no bound.
-    latency: Vec<u64>,
-}
-
 impl Admin {
     /// Reads the counters again and again, for as long as it is polled.
     pub(super) async fn keep_history(&self) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        let mut last = (Instant::now(), Reading::of(self.control.counters()));
+        let mut last = (Instant::now(), self.control.counters().traffic());
         loop {
             ticks.tick().await;
-            let now = (Instant::now(), Reading::of(self.control.counters()));
+            let now = (Instant::now(), self.control.counters().traffic());
             let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.history.add(now.1.since(&last.1, now.0 - last.0, since_1970.as_secs()));
+            self.history.add(Point::between(&last.1, &now.1, now.0 - last.0, since_1970.as_secs()));
             last = now;
         }
     }
@@ -90,30 +81,24 @@ impl History {
     }
 }
 
-impl Reading {
-    fn of(_counters: &Counters) -> Self {
-        Reading { requests: 0, server_errors: 0, latency: Vec::new() }
-    }
-
-    /// What went on since an earlier reading.
+impl Point {
+    /// What went on between two readings.
     #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
-    fn since(&self, earlier: &Reading, took: Duration, at: u64) -> Point {
+    fn between(before: &Traffic, now: &Traffic, took: Duration, at: u64) -> Self {
         let seconds = took.as_secs_f64().max(f64::MIN_POSITIVE);
         let a_second = |now: u64, before: u64| rounded(now.saturating_sub(before) as f64 / seconds);
-        let pairs = self.latency.iter().zip(&earlier.latency);
-        let buckets: Vec<u64> = pairs.map(|(now, before)| now.saturating_sub(*before)).collect();
-        let quantile = |share| quantile(&BOUNDS, &buckets, share).map(|seconds| rounded(seconds * 1000.0));
+        let pairs = now.latency.buckets.iter().zip(before.latency.buckets);
+        let buckets: Vec<u64> = pairs.map(|(now, before)| now.saturating_sub(before)).collect();
+        let bounds = LATENCY_BOUNDS.map(|bound| bound.as_secs_f64() * 1000.0);
         Point {
             at,
-            requests_per_second: a_second(self.requests, earlier.requests),
-            errors_per_second: a_second(self.server_errors, earlier.server_errors),
-            p50_ms: quantile(0.5),
-            p99_ms: quantile(0.99),
+            requests_per_second: a_second(now.requests, before.requests),
+            errors_per_second: a_second(now.server_errors, before.server_errors),
+            p50_ms: quantile(&bounds, &buckets, 0.5).map(rounded),
+            p99_ms: quantile(&bounds, &buckets, 0.99).map(rounded),
         }
     }
 }
-
-const BOUNDS: [f64; 0] = [];
 
 /// The value that a share of all stays below, found as Prometheus's `histogram_quantile` does it: evenly spread
 /// within a bucket. Beyond the last bound it is that bound.
@@ -161,6 +146,19 @@ mod tests {
             prop_assert!(lower <= upper, "{:?} {:?}", lower, upper);
             prop_assert_eq!(lower.is_some(), buckets.iter().sum::<u64>() > 0);
         }
+    }
+
+    #[test]
+    fn a_point_is_what_came_between_two_readings() {
+        let mut before = Traffic { requests: 100, server_errors: 7, ..Traffic::default() };
+        before.latency.buckets[3] = 50;
+        let mut now = Traffic { requests: 150, server_errors: 8, ..before };
+        now.latency.buckets[11] = 50;
+        let point = Point::between(&before, &now, Duration::from_secs(5), 1);
+        assert_eq!((point.requests_per_second, point.errors_per_second), (10.0, 0.2));
+        assert_eq!((point.p50_ms, point.p99_ms), (Some(75.0), Some(99.5)));
+        let quiet = Point::between(&now, &now, Duration::from_secs(5), 2);
+        assert_eq!((quiet.requests_per_second, quiet.p50_ms), (0.0, None));
     }
 
     #[test]

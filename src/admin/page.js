@@ -58,10 +58,13 @@ function rate(value) {
 }
 
 function duration(ms) {
-  if (ms < 1) return [ms.toFixed(2), "ms"];
-  if (ms < 1000) return [ms < 10 ? ms.toFixed(1) : String(Math.round(ms)), "ms"];
-  return [(ms / 1000).toFixed(ms < 10_000 ? 2 : 1), "s"];
+  if (ms < 1000) return [ms < 1 ? ms.toFixed(2) : ms < 10 ? ms.toFixed(1) : String(Math.round(ms)), "ms"];
+  if (ms < 60_000) return [(ms / 1000).toFixed(ms < 10_000 ? 2 : 1), "s"];
+  return [(ms / 60_000).toFixed(1), "min"];
 }
+
+// On an axis: as short as it can be.
+const short = ([value, unit]) => `${String(Number(value))} ${unit}`.trim();
 
 function span(seconds) {
   const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
@@ -90,14 +93,28 @@ function roundUp(value) {
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [600, 100];
 
+// From zero to a round number.
+function evenly(values) {
+  const top = roundUp(Math.max(...values, 0) || 1);
+  return { y: (value) => HEIGHT * (1 - value / top), ticks: [top, top / 2] };
+}
+
+// By powers of ten: discovery takes microseconds, a stream minutes.
+function byPowers(values) {
+  const above = values.filter((value) => value > 0).map(Math.log10);
+  const [low, high] = above.length === 0 ? [0, 2] : [Math.floor(Math.min(...above)), Math.ceil(Math.max(...above))];
+  const reach = Math.max(high - low, 1);
+  const step = Math.ceil(reach / 4);
+  const ticks = Array.from({ length: reach + 1 }, (_, place) => low + place).filter((power) => power > low && (low + reach - power) % step === 0);
+  return { y: (value) => HEIGHT * Math.min(1, 1 - (Math.log10(value) - low) / reach), ticks: ticks.map((power) => 10 ** power) };
+}
+
 class Plot {
-  constructor(id, series, unit) {
+  constructor(id, series, { unit, axis, scale }) {
+    Object.assign(this, { series, unit, axis, scale, points: [] });
     this.box = at(id);
     this.svg = this.box.querySelector("svg");
-    this.series = series;
-    this.unit = unit;
-    this.points = [];
-    this.path("grid").setAttribute("d", `M0 0H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}`);
+    this.grid = this.path("grid");
     this.paths = series.map((one) => [one.area ? this.path("area") : undefined, this.path(one.style)]);
     this.cross = this.path("cross");
     this.box.addEventListener("pointermove", (event) => this.point(event));
@@ -115,22 +132,36 @@ class Plot {
     const { points, interval_seconds: step, most_points: most } = status.history;
     const reach = step * most;
     this.points = points.map((point) => ({ ...point, x: WIDTH * (1 - (status.now - point.at) / reach) }));
-    const values = this.points.flatMap((point) => this.series.map((one) => point[one.name] ?? 0));
-    const highest = Math.max(...values, 0);
-    const top = highest > 0 ? roundUp(highest) : 1;
-    say(this.box.querySelector(".top"), this.unit(top));
-    say(this.box.querySelector(".half"), this.unit(top / 2));
+    const of = (one) => points.map((point) => point[one.name]).filter((value) => value != null);
+    const { y, ticks } = this.scale(this.series.flatMap(of));
+    this.label(ticks, y);
     this.series.forEach((one, place) => {
       const [area, line] = this.paths[place];
-      const runs = this.runs(one.name, (value) => HEIGHT * (1 - value / top));
+      // A line of nothing but zeros says less than none.
+      const runs = one.quiet && of(one).every((value) => value === 0) ? [] : this.runs(one.name, y);
       line.setAttribute("d", runs.map((run) => "M" + run.map((spot) => spot.join(" ")).join("L")).join(""));
       const closed = (run) => `M${run[0][0]} ${HEIGHT}L${run.map((spot) => spot.join(" ")).join("L")}L${run.at(-1)[0]} ${HEIGHT}Z`;
       area?.setAttribute("d", runs.map(closed).join(""));
     });
     const last = points.at(-1);
-    const told = (one) => `${one.label} ${last?.[one.name] == null ? "none" : this.unit(last[one.name])}`;
-    const label = `The last 10 minutes. Now: ${this.series.map(told).join(", ")}. Highest: ${this.unit(highest)}.`;
+    const told = (one) => {
+      const highest = Math.max(...of(one));
+      return last?.[one.name] == null ? `${one.label}: none` : `${one.label}: ${this.unit(last[one.name])}, highest ${this.unit(highest)}`;
+    };
+    const label = `The last 10 minutes. ${this.series.map(told).join("; ")}.`;
     if (this.svg.getAttribute("aria-label") !== label) this.svg.setAttribute("aria-label", label);
+  }
+
+  label(ticks, y) {
+    this.grid.setAttribute("d", ticks.map((tick) => `M0 ${y(tick).toFixed(2)}H${WIDTH}`).join(""));
+    const labels = this.box.querySelectorAll(".tick");
+    for (let missing = labels.length; missing < ticks.length; missing += 1) this.box.append(make("span", "tick"));
+    this.box.querySelectorAll(".tick").forEach((node, place) => {
+      node.hidden = place >= ticks.length;
+      if (node.hidden) return;
+      say(node, this.axis(ticks[place]));
+      node.style.top = `${y(ticks[place])}%`;
+    });
   }
 
   // Where nothing was measured there is no line.
@@ -165,12 +196,12 @@ class Plot {
 
 const RATES = new Plot("plot-rate", [
   { name: "requests_per_second", label: "all", style: "one", area: true },
-  { name: "errors_per_second", label: "5xx", style: "bad" },
-], rate);
+  { name: "errors_per_second", label: "5xx", style: "bad", quiet: true },
+], { unit: rate, axis: (value) => short([value, ""]), scale: evenly });
 const LATENCIES = new Plot("plot-latency", [
   { name: "p50_ms", label: "median", style: "one" },
-  { name: "p99_ms", label: "99 in 100", style: "two" },
-], (ms) => duration(ms).join(" "));
+  { name: "p99_ms", label: "p99", style: "two" },
+], { unit: (ms) => duration(ms).join(" "), axis: (ms) => short(duration(ms)), scale: byPowers });
 
 // === sections ===
 

@@ -55,7 +55,7 @@ impl Admin {
     }
 
     fn metrics(&self) -> Answer {
-        match metrics::render(&self.control.report(), self.control.counters()) {
+        match metrics::render(&self.control) {
             Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }

@@ -32,8 +32,8 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, ready, redirect, retry, route,
-    snapshot::Snapshot, watch::Watch, websocket,
+    account, admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, headers, ready, redirect,
+    retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
 use crate::{limits::Rates, state::Phase, telemetry::Counters};
 
@@ -112,7 +112,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        if exchange.snapshot.discovery.answer(session).await? {
+        if answer::discovery(session, exchange).await? {
             return Ok(true);
         }
         let phase = *self.phase.borrow();
@@ -141,6 +141,7 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        exchange.account.connected();
         retry::not_connected(exchange, &mut error);
         error
     }
@@ -154,6 +155,7 @@ impl ProxyHttp for Edge {
         connection: Option<&Digest>,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        exchange.account.connected();
         exchange.connection = connection.and_then(Watch::of);
         Ok(())
     }
@@ -223,10 +225,17 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         if error.is_none() {
             exchange.answered();
         }
+        if exchange.is_probe {
+            return;
+        }
+        if let Some(answer) = exchange.account.discovery {
+            self.counters.discovery().add(answer);
+        }
+        self.counters.traffic_counters().add(&account::finished(session, exchange));
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

@@ -9,13 +9,14 @@ use crate::state::{Phase, Readiness};
 
 /// Answers a GET or HEAD for the path that the configuration gives, whatever the host and whoever asks. True: the
 /// answer has been written.
-pub(super) async fn answer(session: &mut Session, exchange: &Exchange, phase: Phase) -> Result<bool> {
+pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, phase: Phase) -> Result<bool> {
     let request = session.req_header();
     let Some(path) = &exchange.snapshot.readiness_path else { return Ok(false) };
     let is_head = request.method == Method::HEAD;
     if request.uri.path() != path.as_str() || !(is_head || request.method == Method::GET) {
         return Ok(false);
     }
+    exchange.is_probe = true;
     drain(session).await;
     let readiness = Readiness { phase };
     let (status, mut body) = if readiness.is_ready() {

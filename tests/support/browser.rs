@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -102,9 +102,10 @@ impl Page {
         let patience = Instant::now() + PATIENCE;
         while self.value(expression) != Value::Bool(true) {
             if Instant::now() > patience {
-                panic!("never true: {expression}\n{:?}\n{}", self.complaints, self.value("document.body.innerText"));
+                let shown = self.value("document.body.innerText");
+                panic!("never true: {expression}\n{:?}\n{shown}", self.complaints);
             }
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(10));
         }
     }
 

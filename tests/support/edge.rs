@@ -12,6 +12,7 @@ use bifrost_edge::{
     fleet::{Report, ServerReport},
     server::{BoundSocket, Server, Stop},
     state::Control,
+    telemetry::Counters,
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -150,6 +151,11 @@ impl Edge {
         let metrics = self.metrics();
         let value = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {sample} in {metrics}")).parse().unwrap()
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> &Counters {
+        self.control.counters()
     }
 
     /// What its fleet has done so far.
