@@ -1,12 +1,16 @@
 //! An operator who looks at the status page, in a real browser, sees what is wrong.
 
+use std::{fs, net::SocketAddr};
+
 use bifrost_edge::fleet::State;
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use crate::support::{
     bifrost::Bifrost,
     browser::Page,
     edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
+    program::{self, Running},
     until,
 };
 
@@ -25,12 +29,33 @@ fn edge(fleet: &[&Bifrost]) -> Edge {
 }
 
 /// The page of an edge, once it shows something.
-fn open(edge: &Edge) -> Page {
+fn open(admin: SocketAddr) -> Page {
     let mut page = Page::new();
     page.resize(1280, 900, 1);
-    page.go_to(&format!("http://{}/", edge.admin));
+    page.go_to(&format!("http://{admin}/"));
     page.until("document.getElementById('updated')?.textContent.startsWith('updated ') ?? false");
     page
+}
+
+/// The program, its admin listener, and its file.
+struct Program {
+    _running: Running,
+    admin: SocketAddr,
+}
+
+fn of_program(server: &Bifrost) -> String {
+    let listeners = "listeners: [{address: \"127.0.0.1:0\"}]\nadmin: {address: \"127.0.0.1:0\"}\n";
+    let urls = "public_urls: [\"http://localhost:8000\"]\n";
+    format!("{listeners}{urls}{}{CLIENTS}{HEALTH}", servers_yaml(&[server.address()]))
+}
+
+fn start(server: &Bifrost) -> (Program, NamedTempFile) {
+    let file = program::config(&of_program(server));
+    let mut running = Running::start(file.path());
+    let line = running.wait_for("status page on http://");
+    let (_, admin) = line.split_once("http://").unwrap();
+    let admin = admin.trim_end_matches('/').parse().unwrap();
+    (Program { _running: running, admin }, file)
 }
 
 fn row(bifrost: &Bifrost) -> String {
@@ -51,7 +76,7 @@ fn the_page_shows_the_fleet_and_what_is_served() {
     let _streams = [edge.chat(), edge.chat(), edge.chat()];
     edge.reload(&yaml(&[&one, &two]));
     until("all are up", || edge.report().servers.iter().all(|server| server.state == State::Up));
-    let mut page = open(&edge);
+    let mut page = open(edge.admin);
     assert_eq!((page.text("verdict"), page.text("why")), ("Ready".into(), "2 of 2 servers available".into()));
     assert_eq!(page.text("version"), env!("CARGO_PKG_VERSION"));
     assert_eq!(page.text("in-flight"), "3");
@@ -74,7 +99,7 @@ fn the_page_shows_the_fleet_and_what_is_served() {
 fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
     let (one, two) = (Bifrost::start(), Bifrost::start());
     let edge = edge(&[&one, &two]);
-    let mut page = open(&edge);
+    let mut page = open(edge.admin);
     let good = color(&mut page, &two);
     assert_eq!(color(&mut page, &one), good);
     assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "good");
@@ -99,21 +124,20 @@ fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
 #[test]
 fn a_reload_shows_up_and_so_do_the_problems_of_one_that_is_refused() {
     let (one, two) = (Bifrost::start(), Bifrost::start());
-    let edge = edge(&[&one]);
-    let mut page = open(&edge);
+    let (program, file) = start(&one);
+    let mut page = open(program.admin);
     assert_eq!((page.text("generation"), page.text("reload")), ("1".into(), "As started".into()));
 
-    edge.reload(&yaml(&[&two]));
+    fs::write(&file, of_program(&two)).unwrap();
     page.until("document.getElementById('generation').textContent === '2'");
     assert_eq!(page.text("reload"), "✓ Reloaded");
     page.until(&format!("{} !== null", row(&two)));
     assert_eq!(page.value(&format!("{} === null", row(&one))), true, "it is gone");
 
-    let problems =
-        ["proxy.yaml:3: listenres: unknown key", "proxy.yaml:9: <img src=x onerror=alert(1)>: no <b>name</b>"];
-    edge.control().refused(problems.map(str::to_owned).to_vec());
+    fs::write(&file, of_program(&two) + "<img src=x>: <b>bold</b>\n").unwrap();
     page.until("document.getElementById('reload').textContent === '✕ Reload refused'");
-    assert_eq!(page.text("problems"), problems.join("\n"));
+    let problems = page.text("problems");
+    assert!(problems.contains("<img src=x>: unknown key") && problems.contains(".yaml:"), "{problems}");
     assert!(page.text("reload-text").contains("Generation 2 is served on, unchanged"));
     assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "warn");
     assert_eq!(page.value("document.images.length"), 0, "what the edge says is text, and never markup");
@@ -125,7 +149,7 @@ fn a_reload_shows_up_and_so_do_the_problems_of_one_that_is_refused() {
 fn an_edge_that_cannot_be_reached_is_said_to_be_so_and_what_it_last_said_stays() {
     let bifrost = Bifrost::start();
     let edge = edge(&[&bifrost]);
-    let mut page = open(&edge);
+    let mut page = open(edge.admin);
     edge.stop();
     page.until("document.getElementById('verdict').textContent.startsWith('No answer since ')");
     assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "bad");
@@ -145,7 +169,7 @@ fn requests_become_a_plot() {
         points.iter().any(|point| point["errors_per_second"].as_f64() > Some(0.0) && point["p99_ms"].is_number())
     };
     until("it is in the history", || has_traffic(edge.ask_admin("/status").json()));
-    let mut page = open(&edge);
+    let mut page = open(edge.admin);
     for path in ["#plot-rate path.one", "#plot-rate path.bad", "#plot-latency path.one", "#plot-latency path.two"] {
         page.until(&format!("document.querySelector('{path}').getAttribute('d')?.startsWith('M')"));
     }
@@ -181,10 +205,11 @@ fn the_page_can_be_read_in_the_light_in_the_dark_and_on_a_phone() {
     })()";
     let (one, two) = (Bifrost::start(), Bifrost::start());
     two.set_red(true);
-    let edge = Edge::start(&yaml(&[&one, &two]));
-    until("one is down", || edge.report().servers.iter().any(|server| server.state == State::Down));
-    edge.control().refused(vec![format!("{}.yaml:1: wrong", "long".repeat(100))]);
-    let mut page = open(&edge);
+    let (program, file) = start(&two);
+    fs::write(&file, of_program(&one) + &format!("{}: 1\n", "long".repeat(100))).unwrap();
+    let mut page = open(program.admin);
+    page.until("document.getElementById('reload').textContent === '✕ Reload refused'");
+    page.until(&format!("{}.dataset.state === 'down'", row(&two)));
     let mut grounds = Vec::new();
     for scheme in ["light", "dark"] {
         page.prefer(scheme);

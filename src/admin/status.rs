@@ -230,7 +230,7 @@ impl DiscoveryStatus {
         DiscoveryStatus {
             on: discovery.is_on(),
             deciding_clients: deciding.iter().take(MOST_SHOWN).cloned().collect(),
-            deciding: deciding.len(),
+            deciding: discovery.deciding_count(),
             mcp_clients: discovery.clients(),
         }
     }

@@ -57,7 +57,7 @@ fn addresses(config: &Config, problems: &mut Vec<Problem>) {
     unique(chosen, |place, first| {
         problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
     });
-    let admin = config.admin.as_ref().map(|admin| admin.address.0);
+    let admin = config.admin.as_ref().map(|admin| admin.address.0).filter(|admin| admin.port() != 0);
     let has_admins = |listener: &Listener| admin.is_some() && listener.address.ip() == admin;
     let hosts = config.admin.iter().flat_map(|admin| admin.hosts.iter().enumerate());
     unique(hosts, |place, first| {

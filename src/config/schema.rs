@@ -13,6 +13,7 @@ use super::{
     network::Network,
     path_prefix::PathPrefix,
     public_url::PublicUrl,
+    stop::StopOptions,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
@@ -24,6 +25,9 @@ pub struct Config {
     /// Where the edge says of itself what it does: status page, metrics, readiness. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
+    /// How it stops.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub stop: StopOptions,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
     pub threads: Option<NonZeroUsize>,

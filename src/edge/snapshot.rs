@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, UnknownHosts},
+    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts},
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub access: AccessRules,
     /// What is taken from clients.
     pub limits: Limits,
+    /// How the edge stops.
+    pub stop: StopOptions,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
     /// Where the listeners say whether the edge is ready.
@@ -52,6 +54,7 @@ impl Snapshot {
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
             access: AccessRules::new(&config.access),
             limits: config.limits.clone(),
+            stop: config.stop,
             profile: config.profile,
             readiness_path: config.readiness_path.clone(),
             admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),

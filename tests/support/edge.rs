@@ -10,7 +10,7 @@ use std::{
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
-    server::{BoundSocket, Server, Stop},
+    server::{BoundSocket, Order, Server},
     state::Control,
     telemetry::Counters,
 };
@@ -27,7 +27,7 @@ pub struct Edge {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     control: Control,
-    stop: Option<mpsc::Sender<Stop>>,
+    stop: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<usize>>,
 }
 
@@ -123,7 +123,7 @@ impl Edge {
     /// Serves another configuration from now on.
     pub fn reload(&self, yaml: &str) {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.control.replace(&config(self.address, yaml)));
+        runtime.block_on(self.control.replace(config(self.address, yaml))).unwrap();
     }
 
     /// Says what a name resolves to, as the system's resolver would.
@@ -139,11 +139,6 @@ impl Edge {
     /// What the admin listener answers to a GET.
     pub fn ask_admin(&self, target: &str) -> Response {
         Connection::to(self.admin).ask("GET", target, &self.admin.to_string(), "")
-    }
-
-    /// The hand on it.
-    pub fn control(&self) -> &Control {
-        &self.control
     }
 
     /// The value of one metric, labels included.
@@ -171,7 +166,7 @@ impl Edge {
 
     /// Stops it in good order and returns how many requests were cut.
     pub fn stop(mut self) -> usize {
-        self.stop.as_ref().unwrap().blocking_send(Stop::Gracefully).unwrap();
+        self.stop.as_ref().unwrap().blocking_send(Order::Stop).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
 }
@@ -200,7 +195,7 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
-    let yaml = format!("listeners: [{{{listener}}}]\n{health}{hosts}{yaml}");
+    let yaml = format!("listeners: [{{{listener}}}]\nadmin: {{address: \"127.0.0.1:0\"}}\n{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 
