@@ -85,7 +85,7 @@ function time(seconds) {
 
 function roundUp(value) {
   const size = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((step) => step * size >= value) * size;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * size >= value) * size;
 }
 
 // === plots ===
@@ -209,11 +209,13 @@ function banner(status) {
   const { available, configured } = status.fleet;
   const fleet = configured === 0 ? "no servers" : `${available} of ${many(configured, "server", "servers")} available`;
   const refused = status.configuration.last_reload?.result === "refused";
-  const isFine = status.ready && !refused && available === configured;
+  const isFine = status.ready && !refused && available === configured && status.replacement.state !== "failed";
   const look = !status.ready ? "bad" : isFine ? "good" : "warn";
   const words = status.ready ? "Ready" : "Not ready";
+  const { state, why: failed } = status.replacement;
+  const replacing = { starting: "a successor is starting", failed: `the last successor did not serve: ${failed}` }[state];
   const why = status.ready
-    ? [fleet, refused ? "the last reload was refused" : ""].filter(Boolean).join(" · ")
+    ? [fleet, refused ? "the last reload was refused" : "", replacing].filter(Boolean).join(" · ")
     : status.reasons.join("; ");
   verdict(look, words, why);
   say(at("version"), status.version);
@@ -365,9 +367,11 @@ function configuration(status) {
     say(description, value);
     return make("div", "", term, description);
   };
+  const { file, certificates_read: read, certificates_refused: unfit } = status.configuration;
   fill(at("configuration"), [
-    ["Profile", profile], ["Generation", number.format(generation)],
+    ...(file === null ? [] : [["File", file]]), ["Profile", profile], ["Generation", number.format(generation)],
     ["Reloads", `${number.format(reloads)} used, ${number.format(refused)} refused`],
+    ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
   ], pair);
   const { requests_failed: failed, connections_closed: closed } = status.clients;
   const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;

@@ -8,7 +8,7 @@ use crate::telemetry::metrics;
 
 /// The answer to `/readyz`.
 #[derive(Debug, Serialize)]
-struct Ready {
+struct Readyz {
     ready: bool,
     phase: &'static str,
     /// Why it is not.
@@ -50,7 +50,7 @@ impl Admin {
         let servers = status::Available::of(&self.control.report());
         let is_ready = readiness.is_ready();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let ready = Ready { ready: is_ready, phase: readiness.phase.name(), reasons: readiness.reasons(), servers };
+        let ready = Readyz { ready: is_ready, phase: readiness.phase.name(), reasons: readiness.reasons(), servers };
         Answer::json(status, &ready)
     }
 

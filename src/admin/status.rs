@@ -13,7 +13,7 @@ use crate::{
     discovery::{AUTHORIZATION_SERVER, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP},
     edge::Snapshot,
     fleet::{Report, ServerReport, State},
-    state::{Control, Outcome, ReloadReport},
+    state::{Control, Outcome, ReloadReport, Replacement},
     telemetry::Counters,
 };
 
@@ -34,6 +34,7 @@ pub struct Status {
     pub phase: &'static str,
     /// Why it is not ready.
     pub reasons: Vec<String>,
+    pub replacement: ReplacementStatus,
     pub configuration: Configuration,
     pub discovery: DiscoveryStatus,
     pub public_urls: PublicUrls,
@@ -42,9 +43,20 @@ pub struct Status {
     pub history: Plots,
 }
 
+/// How far the edge is with being replaced by a successor.
+#[derive(Debug, Serialize)]
+pub struct ReplacementStatus {
+    /// `none`, `starting` or `failed`.
+    pub state: &'static str,
+    /// Why the last successor did not serve.
+    pub why: Option<String>,
+}
+
 /// What is served, and how its reloads went.
 #[derive(Debug, Serialize)]
 pub struct Configuration {
+    /// The file, as the operator named it; null when it came from elsewhere.
+    pub file: Option<String>,
     /// Counts the configurations that were served, from 1.
     pub generation: u64,
     /// The generation of Bifrost's discovery contract.
@@ -52,7 +64,10 @@ pub struct Configuration {
     /// Reloads that changed what is served, and those that were refused.
     pub reloads: u64,
     pub reloads_refused: u64,
-    /// The last one; null when there was none.
+    /// Certificates of listeners that were read again, to be used or not.
+    pub certificates_read: u64,
+    pub certificates_refused: u64,
+    /// The last reload; null when there was none.
     pub last_reload: Option<Reload>,
 }
 
@@ -191,6 +206,7 @@ impl Admin {
             ready: readiness.is_ready(),
             phase: readiness.phase.name(),
             reasons: readiness.reasons(),
+            replacement: ReplacementStatus::of(&control.replacement()),
             configuration: Configuration::of(&snapshot, control),
             discovery: DiscoveryStatus::of(snapshot.discovery.discovery()),
             public_urls: PublicUrls::of(snapshot.discovery.discovery()),
@@ -201,10 +217,25 @@ impl Admin {
     }
 }
 
+impl ReplacementStatus {
+    fn of(replacement: &Replacement) -> Self {
+        let (state, why) = match replacement {
+            Replacement::None => ("none", None),
+            Replacement::Starting => ("starting", None),
+            Replacement::Failed(why) => ("failed", Some(why.clone())),
+        };
+        ReplacementStatus { state, why }
+    }
+}
+
 impl Configuration {
     fn of(snapshot: &Snapshot, control: &Control) -> Self {
         let reloads = control.reloads();
+        let (certificates_read, certificates_refused) = control.counters().reloads();
         Configuration {
+            file: control.file().map(|file| file.display().to_string()),
+            certificates_read,
+            certificates_refused,
             generation: snapshot.generation,
             profile: snapshot.profile.name(),
             reloads: reloads.used(),

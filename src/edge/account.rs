@@ -29,6 +29,8 @@ pub(super) struct Account {
     pub reason: Option<Reason>,
     /// Whether the edge has told the client so.
     pub is_told: bool,
+    /// Only whether the edge is ready was asked: that is no traffic, and its 503 no error.
+    pub is_probe: bool,
 }
 
 impl Account {
@@ -39,6 +41,7 @@ impl Account {
             connecting: None,
             sent: None,
             first_byte: None,
+            is_probe: false,
             discovery: None,
             reason: None,
             is_told: false,

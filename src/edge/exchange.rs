@@ -45,8 +45,6 @@ pub struct Exchange {
     /// When the whole request must be over.
     end: Option<Instant>,
     pub(super) is_websocket: bool,
-    /// Only whether the edge is ready was asked: no traffic, and its 503 no error.
-    pub(super) is_probe: bool,
     /// Whether the request has been sent whole, and the head of its answer has come.
     is_sent: bool,
     has_head: bool,
@@ -70,7 +68,6 @@ impl Exchange {
             waits: snapshot.servers.common_waits(),
             end: None,
             is_websocket: false,
-            is_probe: false,
             is_sent: false,
             has_head: false,
             snapshot,

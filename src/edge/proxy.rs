@@ -236,7 +236,7 @@ impl ProxyHttp for Edge {
         if error.is_none() {
             exchange.answered();
         }
-        if exchange.is_probe {
+        if exchange.account.is_probe {
             return;
         }
         if let Some(answer) = exchange.account.discovery {

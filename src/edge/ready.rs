@@ -16,7 +16,7 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, phase
     if request.uri.path() != path.as_str() || !(is_head || request.method == Method::GET) {
         return Ok(false);
     }
-    exchange.is_probe = true;
+    exchange.account.is_probe = true;
     drain(session).await;
     let readiness = Readiness { phase };
     let (status, mut body) = if readiness.is_ready() {

@@ -1,4 +1,4 @@
-//! A real headless Chromium, spoken to over its DevTools protocol.
+//! A real headless Chromium, spoken to over its debugging protocol (CDP).
 
 use std::{
     io::{BufRead, BufReader, Write},
