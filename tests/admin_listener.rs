@@ -12,13 +12,20 @@ use crate::support::{
     nobody, until,
 };
 
+/// An edge without servers, once it serves.
+fn lonely() -> Edge {
+    let edge = Edge::in_front_of(&[]);
+    until("it is ready", || edge.ask_admin("/readyz").status == 200);
+    edge
+}
+
 fn ask(edge: &Edge, method: &str, target: &str, host: &str) -> Response {
     Connection::to(edge.admin).ask(method, target, host, "")
 }
 
 #[test]
 fn there_is_what_is_promised_and_nothing_else() {
-    let edge = Edge::in_front_of(&[]);
+    let edge = lonely();
     let mut admin = Connection::to(edge.admin);
     let host = edge.admin.to_string();
     for (target, status, content_type) in [
@@ -164,7 +171,7 @@ fn a_connection_is_kept_and_its_requests_may_come_at_once() {
 fn a_stopping_edge_lives_is_not_ready_and_says_so_until_it_has_ended() {
     let (bifrost, edge) = bifrost_and_edge();
     let gate = bifrost.gate();
-    assert_eq!(edge.ask_admin("/readyz").json()["ready"], true);
+    until("it is ready", || edge.ask_admin("/readyz").json()["ready"] == true);
     let mut stream = edge.chat();
     let (admin, mut kept) = (edge.admin, Connection::to(edge.admin));
     let host = admin.to_string();
@@ -202,6 +209,7 @@ fn the_status_says_what_is_served_and_no_secret() {
     let clients = CLIENTS.replace("mcp_clients:\n", "") + &table.replace("mcp_clients:\n", "");
     let yaml = format!("{PUBLIC_URLS}{}mcp_clients:\n{clients}", servers_yaml(&[bifrost.address()]));
     let edge = Edge::start(&yaml);
+    until("it is ready", || edge.ask_admin("/readyz").status == 200);
     edge.get("/v1/models?key=planted-4");
     edge.connect().ask("GET", "/echo", &edge.host(), "Authorization: Bearer planted-5\r\nCookie: a=planted-6\r\n");
     let status = edge.ask_admin("/status").json();

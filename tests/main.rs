@@ -48,6 +48,8 @@ mod readiness;
 mod redirects;
 mod refusals_are_seen;
 mod reload;
+mod reload_file;
+mod replace;
 mod retries;
 mod shipped_config;
 mod slow_clients;

@@ -10,6 +10,12 @@ use crate::support::{
     until,
 };
 
+/// The edge, once it serves.
+fn serving(edge: Edge) -> Edge {
+    until("it is ready", || edge.ask_admin("/readyz").status == 200);
+    edge
+}
+
 const PATH: &str = "readiness_path: /edge-readyz\n";
 
 #[test]
@@ -19,7 +25,7 @@ fn the_path_is_answered_for_any_host_before_anything_that_could_refuse_it() {
                     limits: {requests: {per_second: 0.001, burst: 1}}\n";
     let urls = "public_urls: [\"https://gw.example.com\"]\n";
     let yaml = format!("{urls}{}{CLIENTS}{PATH}{refusals}", servers_yaml(&[bifrost.address()]));
-    let edge = Edge::listening("redirect_to_https: true", &yaml);
+    let edge = serving(Edge::listening("redirect_to_https: true", &yaml));
     for host in ["gw.example.com", "10.0.0.7", "elb-healthcheck", "10.0.0.7:8000"] {
         let mut connection = edge.connect();
         for target in ["/edge-readyz", "/edge-readyz?from=lb"] {
@@ -64,7 +70,7 @@ fn over_http_2_it_is_the_same() {
     let edge = H2cEdge::start(&format!(
         "{PATH}unknown_hosts: refuse\npublic_urls: [\"https://gw.example.com\"]\nservers: []\n"
     ));
-    assert_eq!(edge.connect().ask(edge.request("GET", "/edge-readyz")).status(), 200);
+    until("it is ready", || edge.connect().ask(edge.request("GET", "/edge-readyz")).status() == 200);
 }
 
 /// While it takes new connections, it says that it will not for long.
@@ -72,7 +78,7 @@ fn over_http_2_it_is_the_same() {
 fn an_edge_that_is_told_to_stop_is_not_ready_before_it_closes_its_listener() {
     let bifrost = Bifrost::start();
     let yaml = format!("{PUBLIC_URLS}{}{CLIENTS}{PATH}stop: {{delay: 5s}}\n", servers_yaml(&[bifrost.address()]));
-    let edge = Edge::start(&yaml);
+    let edge = serving(Edge::start(&yaml));
     assert_eq!(edge.get("/edge-readyz").status, 200);
     let (address, host, admin) = (edge.address, edge.host(), edge.admin);
     let stopping = thread::spawn(move || edge.stop());

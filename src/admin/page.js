@@ -137,8 +137,7 @@ class Plot {
     this.label(ticks, y);
     this.series.forEach((one, place) => {
       const [area, line] = this.paths[place];
-      // A line of nothing but zeros says less than none.
-      const runs = one.quiet && of(one).every((value) => value === 0) ? [] : this.runs(one.name, y);
+      const runs = this.runs(one, y);
       line.setAttribute("d", runs.map((run) => "M" + run.map((spot) => spot.join(" ")).join("L")).join(""));
       const closed = (run) => `M${run[0][0]} ${HEIGHT}L${run.map((spot) => spot.join(" ")).join("L")}L${run.at(-1)[0]} ${HEIGHT}Z`;
       area?.setAttribute("d", runs.map(closed).join(""));
@@ -164,13 +163,15 @@ class Plot {
     });
   }
 
-  // Where nothing was measured there is no line.
-  runs(name, y) {
+  // Where nothing was measured there is no line, nor, where that says nothing, between two zeros.
+  runs({ name, quiet }, y) {
     const runs = [[]];
-    for (const point of this.points) {
-      if (point[name] == null) runs.push([]);
-      else runs.at(-1).push([Math.max(0, point.x).toFixed(1), y(point[name]).toFixed(2)]);
-    }
+    this.points.forEach((point, place) => {
+      const around = this.points.slice(Math.max(0, place - 1), place + 2);
+      const isDrawn = quiet ? around.some((near) => near[name] > 0) : point[name] != null;
+      if (isDrawn) runs.at(-1).push([Math.max(0, point.x).toFixed(1), y(point[name]).toFixed(2)]);
+      else runs.push([]);
+    });
     // A single reading is a short line, so that it can be seen.
     const seen = (run) => (run.length === 1 ? [[(run[0][0] - 3).toFixed(1), run[0][1]], run[0]] : run);
     return runs.filter((run) => run.length > 0).map(seen);

@@ -11,7 +11,7 @@ use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
     server::{BoundSocket, Order, Server},
-    state::Control,
+    state::{Control, Phase},
     telemetry::Counters,
 };
 use tokio::{runtime, sync::mpsc};
@@ -164,10 +164,25 @@ impl Edge {
         self.report().servers.into_iter().find(|server| server.server == name).unwrap()
     }
 
-    /// Stops it in good order and returns how many requests were cut.
-    pub fn stop(mut self) -> usize {
+    /// Tells it to stop in good order.
+    pub fn begin_to_stop(&self) {
         self.stop.as_ref().unwrap().blocking_send(Order::Stop).unwrap();
+    }
+
+    /// How far it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.control.readiness().phase
+    }
+
+    /// Waits for its end and returns how many requests were cut.
+    pub fn ended(mut self) -> usize {
         self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// Stops it in good order and returns how many requests were cut.
+    pub fn stop(self) -> usize {
+        self.begin_to_stop();
+        self.ended()
     }
 }
 
