@@ -6,6 +6,7 @@
 mod support;
 
 mod access_rules;
+mod admin_listener;
 mod balancing;
 mod commands;
 mod config_door;
@@ -43,6 +44,7 @@ mod pipelining;
 mod plugin;
 mod proxy_protocol;
 mod rate_limits;
+mod readiness;
 mod redirects;
 mod refusals_are_seen;
 mod reload;
@@ -52,10 +54,12 @@ mod replace;
 mod retries;
 mod shipped_config;
 mod slow_clients;
+mod status_page;
 mod stopping;
 mod table;
 mod timeouts;
 mod tls_clients;
+mod traffic;
 mod unknown_hosts;
 mod uploads;
 mod upstream_connections;
