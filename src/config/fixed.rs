@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 
 use super::{
     access_log::AccessLog,
+    admin::AdminAddress,
     listener::Listener,
     problem::{KeyPath, Problem},
-    schema::{AdminAddress, Config},
+    schema::Config,
 };
 
 /// The part of a configuration that a running edge cannot change.

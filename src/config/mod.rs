@@ -11,6 +11,7 @@
 //! ```
 
 mod access_log;
+mod admin;
 mod certificates;
 mod checks;
 mod contents;
@@ -46,6 +47,7 @@ use serde_yaml::Value;
 pub(crate) use self::public_url::split_port;
 pub use self::{
     access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
+    admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
     contents::Contents,
     fixed::Fixed,
     fleet::{
@@ -62,7 +64,7 @@ pub use self::{
     path_prefix::PathPrefix,
     problem::{KeyPath, Problem, Problems, Step},
     public_url::{PublicUrl, Scheme},
-    schema::{AccessRule, Admin, AdminAddress, Config, DiscoveryOptions, Profile, UnknownHosts},
+    schema::{AccessRule, Config, DiscoveryOptions, Profile, UnknownHosts},
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
     stop::StopOptions,

@@ -34,6 +34,8 @@ pub(super) struct Account {
     pub is_told: bool,
     /// What a WebSocket has carried from the client, and to it.
     pub tunnelled: (u64, u64),
+    /// Only whether the edge is ready was asked: that is no traffic, and its 503 no error.
+    pub is_probe: bool,
 }
 
 impl Account {
@@ -44,6 +46,7 @@ impl Account {
             connecting: None,
             sent: None,
             first_byte: None,
+            is_probe: false,
             discovery: None,
             reason: None,
             is_told: false,
@@ -79,7 +82,9 @@ impl Account {
 /// A request is over: it is counted, and becomes a line of the access log.
 pub(super) fn close(session: &Session, exchange: &mut Exchange, counters: &Counters) {
     let finished = finished(session, exchange);
-    counters.traffic_counters().add(&finished);
+    if !exchange.account.is_probe {
+        counters.traffic_counters().add(&finished);
+    }
     if let Some(answer) = exchange.account.discovery {
         counters.discovery().add(answer);
     }

@@ -174,7 +174,7 @@ fn title_case(name: &HeaderName) -> String {
 /// Reads a small request body, which none of our answers needs, so that what follows it on the
 /// connection is the next request. After any other body the connection is closed: what follows might be
 /// taken for a request.
-async fn drain(session: &mut Session) {
+pub(super) async fn drain(session: &mut Session) {
     let downstream = session.as_downstream_mut();
     if downstream.is_body_done() {
         return;

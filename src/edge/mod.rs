@@ -31,6 +31,7 @@ mod patience;
 mod patient;
 mod peer;
 mod proxy;
+mod ready;
 mod redirect;
 mod retry;
 mod route;

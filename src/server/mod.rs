@@ -8,21 +8,17 @@ mod sockets;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    os::fd::{AsFd, IntoRawFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     sync::Arc,
     thread::available_parallelism,
 };
 
 use log::{error, info, warn};
-use pingora::{
-    server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
-    services::Service,
-    tls::load_platform_certs_incl_env_into_store,
-};
+use pingora::{server::configuration::ServerConf, tls::load_platform_certs_incl_env_into_store};
 use rustls::RootCertStore;
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -33,7 +29,7 @@ pub use self::{
     sockets::{BoundSocket, Inherited},
 };
 use crate::{
-    admin,
+    admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress, Retries},
     edge::{self, Door, ListeningSocket, TlsListener},
     state::{Control, Phase, Replacement},
@@ -256,20 +252,28 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
-        let proxy =
-            edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), stopped.clone());
+        let phases = self.control.phases();
+        let proxy = edge::proxy(
+            &settings,
+            Arc::clone(&snapshots),
+            Arc::clone(&counters),
+            in_flight.clone(),
+            phases,
+            stopped.clone(),
+        );
         let proxy = proxy.await.map_err(ServeError::Proxy)?;
-        let door = Arc::new(Door::new(proxy, snapshots, counters, stopped.clone()));
+        let door = Arc::new(Door::new(proxy, snapshots, counters, stopped));
         let mut listening = JoinSet::new();
         for bound in self.listeners {
             let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
             listening.spawn(edge::listen(Arc::clone(&door), Arc::new(listener), socket));
         }
-        let admin = self.admin.map(|admin| {
-            let mut service = admin::service(self.control.clone());
-            service.add_tcp(&admin.address.to_string());
-            AbortOnDropHandle::new(start(service, admin.address, admin.socket, stopped))
+        let admin = self.admin.map(|bound| {
+            let socket = tokio::net::TcpListener::from_std(bound.socket)?;
+            let admin = Arc::new(Admin::new(self.control.clone(), bound.address));
+            io::Result::Ok(AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, admin))))
         });
+        let admin = admin.transpose().map_err(ServeError::Listener)?;
         Ok(Running { control: self.control, door, in_flight, stop, listening, sockets, admin, successor: None })
     }
 
@@ -411,17 +415,4 @@ impl BoundListener {
         };
         Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))
     }
-}
-
-/// Starts a service on a socket that is bound already: it finds it by its address.
-fn start(
-    mut service: impl Service + 'static,
-    address: SocketAddr,
-    socket: TcpListener,
-    stop: ShutdownWatch,
-) -> JoinHandle<()> {
-    let mut sockets = Fds::new();
-    sockets.add(address.to_string(), socket.into_raw_fd());
-    let sockets: ListenFds = Arc::new(sockets.into());
-    tokio::spawn(async move { service.start_service(Some(sockets), stop, 1).await })
 }

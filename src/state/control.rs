@@ -3,8 +3,9 @@
 use std::{
     future::Future,
     io,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -37,7 +38,10 @@ pub struct Control {
     reloads: Arc<Reloads>,
     phase: watch::Sender<Phase>,
     replacement: Arc<ArcSwap<Replacement>>,
+    failed_replacements: Arc<AtomicU64>,
     started: Instant,
+    /// As the operator named it.
+    file: Arc<OnceLock<PathBuf>>,
 }
 
 /// New names of servers are waited for so long.
@@ -60,7 +64,9 @@ impl Control {
             reloads: Arc::default(),
             phase: watch::Sender::default(),
             replacement: Arc::default(),
+            failed_replacements: Arc::default(),
             started: Instant::now(),
+            file: Arc::default(),
         }
     }
 
@@ -112,9 +118,24 @@ impl Control {
         &self.reloads
     }
 
+    /// The file that it is kept at, as the operator named it, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.get().map(PathBuf::as_path)
+    }
+
+    /// It is kept at this file from now on.
+    pub(super) fn is_kept_at(&self, file: &Path) {
+        let _the_first = self.file.set(file.to_owned());
+    }
+
     /// Whether new traffic may be sent here.
     pub fn readiness(&self) -> Readiness {
         Readiness { phase: *self.phase.borrow() }
+    }
+
+    /// How far the edge is, now and later.
+    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
     }
 
     /// The edge is so far now.
@@ -127,8 +148,16 @@ impl Control {
         self.replacement.load_full()
     }
 
+    /// How many successors did not serve.
+    pub fn failed_replacements(&self) -> u64 {
+        self.failed_replacements.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_replacing(&self, replacement: Replacement) {
+        let has_failed = matches!(replacement, Replacement::Failed(_));
         self.replacement.store(Arc::new(replacement));
+        // Whoever sees the count go up finds out why.
+        self.failed_replacements.fetch_add(has_failed.into(), Ordering::Release);
     }
 
     /// Waits until it is so far.

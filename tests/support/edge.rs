@@ -133,7 +133,12 @@ impl Edge {
 
     /// What the admin listener answers to a request for the metrics.
     pub fn metrics(&self) -> String {
-        Connection::to(self.admin).ask("GET", "/metrics", "x", "").text().to_owned()
+        self.ask_admin("/metrics").text().to_owned()
+    }
+
+    /// What the admin listener answers to a GET.
+    pub fn ask_admin(&self, target: &str) -> Response {
+        Connection::to(self.admin).ask("GET", target, &self.admin.to_string(), "")
     }
 
     /// The value of one metric, labels included.
@@ -205,7 +210,8 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
-    let yaml = format!("listeners: [{{{listener}}}]\nadmin: {{address: \"127.0.0.1:0\"}}\n{health}{hosts}{yaml}");
+    let admin = if yaml.contains("admin:") { "" } else { "admin: {address: \"127.0.0.1:0\"}\n" };
+    let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 
