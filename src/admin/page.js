@@ -387,10 +387,12 @@ function configuration(status) {
 // === the loop ===
 
 let answered;
+let version;
 
 function lost(why) {
-  const since = answered === undefined ? "" : ` since ${clock.format(answered)}`;
-  verdict("bad", `No answer${since}`, `${why}. What is below is what it last said.`);
+  const [since, below] = answered === undefined
+    ? ["", ""] : [` since ${clock.format(answered)}`, " What is below is what it last said."];
+  verdict("bad", `No answer${since}`, `${why}.${below}`);
   at("main").dataset.stale = "";
 }
 
@@ -403,6 +405,9 @@ async function update() {
   }
   if (!response.ok) return lost(`The edge answers ${response.status}`);
   const status = await response.json();
+  // Another version has another page.
+  version ??= status.version;
+  if (version !== status.version) return location.reload();
   answered = Date.now();
   delete at("main").dataset.stale;
   banner(status);
@@ -427,7 +432,7 @@ async function keepUpdating() {
       await update();
     } catch (error) {
       console.error(error);
-      lost("The edge's answer cannot be shown");
+      lost("What the edge answers cannot be shown");
     }
     await pause();
   }
