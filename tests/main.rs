@@ -49,6 +49,7 @@ mod redirects;
 mod refusals_are_seen;
 mod reload;
 mod reload_file;
+mod reload_under_load;
 mod replace;
 mod retries;
 mod shipped_config;

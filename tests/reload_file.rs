@@ -174,6 +174,21 @@ fn a_file_that_is_touched_or_written_anew_with_the_same_text_does_nothing() {
 }
 
 #[test]
+fn a_new_authority_of_a_server_is_used_although_the_text_is_the_same() {
+    let authority = || rcgen::generate_simple_self_signed(["bifrost".to_owned()]).unwrap().cert.pem();
+    let with_tls = yaml(1).replace("servers: []", "servers: [{address: \"127.0.0.1:1\", tls: {ca: ca.pem}}]");
+    let mut operated = Operated::start("proxy.yaml", |folder| {
+        fs::write(folder.join("ca.pem"), authority()).unwrap();
+        fs::write(folder.join("proxy.yaml"), &with_tls).unwrap();
+    });
+    let ca = operated.folder.path().join("ca.pem");
+    fs::write(&ca, "nothing").unwrap();
+    operated.edge.wait_for("servers[0].tls.ca: ");
+    fs::write(&ca, authority()).unwrap();
+    operated.edge.wait_for("served as generation 2");
+}
+
+#[test]
 fn sighup_looks_at_once_and_says_what_it_has_found() {
     let mut operated = Operated::plain();
     operated.edge.signal("HUP");

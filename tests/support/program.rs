@@ -53,7 +53,7 @@ impl Running {
         let from = self.seen.len();
         loop {
             let line = self.log.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("the log has no {part:?}:\n{}", &self.seen[from..]));
+            let line = line.unwrap_or_else(|error| panic!("the log has no {part:?}, {error}:\n{}", &self.seen[from..]));
             self.seen += &line;
             self.seen += "\n";
             if line.contains(part) {
