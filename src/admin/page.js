@@ -187,7 +187,7 @@ function configuration(status) {
   say(at("reload-text"), !last
     ? "It has not been reloaded since the start."
     : isRefused
-      ? `Refused ${ago}. Generation ${number.format(generation)} is served on, unchanged. Mend:`
+      ? `Refused ${ago}. Generation ${number.format(generation)} is served on, unchanged. What is wrong:`
       : `Reloaded ${ago}, as generation ${number.format(last.generation)}.`);
   fill(at("problems"), last?.problems ?? [], (problem) => {
     const item = make("li");
