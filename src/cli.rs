@@ -1,5 +1,8 @@
 //! The commands: from arguments to an exit code.
 
+mod import;
+mod verify;
+
 use std::{
     io::{self, Write},
     path::PathBuf,
@@ -42,21 +45,26 @@ Examples:
   bifrost-edge                              run with conf/proxy.yaml
   bifrost-edge check -c /etc/bifrost-edge/proxy.yaml
   bifrost-edge discover | grep issuer
+  bifrost-edge verify --format json
+  bifrost-edge import config.json --into conf/proxy.yaml
 
 Exit codes:
   0  done, or stopped by a signal
-  1  the configuration has problems, or an address cannot be listened on
-  2  the command line is wrong
+  1  the configuration has problems, an address cannot be listened on, a server does not agree with
+     the edge or cannot be reached (verify), there is nothing to import (import)
+  2  the command line is wrong, or the environment
 
 Environment:
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
+  BIFROST_EDGE_API_TOKEN, or BIFROST_EDGE_API_USER and BIFROST_EDGE_API_PASSWORD
+            credentials for Bifrost's API, for verify (command and key) and import; sent to no one else
 
 Signals to a running edge:
   SIGTERM  stop accepting, finish the requests in flight for at most 30 s, exit;
            a second one exits at once
   SIGINT   exit at once";
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Serve until stopped (also what happens without a command)
     Run,
@@ -64,11 +72,18 @@ enum Command {
     Check,
     /// Print the discovery documents of each public URL, without serving
     Discover,
+    /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
+    Verify(verify::Arguments),
+    /// Make the MCP client table from a Bifrost's, without its secrets
+    Import(import::Arguments),
 }
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Import(import)) = &arguments.command {
+        return import::run(import);
+    }
     let loaded = match Loaded::from_file(&arguments.config) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -80,11 +95,19 @@ pub fn main() -> ExitCode {
         Command::Run => return run(loaded),
         Command::Check => check(&loaded),
         Command::Discover => discover(&loaded),
+        Command::Verify(verify) => return verify::run(&loaded, &verify),
+        // It needs no configuration.
+        Command::Import(import) => return import::run(&import),
     };
+    written(done, ExitCode::SUCCESS)
+}
+
+/// The exit code of a command that has written to standard output.
+fn written(done: io::Result<()>, code: ExitCode) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => code,
         // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         Err(error) => {
             eprintln!("cannot write to standard output: {error}");
             ExitCode::FAILURE

@@ -16,7 +16,8 @@
 //!    [`discovery::repair`].
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`state`] what a running edge is, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
+//! [`state`] what a running edge is, [`verify`]
+//! whether the servers agree with it, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
@@ -24,6 +25,7 @@
 //! `request_filter`. Its documentation has a whole proxy.
 
 pub mod admin;
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod discovery;
@@ -36,3 +38,4 @@ pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
+pub mod verify;

@@ -200,6 +200,7 @@ impl Server {
         let _certificates =
             AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, Arc::clone(&counters))));
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(self.control.supervise()));
+        let _verifier = AbortOnDropHandle::new(tokio::spawn(self.control.keep_verifying()));
         let mut listening = JoinSet::new();
         for bound in self.listeners {
             let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;

@@ -61,5 +61,7 @@ mod upstream_http2;
 mod upstream_http2_resets;
 mod upstream_tls;
 mod upstream_websocket;
+mod verify;
+mod verify_interval;
 mod websocket;
 mod websocket_streams;

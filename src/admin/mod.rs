@@ -19,10 +19,12 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         match (&request.method, request.uri.path()) {
-            (&Method::GET, "/metrics") => match metrics::render(&self.0.report(), self.0.counters()) {
-                Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
-                Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),
-            },
+            (&Method::GET, "/metrics") => {
+                match metrics::render(&self.0.report(), self.0.counters(), self.0.verification().as_deref()) {
+                    Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
+                    Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),
+                }
+            }
             (_, "/metrics") => answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "Method Not Allowed\n".into()),
             _ => answer(StatusCode::NOT_FOUND, PLAIN, "Not Found; there is /metrics\n".into()),
         }

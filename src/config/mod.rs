@@ -43,7 +43,7 @@ pub(crate) use self::public_url::split_port;
 pub use self::{
     fleet::{
         Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
-        Timeouts,
+        Timeouts, Verify,
     },
     limits::{ClientRate, Count, Limits, RateLimit, Size},
     listener::{ListenAddress, Listener, Mode},

@@ -1,6 +1,6 @@
 //! What the edge serves, compiled from one version of the configuration.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
+    verify::Expected,
 };
 
 /// Everything compiled from one version of the configuration. Immutable; a request keeps the one it
@@ -33,6 +34,16 @@ pub struct Snapshot {
     pub limits: Limits,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
+    /// What the servers are verified against; `None` when they are not.
+    pub verify: Option<VerifyPlan>,
+}
+
+/// How often the servers are verified, and against what.
+pub struct VerifyPlan {
+    /// Between two verifications, give or take a tenth.
+    pub interval: Duration,
+    /// What they should answer.
+    pub expected: Arc<Expected>,
 }
 
 impl Snapshot {
@@ -49,6 +60,10 @@ impl Snapshot {
             access: AccessRules::new(&config.access),
             limits: config.limits.clone(),
             profile: config.profile,
+            verify: config
+                .verify
+                .interval
+                .map(|interval| VerifyPlan { interval, expected: Arc::new(Expected::new(config)) }),
             trusted,
         }
     }

@@ -3,20 +3,23 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector};
 
-use super::Counters;
-use crate::fleet::{Report, ServerReport, State};
+use super::{Counters, verification};
+use crate::{
+    fleet::{Report, ServerReport, State},
+    verify,
+};
 
 /// The media type of the text format.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-const SERVER: &[&str] = &["server", "address"];
+pub(super) const SERVER: &[&str] = &["server", "address"];
 
 /// The metrics of a fleet and of the door before it. A server is named by `server`, as the configuration has it,
 /// and `address`.
 ///
 /// # Errors
 /// When two metrics have the same name, which would be a fault of this program.
-pub fn render(report: &Report, counters: &Counters) -> Result<String> {
+pub fn render(report: &Report, counters: &Counters, verification: Option<&verify::Report>) -> Result<String> {
     let registry = Registry::new_custom(Some("bifrost_edge".into()), None)?;
     servers(&registry, &report.servers)?;
     counter(&registry, "retries_total", "Attempts beyond the first one of a request.", report.retries)?;
@@ -24,6 +27,7 @@ pub fn render(report: &Report, counters: &Counters) -> Result<String> {
     let help = "Attempts sent to a server that was not available, because none was.";
     counter(&registry, "last_resort_picks_total", help, report.last_resorts)?;
     door(&registry, counters)?;
+    verification::register(&registry, verification)?;
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
@@ -99,7 +103,7 @@ fn counter(registry: &Registry, name: &str, help: &str, count: u64) -> Result<()
     Ok(())
 }
 
-fn registered<M: Collector + Clone + 'static>(registry: &Registry, metric: Result<M>) -> Result<M> {
+pub(super) fn registered<M: Collector + Clone + 'static>(registry: &Registry, metric: Result<M>) -> Result<M> {
     let metric = metric?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)

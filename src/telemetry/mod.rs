@@ -2,6 +2,7 @@
 
 mod counters;
 pub mod metrics;
+mod verification;
 
 use std::io;
 

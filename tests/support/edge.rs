@@ -142,6 +142,11 @@ impl Edge {
         value.unwrap_or_else(|| panic!("no {sample} in {metrics}")).parse().unwrap()
     }
 
+    /// The hand on it.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// What its fleet has done so far.
     pub fn report(&self) -> Report {
         self.control.report()

@@ -30,7 +30,12 @@ impl Running {
     }
 
     pub fn start_with(config: &Path, level: &str) -> Self {
+        Self::start_with_env(config, level, &[])
+    }
+
+    pub fn start_with_env(config: &Path, level: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = bifrost_edge();
+        command.envs(variables.iter().copied());
         command.env("RUST_LOG", level).arg("run").arg("--config").arg(config);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
