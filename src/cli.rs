@@ -81,7 +81,8 @@ enum Command {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Command::Import(import)) = &arguments.command {
+    let command = arguments.command.unwrap_or(Command::Run);
+    if let Command::Import(import) = &command {
         return import::run(import);
     }
     let loaded = match Loaded::from_file(&arguments.config) {
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = match arguments.command.unwrap_or(Command::Run) {
+    let done = match command {
         Command::Run => return run(loaded),
         Command::Check => check(&loaded),
         Command::Discover => discover(&loaded),

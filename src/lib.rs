@@ -16,7 +16,8 @@
 //!    [`discovery::repair`].
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`state`] what a running edge is, [`verify`]
+//! [`import`] makes
+//! its table from a Bifrost's, [`state`] what a running edge is, [`verify`]
 //! whether the servers agree with it, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
 //!
 //! # Discovery in a Pingora proxy of your own
@@ -32,6 +33,7 @@ pub mod discovery;
 pub mod edge;
 pub mod fleet;
 pub mod framing;
+pub mod import;
 pub mod limits;
 pub mod reason;
 pub mod server;

@@ -28,6 +28,8 @@ mod hostile_requests;
 mod http2_abuse;
 mod http2_clients;
 mod http2_endings;
+mod import;
+mod import_into;
 mod interim_answers;
 mod interop;
 mod large_bodies;

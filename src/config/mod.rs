@@ -124,7 +124,8 @@ fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
     problems
 }
 
-fn read(file: &Path) -> Result<String, String> {
+/// The text of a file that may be a configuration.
+pub(crate) fn read(file: &Path) -> Result<String, String> {
     let open = File::open(file).and_then(|open| {
         if open.metadata()?.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
