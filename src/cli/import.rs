@@ -79,14 +79,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn import(arguments: &Arguments) -> Result<(), Ended> {
     let table = table(&arguments.source)?;
-    match &arguments.into {
-        Some(file) => into(file, &table, arguments)?,
-        None => {
-            let section = table.section().map_err(|problems| Ended::Failed(problems.to_string()))?;
-            show(&section)?;
-            tell(&table);
-        }
+    if let Some(file) = &arguments.into {
+        return into(file, &table, arguments);
     }
+    let section = table.section().map_err(|problems| Ended::Failed(problems.to_string()))?;
+    show(&section)?;
+    tell(&table);
     Ok(())
 }
 

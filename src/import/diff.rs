@@ -62,7 +62,9 @@ fn hide_values(text: &str, node: &Node, kind: Kind, edits: &mut Edits) {
         NodeKind::Scalar(value) if is_open(kind, value) => {}
         NodeKind::List { items, .. } => items.iter().for_each(|item| hide_values(text, item, kind, edits)),
         NodeKind::Mapping { entries, .. } if matches!(kind, Kind::NamedSecrets | Kind::Prices) => {
-            entries.iter().for_each(|(_, value)| hide_values(text, value, kind, edits));
+            for (_, value) in entries {
+                hide_values(text, value, kind, edits);
+            }
         }
         _ => hide(text, node, edits),
     }

@@ -134,10 +134,10 @@ impl Kind {
     pub fn keep(self, value: &Value) -> Result<Kept, &'static str> {
         match (self, value) {
             (_, Value::Null) => Ok(Kept::Empty),
-            (Kind::Flag, Value::Bool(_)) => Ok(Kept::Whole(value.clone())),
+            (Kind::Flag, Value::Bool(_)) | (Kind::Duration | Kind::Prices, Value::Number(_)) => {
+                Ok(Kept::Whole(value.clone()))
+            }
             (Kind::Flag, _) => Err("is neither true nor false"),
-            (Kind::Duration, Value::Number(_)) => Ok(Kept::Whole(value.clone())),
-            (Kind::Prices, Value::Number(_)) => Ok(Kept::Whole(value.clone())),
             (Kind::Prices, _) => Err("is not a number for each tool"),
             (_, Value::Mapping(object)) if self.may_be_object() => {
                 let member = |name: &str| object.get(name).and_then(Value::as_str).map(str::trim).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::{borrow::Cow, ops::Range};
 /// A text in which some lines are indented, and the way back to the text itself.
 pub(super) struct Padded<'a> {
     source: &'a str,
-    padded: Cow<'a, str>,
+    text: Cow<'a, str>,
     /// Where in the source there is so much more, in order.
     pads: Vec<(usize, usize)>,
     /// Where each of them ends in the padded text.
@@ -17,7 +17,7 @@ pub(super) struct Padded<'a> {
 impl<'a> Padded<'a> {
     /// The text as it is.
     pub fn new(source: &'a str) -> Self {
-        Padded { source, padded: Cow::Borrowed(source), pads: Vec::new(), ends: Vec::new() }
+        Padded { source, text: Cow::Borrowed(source), pads: Vec::new(), ends: Vec::new() }
     }
 
     /// The text as it is.
@@ -27,7 +27,7 @@ impl<'a> Padded<'a> {
 
     /// The text with indented lines.
     pub fn text(&self) -> &str {
-        &self.padded
+        &self.text
     }
 
     /// Moves all lines but the first of a place in the source to the right of its beginning.
@@ -48,7 +48,7 @@ impl<'a> Padded<'a> {
             at = *pad;
         }
         padded.push_str(&self.source[at..]);
-        self.padded = Cow::Owned(padded);
+        self.text = Cow::Owned(padded);
     }
 
     /// The place in the source of one in the padded text.

@@ -252,7 +252,7 @@ fn flow(
     let last = items.last().map_or(open, |last| last.end);
     match (staying.checked_sub(1).map(|place| items[place].end), items.first()) {
         (Some(end), _) => {
-            edits.add(end..end, new.iter().map(|client| format!("{between}{client}")).collect());
+            edits.add(end..end, new.iter().flat_map(|client| [between, client]).collect());
             edits.add(end..last, String::new());
         }
         (None, Some(first)) => {

@@ -1,9 +1,10 @@
 //! An MCP client as YAML.
 
 use serde::Serialize;
+use std::{fmt::Write, io};
+
 use serde_json::ser::{Formatter, Serializer};
 use serde_yaml::Mapping;
-use std::io;
 
 /// An entry of a list in block style, its dash at this column, each line with this line break.
 pub(super) fn block(client: &Mapping, column: usize, line_break: &str) -> String {
@@ -25,7 +26,8 @@ pub(super) fn flow(client: &Mapping) -> String {
     for character in text.chars() {
         match character {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+                // Writing to a text cannot fail.
+                let _written = write!(escaped, "\\u{:04x}", u32::from(character));
             }
             _ => escaped.push(character),
         }

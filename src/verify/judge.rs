@@ -42,7 +42,7 @@ pub fn judge(
             report.unreachable = None;
             documents_of(&answers.documents, expected, &mut report);
             if let Some(clients) = answers.clients {
-                clients_of(clients, expected, &mut report);
+                clients_of(&clients, expected, &mut report);
             }
         }
     }
@@ -90,7 +90,7 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
     }
 }
 
-fn clients_of(answers: ClientAnswers, expected: &Expected, report: &mut ServerReport) {
+fn clients_of(answers: &ClientAnswers, expected: &Expected, report: &mut ServerReport) {
     report.clients = answers.memory.as_ref().ok().map(Vec::len);
     let is_empty = |answer: &ListAnswer| answer.as_ref().is_ok_and(Vec::is_empty);
     if is_empty(&answers.memory) && is_empty(&answers.database) && !expected.clients().is_empty() {
