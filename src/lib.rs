@@ -40,4 +40,5 @@ pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
+pub mod upgrade;
 pub mod verify;

@@ -5,7 +5,10 @@
 
 mod support;
 
+mod access_log;
+mod access_log_writing;
 mod access_rules;
+mod admin_listener;
 mod balancing;
 mod commands;
 mod config_door;
@@ -45,16 +48,22 @@ mod pipelining;
 mod plugin;
 mod proxy_protocol;
 mod rate_limits;
+mod readiness;
 mod redirects;
 mod refusals_are_seen;
 mod reload;
+mod reload_file;
+mod reload_under_load;
+mod replace;
 mod retries;
 mod shipped_config;
 mod slow_clients;
+mod status_page;
 mod stopping;
 mod table;
 mod timeouts;
 mod tls_clients;
+mod traffic;
 mod unknown_hosts;
 mod uploads;
 mod upstream_connections;

@@ -1,10 +1,12 @@
 //! The keys of `conf/proxy.yaml`, typed. Every key that is not here is refused.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
 use super::{
+    access_log::AccessLog,
+    admin::{Admin, ReadinessPath},
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts, Verify},
     limits::Limits,
     listener::Listener,
@@ -12,6 +14,7 @@ use super::{
     network::Network,
     path_prefix::PathPrefix,
     public_url::PublicUrl,
+    stop::StopOptions,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
@@ -20,12 +23,22 @@ use super::{
 pub struct Config {
     /// Where clients connect. At least one.
     pub listeners: Vec<Listener>,
-    /// Where the edge says of itself what it does: its metrics, at `/metrics`. Default: nowhere.
+    /// Where the edge says of itself what it does: status page, metrics, readiness. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
+    /// Where each request becomes a line. Default: nowhere. A change needs a restart.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
+    /// How it stops.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub stop: StopOptions,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
     pub threads: Option<NonZeroUsize>,
+    /// A path at which every listener answers whether the edge is ready, whatever the `Host`: for load balancers
+    /// that must check the port of the traffic. Default: none.
+    #[serde(default)]
+    pub readiness_path: Option<ReadinessPath>,
     /// The origins that clients type. Every issuer comes from one of them. When left out, the issuer
     /// is derived from the request, as Bifrost does it.
     #[serde(default, deserialize_with = "empty_when_null")]
@@ -76,14 +89,6 @@ pub struct Config {
     pub mcp_clients: Vec<McpClient>,
 }
 
-/// The admin listener.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    /// IP address and port, for example `127.0.0.1:8001`.
-    pub address: AdminAddress,
-}
-
 /// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
 /// unknown hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -130,21 +135,7 @@ pub struct AccessRule {
     pub deny: Vec<Network>,
 }
 
-/// An IP address and port for the admin listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct AdminAddress(pub SocketAddr);
-
 // === impl ===
-
-impl TryFrom<String> for AdminAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let address = text.parse().map(AdminAddress);
-        address.map_err(|_| format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\""))
-    }
-}
 
 impl Profile {
     /// The name as it is written in the file.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
+    account,
     client_stream::LINGER,
     connection::Connection,
     exchange::{Exchange, X_REQUEST_ID},
@@ -101,6 +102,7 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     }
     let reason = reason(error, exchange);
     counters.failed(reason);
+    exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
     let Some(status) =
         reason.status().filter(|_| session.response_written().is_none_or(|head| head.status.is_informational()))
@@ -110,7 +112,10 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     let mut answer = ErrorAnswer::new(reason, exchange.request_id());
     answer.retry_after(exchange.retry_after);
     match answer.write(session).await {
-        Ok(()) => status.as_u16(),
+        Ok(()) => {
+            exchange.account.is_told = true;
+            status.as_u16()
+        }
         Err(error) => {
             debug!("request {}: the client went away before it could be told: {error}", exchange.shown_id());
             0
@@ -144,9 +149,19 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
     }
 }
 
-/// Counts and logs a request that was refused before anything of it could be believed.
-pub(super) fn take_note(counters: &Counters, refusal: Refusal, connection: &Connection, id: &HeaderValue) {
+/// Counts and logs a request that was refused before anything of it could be believed. `head` is what there is of
+/// its head, and `answer` what it was answered, as far as the edge knows.
+pub(super) fn take_note(
+    counters: &Counters,
+    refusal: Refusal,
+    connection: &Connection,
+    id: &HeaderValue,
+    head: &[u8],
+    answer: Option<&ErrorAnswer>,
+) {
     counters.failed(refusal.reason);
+    let bytes_out = answer.map_or(0, |answer| answer.body.len());
+    account::refused(counters, refusal.reason, connection, id, head, bytes_out);
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();

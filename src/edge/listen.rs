@@ -1,12 +1,12 @@
 //! Listeners: connections are accepted and counted.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use log::error;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, UnixListener},
-    select, spawn,
+    select,
     time::sleep,
 };
 
@@ -52,18 +52,31 @@ fn tune(stream: &tokio::net::TcpStream) -> io::Result<()> {
     )
 }
 
-/// Accepts connections until the edge is to stop.
+/// Accepts connections until the edge is to stop, and those that wait to be accepted then.
 pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningSocket) {
     loop {
-        let accepted = select! {
+        select! {
             biased;
-            () = door.stopping() => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok((socket, peer)) => begin(&door, &listener, socket, peer),
-            Err(error) => recover(&error).await,
+            () = door.stopping() => break,
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
         }
+    }
+    for _ in 0..MOST_WAITING {
+        select! {
+            biased;
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
+            () = ready(()) => return,
+        }
+    }
+}
+
+/// Those that come faster than they are accepted must not keep the edge from stopping.
+const MOST_WAITING: usize = 10_000;
+
+async fn take(door: &Arc<Door>, listener: &Arc<Listener>, accepted: io::Result<(Socket, Option<SocketAddr>)>) {
+    match accepted {
+        Ok((socket, peer)) => begin(door, listener, socket, peer),
+        Err(error) => recover(&error).await,
     }
 }
 
@@ -77,7 +90,8 @@ fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Optio
     match connections.enter(most) {
         Ok(slot) => {
             door.counters.accepted();
-            spawn(enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot));
+            let connection = enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot);
+            door.connections.spawn(connection);
         }
         Err(_full) => door.close(Closed::Limit, peer, "limits.connections"),
     }

@@ -32,10 +32,10 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, redirect, retry, route,
-    snapshot::Snapshot, watch::Watch, websocket,
+    account, admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, headers, ready, redirect,
+    retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
-use crate::{limits::Rates, telemetry::Counters};
+use crate::{limits::Rates, state::Phase, telemetry::Counters};
 
 /// The edge as a Pingora proxy, for the connections of [`super::listen()`].
 pub type Proxy = HttpProxy<Edge, WatchedConnector>;
@@ -46,6 +46,9 @@ pub struct Edge {
     counters: Arc<Counters>,
     rates: Rates,
     in_flight: TaskTracker,
+    phase: watch::Receiver<Phase>,
+    /// True once the edge is to stop.
+    stop: ShutdownWatch,
 }
 
 /// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
@@ -60,11 +63,13 @@ pub async fn proxy(
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     in_flight: TaskTracker,
+    phase: watch::Receiver<Phase>,
+    stop: ShutdownWatch,
 ) -> io::Result<Arc<Proxy>> {
     let (found, mut proxy) = mpsc::channel(1);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
-    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight };
+    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase, stop };
     let mut service = ProxyServiceBuilder::new(settings, edge)
         .name("bifrost-edge")
         .custom(
@@ -82,15 +87,15 @@ pub async fn proxy(
     service.add_tcp(&address.to_string());
     let mut sockets = Fds::new();
     sockets.add(address.to_string(), listener.into_raw_fd());
-    let (stop, stopped) = watch::channel(false);
+    let (end, ended) = watch::channel(false);
     // It is ended before it could tell the proxy that it stops: only its listener does.
     let service = AbortOnDropHandle::new(spawn(async move {
-        service.start_service(Some(Arc::new(sockets.into())), stopped, 1).await;
+        service.start_service(Some(Arc::new(sockets.into())), ended, 1).await;
     }));
     let _connection = TcpStream::connect(address).await?;
     let proxy = proxy.recv().await;
     drop(service);
-    let _ended = stop.send(true);
+    let _ended = end.send(true);
     proxy.ok_or_else(|| io::Error::other("Pingora did not hand out its proxy"))
 }
 
@@ -110,7 +115,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        if exchange.snapshot.discovery.answer(session).await? {
+        if answer::discovery(session, exchange).await? {
+            return Ok(true);
+        }
+        let phase = *self.phase.borrow();
+        if ready::answer(session, exchange, phase).await? {
             return Ok(true);
         }
         exchange.take_request_id(session);
@@ -135,6 +144,7 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        exchange.account.connected();
         retry::not_connected(exchange, &mut error);
         error
     }
@@ -148,6 +158,7 @@ impl ProxyHttp for Edge {
         connection: Option<&Digest>,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        exchange.account.connected();
         exchange.connection = connection.and_then(Watch::of);
         Ok(())
     }
@@ -195,6 +206,10 @@ impl ProxyHttp for Edge {
         if !answer.status.is_informational() {
             exchange.take_head(answer.status.is_server_error());
         }
+        if !answer.status.is_informational() && *self.stop.borrow() {
+            // There will be no next request on this connection.
+            session.set_keepalive(None);
+        }
         headers::response(session, exchange, answer)
     }
 
@@ -217,10 +232,11 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         if error.is_none() {
             exchange.answered();
         }
+        account::close(session, exchange, &self.counters);
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

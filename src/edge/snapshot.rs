@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{Config, Dns, HealthChecks, Limits, Profile, UnknownHosts},
+    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts},
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
@@ -32,10 +32,16 @@ pub struct Snapshot {
     pub access: AccessRules,
     /// What is taken from clients.
     pub limits: Limits,
+    /// How the edge stops.
+    pub stop: StopOptions,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
     /// What the servers are verified against; `None` when they are not.
     pub verify: Option<VerifyPlan>,
+    /// Where the listeners say whether the edge is ready.
+    pub readiness_path: Option<ReadinessPath>,
+    /// By which names the admin listener may be asked.
+    pub admin_hosts: Vec<AdminHost>,
 }
 
 /// How often the servers are verified, and against what.
@@ -59,7 +65,10 @@ impl Snapshot {
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
             access: AccessRules::new(&config.access),
             limits: config.limits.clone(),
+            stop: config.stop,
             profile: config.profile,
+            readiness_path: config.readiness_path.clone(),
+            admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
             verify: config
                 .verify
                 .interval

@@ -15,7 +15,7 @@ mod table;
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -223,6 +223,23 @@ impl Attempts {
     /// The server of the last attempt.
     pub fn server(&self) -> Option<&Server> {
         self.last.as_ref().map(|last| last.lease.server())
+    }
+
+    /// The same, to keep.
+    pub fn shared_server(&self) -> Option<Arc<Server>> {
+        self.last.as_ref().map(|last| Arc::clone(last.lease.shared_server()))
+    }
+
+    /// How many there were so far.
+    pub fn made(&self) -> usize {
+        self.made
+    }
+
+    /// The head of an answer has come so long after the server had the request.
+    pub fn answered_after(&self, took: Duration) {
+        if let Some(server) = self.server() {
+            server.first_byte.add(took);
+        }
     }
 
     /// Says what became of the last attempt.

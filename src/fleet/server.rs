@@ -16,7 +16,10 @@ use super::{
     breaker::{Breaker, Verdict},
     health::Health,
 };
-use crate::config::{BreakerOptions, HealthChecks, ServerAddress};
+use crate::{
+    config::{BreakerOptions, HealthChecks, ServerAddress},
+    telemetry::Latency,
+};
 
 /// One server: an address that the configuration names, or one of those behind a name in it.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Server {
     /// Whether the breaker has anything to remember, to be read without its lock.
     is_disturbed: AtomicBool,
     pub(super) counts: Counts,
+    /// How long it takes for the head of an answer.
+    pub(super) first_byte: Latency,
 }
 
 /// What has become of the attempts at a server.
@@ -43,6 +48,7 @@ pub(super) struct Counts {
     pub broken: AtomicU64,
     pub stale: AtomicU64,
     pub server_errors: AtomicU64,
+    pub breaker_openings: AtomicU64,
 }
 
 /// One request on one server, from its pick to its last byte. It counts as in flight as long as it
@@ -130,6 +136,7 @@ impl Server {
             breaker: Mutex::new(Breaker::CLOSED),
             is_disturbed: AtomicBool::new(false),
             counts: Counts::default(),
+            first_byte: Latency::default(),
         }
     }
 
@@ -156,6 +163,11 @@ impl Server {
     /// Whether its breaker would let a request through.
     pub(super) fn is_permitted(&self, now: Instant) -> bool {
         !self.is_disturbed.load(Ordering::Relaxed) || self.breaker.lock().permits(now)
+    }
+
+    /// Whether its breaker is open, or lets one request at a time probe it.
+    pub(super) fn is_breaker_open(&self) -> bool {
+        self.is_disturbed.load(Ordering::Relaxed) && self.breaker.lock().is_open()
     }
 
     /// Gives it a request. `None` when its breaker has just let another one through as a probe;
@@ -211,6 +223,11 @@ impl Lease {
         &self.server
     }
 
+    /// The same, to keep.
+    pub(super) fn shared_server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
     /// Says what became of the attempt. An answer that breaks off later is told again.
     pub fn record(&mut self, outcome: Outcome) -> Option<Change> {
         let counts = &self.server.counts;
@@ -243,7 +260,10 @@ impl Lease {
         change(&mut breaker, &self.breaker, Instant::now());
         self.server.is_disturbed.store(!breaker.is_at_rest(), Ordering::Relaxed);
         match (was_open, breaker.is_open()) {
-            (false, true) => Some(Change::Opened),
+            (false, true) => {
+                self.server.counts.breaker_openings.fetch_add(1, Ordering::Relaxed);
+                Some(Change::Opened)
+            }
             (true, false) => Some(Change::Closed),
             _ => None,
         }

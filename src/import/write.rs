@@ -40,7 +40,7 @@ impl Original {
             io::ErrorKind::NotFound => "there is no such file to merge into; name one that is there".to_owned(),
             _ => format!("cannot be read: {error}"),
         })?;
-        let text = config::read(&place)?;
+        let text = config::read_text(&place)?;
         Ok(Original { place, text })
     }
 

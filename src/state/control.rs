@@ -2,8 +2,10 @@
 
 use std::{
     future::Future,
+    io,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,9 +13,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use log::warn;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+};
 
-use super::{Phase, Readiness, Reloads, reloads::Outcome};
+use super::{Phase, Readiness, Reloads, readiness::Replacement, reloads::Outcome};
 use crate::{
     api::Credentials,
     config::Config,
@@ -36,7 +41,11 @@ pub struct Control {
     reloads: Arc<Reloads>,
     verification: Arc<Kept>,
     phase: watch::Sender<Phase>,
+    replacement: Arc<ArcSwap<Replacement>>,
+    failed_replacements: Arc<AtomicU64>,
     started: Instant,
+    /// As the operator named it.
+    file: Arc<OnceLock<PathBuf>>,
 }
 
 /// New names of servers are waited for so long.
@@ -59,7 +68,10 @@ impl Control {
             reloads: Arc::default(),
             verification: Arc::default(),
             phase: watch::Sender::default(),
+            replacement: Arc::default(),
+            failed_replacements: Arc::default(),
             started: Instant::now(),
+            file: Arc::default(),
         }
     }
 
@@ -76,10 +88,16 @@ impl Control {
     /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
     /// threads stay as they are. Returns its generation.
     ///
-    /// Names that are new are looked up before, for at most 5 s.
-    pub async fn replace(&self, config: &Config) -> u64 {
+    /// Names that are new are looked up before, for at most 5 s. It is compiled on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no such thread to be had.
+    pub async fn replace(&self, config: Config) -> io::Result<u64> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime), generation));
+        let runtime = Arc::clone(&self.runtime);
+        // A large table is dropped there, too.
+        let snapshot = spawn_blocking(move || Snapshot::compile(&config, runtime, generation)).await?;
+        let snapshot = Arc::new(snapshot);
         resolve_new(&snapshot, NEW_NAMES).await;
         self.snapshot.store(Arc::clone(&snapshot));
         // A name may have been resolved anew in between.
@@ -88,12 +106,17 @@ impl Control {
         self.changed.notify_one();
         self.verification.reloaded();
         self.reloads.add(Outcome::Used(generation));
-        generation
+        Ok(generation)
     }
 
     /// Takes note that another configuration was refused, and why: a line for each problem.
-    pub fn refused(&self, problems: Vec<String>) {
+    pub(super) fn refused(&self, problems: Vec<String>) {
         self.reloads.add(Outcome::Refused(problems));
+    }
+
+    /// Takes note that the file is again what is served, after it was refused.
+    pub(super) fn restored(&self) {
+        self.reloads.restored(self.snapshot.load().generation);
     }
 
     /// How the reloads went.
@@ -101,14 +124,52 @@ impl Control {
         &self.reloads
     }
 
+    /// The file that it is kept at, as the operator named it, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.get().map(PathBuf::as_path)
+    }
+
+    /// It is kept at this file from now on.
+    pub(super) fn is_kept_at(&self, file: &Path) {
+        let _the_first = self.file.set(file.to_owned());
+    }
+
     /// Whether new traffic may be sent here.
     pub fn readiness(&self) -> Readiness {
         Readiness { phase: *self.phase.borrow() }
     }
 
+    /// How far the edge is, now and later.
+    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
     /// The edge is so far now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);
+    }
+
+    /// How far it is with being replaced.
+    pub fn replacement(&self) -> Arc<Replacement> {
+        self.replacement.load_full()
+    }
+
+    /// How many successors did not serve.
+    pub fn failed_replacements(&self) -> u64 {
+        self.failed_replacements.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_replacing(&self, replacement: Replacement) {
+        let has_failed = matches!(replacement, Replacement::Failed(_));
+        self.replacement.store(Arc::new(replacement));
+        // Whoever sees the count go up finds out why.
+        self.failed_replacements.fetch_add(has_failed.into(), Ordering::Release);
+    }
+
+    /// Waits until it is so far.
+    pub async fn entered(&self, phase: Phase) {
+        // It is over, too, when nobody is left to say so.
+        let _entered = self.phase.subscribe().wait_for(|now| *now == phase).await.map(drop);
     }
 
     /// How long it has been there.

@@ -10,8 +10,9 @@ use std::{
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
-    server::{BoundSocket, Server, Stop},
-    state::Control,
+    server::{BoundSocket, Order, Server},
+    state::{Control, Phase},
+    telemetry::Counters,
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -26,7 +27,7 @@ pub struct Edge {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     control: Control,
-    stop: Option<mpsc::Sender<Stop>>,
+    stop: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<usize>>,
 }
 
@@ -122,7 +123,7 @@ impl Edge {
     /// Serves another configuration from now on.
     pub fn reload(&self, yaml: &str) {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.control.replace(&config(self.address, yaml)));
+        runtime.block_on(self.control.replace(config(self.address, yaml))).unwrap();
     }
 
     /// Says what a name resolves to, as the system's resolver would.
@@ -132,7 +133,12 @@ impl Edge {
 
     /// What the admin listener answers to a request for the metrics.
     pub fn metrics(&self) -> String {
-        Connection::to(self.admin).ask("GET", "/metrics", "x", "").text().to_owned()
+        self.ask_admin("/metrics").text().to_owned()
+    }
+
+    /// What the admin listener answers to a GET.
+    pub fn ask_admin(&self, target: &str) -> Response {
+        Connection::to(self.admin).ask("GET", target, &self.admin.to_string(), "")
     }
 
     /// The value of one metric, labels included.
@@ -147,6 +153,11 @@ impl Edge {
         &self.control
     }
 
+    /// What it has counted so far.
+    pub fn counters(&self) -> &Counters {
+        self.control.counters()
+    }
+
     /// What its fleet has done so far.
     pub fn report(&self) -> Report {
         self.control.report()
@@ -158,10 +169,25 @@ impl Edge {
         self.report().servers.into_iter().find(|server| server.server == name).unwrap()
     }
 
-    /// Stops it in good order and returns how many requests were cut.
-    pub fn stop(mut self) -> usize {
-        self.stop.as_ref().unwrap().blocking_send(Stop::Gracefully).unwrap();
+    /// Tells it to stop in good order.
+    pub fn begin_to_stop(&self) {
+        self.stop.as_ref().unwrap().blocking_send(Order::Stop).unwrap();
+    }
+
+    /// How far it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.control.readiness().phase
+    }
+
+    /// Waits for its end and returns how many requests were cut.
+    pub fn ended(mut self) -> usize {
         self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// Stops it in good order and returns how many requests were cut.
+    pub fn stop(self) -> usize {
+        self.begin_to_stop();
+        self.ended()
     }
 }
 
@@ -189,7 +215,8 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
-    let yaml = format!("listeners: [{{{listener}}}]\n{health}{hosts}{yaml}");
+    let admin = if yaml.contains("admin:") { "" } else { "admin: {address: \"127.0.0.1:0\"}\n" };
+    let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 
