@@ -54,6 +54,7 @@ fn planted() -> Value {
                 "oauth_client_id": {"value": "planted", "env_var": "", "from_env": false},
                 "oauth_client_secret": "planted", "state": "connected",
                 "headers": {"Authorization": "Bearer planted", "X-Key": "env.GITHUB_KEY",
+                            "X-Other: planted": "", "X-Vault": {"type": "vault", "path": "planted"},
                             "X-Object": {"value": "planted", "env_var": "env.OBJECT", "from_env": true}},
                 "tls_config": {"insecure_skip_verify": false, "ca_cert_pem": "planted"},
                 "token_exchange": {"audience": "api://x", "client_secret": "planted", "client_id": "env.EXCHANGE"},
@@ -67,6 +68,7 @@ fn planted() -> Value {
                                  "envs": ["HOME", "API_KEY=planted", "planted"]},
             },
             {"name": "hidden", "connection_type": "sse", "connection_string": "planted", "headers": null},
+            {"name": "vault", "connection_type": "sse", "connection_string": {"value": "", "vault": "planted"}},
             {"name": "token", "connection_type": "http", "connection_string": "https://a.example/s/planted1234567890abc/mcp"},
             null,
         ]},
@@ -125,6 +127,9 @@ mcp_clients:
   - name: hidden
     connection_type: sse
     connection_string: (dropped by import)
+  - name: vault
+    connection_type: sse
+    connection_string: (dropped by import)
   - name: token
     connection_type: http
     connection_string: https://a.example/s
@@ -137,7 +142,7 @@ mcp_clients:
         r#"MCP client "github": per_user_header_keys[1]: left out, it may hold a secret"#,
         r#"MCP client "github": vk_configs: left out, the edge does not know it"#,
         r#"MCP client "local": stdio_config.args[1]: left out, it may hold a secret"#,
-        "4 MCP clients, 1 of them with auth_type per_user_oauth",
+        "5 MCP clients, 1 of them with auth_type per_user_oauth",
     ] {
         assert!(errors.lines().any(|told| told == line), "{line}\n{errors}");
     }
@@ -263,8 +268,7 @@ fn https_is_verified_with_what_the_system_trusts() {
 fn a_redirect_is_not_followed_and_a_url_with_a_password_is_refused_unseen() {
     let bifrost = Bifrost::start();
     let edge = Edge::with(&[bifrost.address()], "");
-    // A path of the double that redirects wherever it is told.
-    let url = format!("http://{}/redirect?to=planted", edge.address);
+    let url = format!("http://{}/?key=planted", edge.address);
     let (_, errors, code) = run(&mut import(&[&url]));
     assert!(code == 2 && errors.contains("query"), "{errors}");
     let (_, errors, code) = run(&mut import(&["https://admin:planted@bifrost.example"]));
@@ -272,6 +276,9 @@ fn a_redirect_is_not_followed_and_a_url_with_a_password_is_refused_unseen() {
     let (_, errors, code) = run(import(&[&format!("http://{}", edge.address)]).env("BIFROST_EDGE_API_USER", "planted"));
     assert!(code == 2 && errors.contains("set both"), "{errors}");
     assert!(bifrost.recorded().is_empty());
+    let redirecting = Edge::listening("redirect_to_https: true", "public_urls: [\"https://127.0.0.1\"]\nservers: []\n");
+    let (_, errors, code) = run(&mut import(&[&format!("http://{}", redirecting.address)]));
+    assert!(code == 1 && errors.contains("308, a redirect, which is not followed"), "{errors}");
 }
 
 // === Whatever a Bifrost may have ===

@@ -34,6 +34,10 @@ fn the_metrics_say_which_servers_agree() {
     let of = |verdict: &str| edge.metric(&format!("bifrost_edge_verify_servers{{verdict=\"{verdict}\"}}"));
     assert_eq!((of("agrees"), of("disagrees"), of("unreachable")), (1, 0, 1));
     assert_eq!((edge.metric(&agreement(bifrost.address())), edge.metric(&agreement(gone))), (1, 0));
+    let status = Connection::to(edge.admin).ask("GET", "/status", &edge.admin.to_string(), "").json();
+    let shown = status["verification"]["servers"].as_array().unwrap();
+    assert_eq!(shown.len(), 2, "{status}");
+    assert!(shown.iter().any(|server| server["verdict"] == "unreachable"), "{status}");
     assert!(edge.metrics().contains("bifrost_edge_verify_last_run_timestamp_seconds 1"), "{}", edge.metrics());
 
     bifrost.set_discovery(Discovery::Oauth2);

@@ -15,6 +15,7 @@ use crate::{
     fleet::{Report, ServerReport, State},
     state::{Control, Outcome, ReloadReport, Replacement},
     telemetry::Counters,
+    verify,
 };
 
 pub use super::history::Point;
@@ -39,6 +40,8 @@ pub struct Status {
     pub discovery: DiscoveryStatus,
     pub public_urls: PublicUrls,
     pub fleet: FleetStatus,
+    /// What the servers answered for discovery when they were verified last; null when they were not.
+    pub verification: Option<verify::Report>,
     pub clients: Clients,
     pub history: Plots,
 }
@@ -191,6 +194,9 @@ pub struct Count {
     pub count: u64,
 }
 
+/// So many differences of a server are shown.
+const MOST_DIFFERENCES: usize = 10;
+
 /// Of a list that may be long, so many are shown.
 pub const MOST_SHOWN: usize = 50;
 
@@ -213,6 +219,7 @@ impl Admin {
             discovery: DiscoveryStatus::of(snapshot.discovery.discovery()),
             public_urls: PublicUrls::of(snapshot.discovery.discovery()),
             fleet: FleetStatus::of(&control.report()),
+            verification: control.verification().map(|report| report.shortened(MOST_DIFFERENCES)),
             clients: Clients::of(control.counters()),
             history: self.history.plots(),
         }

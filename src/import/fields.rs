@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use super::secrets;
+use super::{secrets, table::is_nothing};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
@@ -142,7 +142,10 @@ impl Kind {
             (_, Value::Mapping(object)) if self.may_be_object() => {
                 let member = |name: &str| object.get(name).and_then(Value::as_str).map(str::trim).unwrap_or_default();
                 let (variable, literal) = (member("env_var"), member("value"));
+                // Another kind of reference, or anything else.
+                let is_other = || object.values().any(|value| !matches!(value, Value::Bool(_)) && !is_nothing(value));
                 match variable {
+                    "" if literal.is_empty() && is_other() => Ok(self.dropped()),
                     "" => self.keep(&Value::from(literal)),
                     name if name.starts_with("env.") => self.keep(&Value::from(name)),
                     name => self.keep(&Value::from(format!("env.{name}"))),
@@ -159,6 +162,11 @@ impl Kind {
     /// Whether Bifrost's API shows it as an object: `value`, `env_var` and more.
     fn may_be_object(self) -> bool {
         matches!(self, Kind::Connection | Kind::Secret | Kind::Secrets | Kind::NamedSecrets | Kind::Variables)
+    }
+
+    /// What is left of a value that is nothing but a secret.
+    fn dropped(self) -> Kept {
+        if matches!(self, Kind::Connection) { Kept::Part(PLACEHOLDER.into()) } else { Kept::Nothing }
     }
 
     fn keep_text(self, text: &str) -> Result<Kept, &'static str> {

@@ -8,6 +8,7 @@ use super::{
     KEY,
     fields::{FIELDS, Field, Kept, Kind, field},
     render,
+    secrets::is_header_name,
 };
 use crate::config::{AuthType, Loaded, Problems};
 
@@ -180,6 +181,10 @@ impl Sieve<'_> {
                 let mut kept = Mapping::new();
                 for (key, value) in given {
                     let Some(name) = key.as_str() else { return Err(self.fault(path, "has a name that is no text")) };
+                    if matches!(kind, Kind::NamedSecrets) && !is_header_name(name) {
+                        self.drop(path.to_owned(), Reason::Secret);
+                        continue;
+                    }
                     if let Some(value) = self.one(kind, value, &format!("{path}.{name}"))? {
                         kept.insert(name.into(), value);
                     }
@@ -215,7 +220,7 @@ impl Sieve<'_> {
 }
 
 /// What nobody misses.
-fn is_nothing(value: &Value) -> bool {
+pub(super) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),

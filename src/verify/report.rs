@@ -79,6 +79,17 @@ impl Report {
         self.servers.iter().filter(|server| server.verdict == verdict).count()
     }
 
+    /// It with at most so many differences of each server.
+    #[must_use]
+    pub fn shortened(&self, most: usize) -> Self {
+        let mut report = self.clone();
+        for server in &mut report.servers {
+            server.more_differences += server.differences.len().saturating_sub(most);
+            server.differences.truncate(most);
+        }
+        report
+    }
+
     /// Whether every server agrees.
     pub fn agrees(&self) -> bool {
         self.servers.iter().all(|server| server.verdict == Verdict::Agrees)

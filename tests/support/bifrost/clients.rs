@@ -52,8 +52,8 @@ impl Bifrost {
     /// Says which MCP clients its process has, and which its database.
     pub fn set_clients(&self, memory: &Value, database: &Value) {
         let mut table = lock(&self.state.table);
-        table.memory = memory.as_array().unwrap().clone();
-        table.database = database.as_array().unwrap().clone();
+        table.memory.clone_from(memory.as_array().unwrap());
+        table.database.clone_from(database.as_array().unwrap());
     }
 
     /// Lets nobody ask for the MCP clients without credentials.
