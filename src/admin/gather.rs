@@ -8,8 +8,8 @@ use std::{
 use super::{
     Admin,
     status::{
-        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, MOST_SHOWN, PublicUrls,
-        Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
+        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, MOST_DIFFERENCES, MOST_SHOWN,
+        PublicUrls, Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
     },
 };
 use crate::{
@@ -40,6 +40,7 @@ impl Admin {
             public_urls: PublicUrls::of(snapshot.discovery.discovery()),
             fleet: FleetStatus::of(&control.report()),
             clients: Clients::of(control.counters()),
+            verification: control.verification().map(|report| report.shortened(MOST_DIFFERENCES)),
             history: self.history.plots(),
         }
     }
