@@ -55,6 +55,7 @@ mod reload_file;
 mod reload_under_load;
 mod replace;
 mod retries;
+mod rolling_update;
 mod secrets;
 mod shipped_config;
 mod slow_clients;
