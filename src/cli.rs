@@ -24,6 +24,7 @@ use crate::{
     server::{Inherited, Order, Predecessor, Program, Server},
     state::{Phase, Reloader},
     telemetry,
+    upgrade::upgrade,
 };
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
@@ -48,7 +49,8 @@ Examples:
 
 Exit codes:
   0  done, or stopped by a signal
-  1  the configuration has problems, or an address cannot be listened on
+  1  the configuration has problems, an address cannot be listened on, or the edge
+     was not replaced
   2  the command line is wrong
 
 Environment:
@@ -69,6 +71,8 @@ enum Command {
     Check,
     /// Print the discovery documents of each public URL, without serving
     Discover,
+    /// Have the edge that runs with this configuration replaced by this program, without refusing a connection
+    Upgrade,
 }
 
 /// Runs the program with the arguments of the process.
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Check => check(&loaded),
         Command::Discover => discover(&loaded),
+        Command::Upgrade => return replace_running(&loaded),
         Command::Run => Ok(()),
     };
     match done {
@@ -248,6 +253,21 @@ fn on_signals() -> io::Result<(mpsc::Receiver<Order>, mpsc::Receiver<()>)> {
         }
     });
     Ok((orders, asked))
+}
+
+// === upgrade ===
+
+fn replace_running(loaded: &Loaded) -> ExitCode {
+    match upgrade(&loaded.config) {
+        Ok((old, new)) => {
+            println!("process {new} serves from now on, process {old} finishes what it has");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 // === check, discover ===

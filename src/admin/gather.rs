@@ -34,7 +34,7 @@ impl Admin {
             ready: readiness.is_ready(),
             phase: readiness.phase.name(),
             reasons: readiness.reasons(),
-            replacement: ReplacementStatus::of(&control.replacement()),
+            replacement: ReplacementStatus::of(control),
             configuration: Configuration::of(&snapshot, control),
             discovery: DiscoveryStatus::of(snapshot.discovery.discovery()),
             public_urls: PublicUrls::of(snapshot.discovery.discovery()),
@@ -46,13 +46,15 @@ impl Admin {
 }
 
 impl ReplacementStatus {
-    fn of(replacement: &Replacement) -> Self {
-        let (state, why) = match replacement {
+    fn of(control: &Control) -> Self {
+        // The count first: it must not be ahead of the state.
+        let failed = control.failed_replacements();
+        let (state, why) = match &*control.replacement() {
             Replacement::None => ("none", None),
             Replacement::Starting => ("starting", None),
             Replacement::Failed(why) => ("failed", Some(why.clone())),
         };
-        ReplacementStatus { state, why }
+        ReplacementStatus { state, failed, why }
     }
 }
 

@@ -32,7 +32,7 @@ function fill(node, items, draw) {
 const RATES = new Plot("plot-rate", [
   { name: "requests_per_second", label: "all", style: "one", area: true },
   { name: "errors_per_second", label: "5xx", style: "bad", quiet: true },
-], { unit: rate, axis: (value) => short([value, ""]), scale: evenly });
+], { unit: rate, axis: (value) => number.format(value), scale: evenly });
 const LATENCIES = new Plot("plot-latency", [
   { name: "p50_ms", label: "median", style: "one" },
   { name: "p99_ms", label: "p99", style: "two" },

@@ -34,6 +34,8 @@ pub struct Status {
 pub struct ReplacementStatus {
     /// `none`, `starting` or `failed`.
     pub state: &'static str,
+    /// How many successors did not serve.
+    pub failed: u64,
     /// Why the last successor did not serve.
     pub why: Option<String>,
 }
