@@ -61,6 +61,7 @@ Signals to a running edge:
            the last request is done, or after stop.grace; a second one exits at once
   SIGINT   exit at once
   SIGHUP   look at the configuration now, and say what came of it
+  SIGUSR1  open the file of the access log anew, after it was renamed
   SIGUSR2  start the program anew, hand the sockets over to it, and stop once it serves";
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -356,7 +357,9 @@ fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
             format!("forwarding to {count} servers, {}: {}", config.balance.policy.name(), first_few(&servers, count))
         }
     };
-    vec![discovery_line, urls_line, servers_line]
+    let mut lines = vec![discovery_line, urls_line, servers_line];
+    lines.extend(config.access_log.as_ref().map(|log| format!("access log: {} to {}", log.format.name(), log.to)));
+    lines
 }
 
 /// The first of so many.
