@@ -205,6 +205,7 @@ function configuration(status) {
     ...(file === null ? [] : [["File", file]]), ["Profile", profile], ["Generation", number.format(generation)],
     ["Reloads", `${number.format(reloads)} used, ${number.format(refused)} refused`],
     ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
+    ...(status.access_log === null ? [] : [["Access log", `${many(status.access_log.written, "line", "lines")}, ${number.format(status.access_log.dropped)} dropped`]]),
   ], pair);
   const { requests_failed: failed, connections_closed: closed } = status.clients;
   const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;

@@ -26,6 +26,8 @@ pub struct Status {
     pub public_urls: PublicUrls,
     pub fleet: FleetStatus,
     pub clients: Clients,
+    /// Null without an access log.
+    pub access_log: Option<LogStatus>,
     pub history: Plots,
 }
 
@@ -167,6 +169,14 @@ pub struct Clients {
     pub connections_closed: Vec<Count>,
     /// Requests that were refused, or got no whole answer, where there were any.
     pub requests_failed: Vec<Count>,
+}
+
+/// What has become of the lines of the access log.
+#[derive(Debug, Serialize)]
+pub struct LogStatus {
+    pub written: u64,
+    /// Too many waited to be written, or they could not be.
+    pub dropped: u64,
 }
 
 /// How often something happened.
