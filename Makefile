@@ -2,7 +2,7 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check bench fuzz prerequisites test-prerequisites
+.PHONY: run test check schema bench fuzz prerequisites test-prerequisites
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -17,6 +17,12 @@ check: prerequisites
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
+
+# What editors complete and check the configuration with, made anew from the types of its keys.
+schema: prerequisites
+	cargo build --quiet --locked
+	cargo run --quiet --locked -- schema >conf/proxy.schema.json.new
+	mv conf/proxy.schema.json.new conf/proxy.schema.json
 
 bench: prerequisites
 	cargo bench --locked

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, Loaded, Scheme},
+    config::{self, Config, Loaded, Scheme},
     discovery::{
         AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
@@ -64,11 +64,16 @@ enum Command {
     Check,
     /// Print the discovery documents of each public URL, without serving
     Discover,
+    /// Print the JSON Schema of the configuration, with which editors complete and check it
+    Schema,
 }
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Some(Command::Schema)) {
+        return printed(io::stdout().write_all(config::json_schema().as_bytes()));
+    }
     let loaded = match Loaded::from_file(&arguments.config) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -76,11 +81,15 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = match arguments.command.unwrap_or(Command::Run) {
-        Command::Run => return run(loaded),
-        Command::Check => check(&loaded),
-        Command::Discover => discover(&loaded),
-    };
+    match arguments.command.unwrap_or(Command::Run) {
+        Command::Check => printed(check(&loaded)),
+        Command::Discover => printed(discover(&loaded)),
+        Command::Run | Command::Schema => run(loaded),
+    }
+}
+
+/// The exit code of a command that prints.
+fn printed(done: io::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe has seen enough.

@@ -30,6 +30,7 @@ mod http2_clients;
 mod http2_endings;
 mod interim_answers;
 mod interop;
+mod json_schema;
 mod large_bodies;
 mod last_answer;
 mod limits;

@@ -17,6 +17,7 @@ mod door_checks;
 mod fault;
 mod fleet;
 mod fleet_checks;
+mod json_schema;
 mod limits;
 mod lines;
 mod listener;
@@ -45,6 +46,7 @@ pub use self::{
         Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
         Timeouts,
     },
+    json_schema::json_schema,
     limits::{ClientRate, Count, Limits, RateLimit, Size},
     listener::{ListenAddress, Listener, Mode},
     listener_tls::{CertificateFiles, ClientCertificates, FileFault, ListenerTls, TlsVersion},
