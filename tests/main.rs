@@ -31,6 +31,7 @@ mod http2_endings;
 mod interim_answers;
 mod interop;
 mod json_schema;
+mod key_reference;
 mod large_bodies;
 mod last_answer;
 mod limits;

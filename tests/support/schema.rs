@@ -1,6 +1,6 @@
 //! The committed JSON Schema, as an editor holds a configuration to it.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -62,4 +62,48 @@ pub fn refuses(text: &str, problems: &[String]) {
     if serde_yaml::from_str::<Value>(text).is_ok() {
         assert!(!faults(text).is_empty(), "the edge refuses it, the schema does not: {seen}\n{text}");
     }
+}
+
+/// What the schema says of a key.
+pub struct Key {
+    pub default: Option<Value>,
+    pub is_required: bool,
+    /// Whether there are keys below it.
+    pub is_section: bool,
+}
+
+/// Every key by its path, such as `servers[].address`.
+pub fn keys() -> BTreeMap<String, Key> {
+    let mut keys = BTreeMap::new();
+    collect("", &SCHEMA, &mut keys);
+    keys
+}
+
+fn collect(section: &str, schema: &'static Value, keys: &mut BTreeMap<String, Key>) {
+    let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+    for (name, value) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{section}{name}");
+        let found = keys.len();
+        for below in forms(value) {
+            collect(&format!("{path}."), below, keys);
+            for item in below.get("items").into_iter().flat_map(forms) {
+                collect(&format!("{path}[]."), item, keys);
+            }
+        }
+        let key = Key {
+            default: value.get("default").cloned(),
+            is_required: required.iter().any(|required| required == name),
+            is_section: keys.len() > found,
+        };
+        // What comes later are conditions.
+        keys.entry(path).or_insert(key);
+    }
+}
+
+/// A schema and all that it refers to, or offers a choice of.
+fn forms(schema: &'static Value) -> Vec<&'static Value> {
+    let referred = schema["$ref"].as_str().map(|reference| SCHEMA.pointer(&reference[1..]).unwrap());
+    let choice = ["anyOf", "allOf"].iter().flat_map(|choice| schema[choice].as_array().into_iter().flatten());
+    let below = referred.into_iter().chain(choice).flat_map(forms);
+    std::iter::once(schema).chain(below).collect()
 }
