@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rcgen::{CertificateParams, KeyPair};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring, pki_types::ServerName};
 
 /// A running edge, and its two listeners.
@@ -32,8 +32,9 @@ fn main() {
     let counts: Vec<usize> = env::args().filter_map(|argument| argument.parse().ok()).collect();
     let count = |place: usize, default: usize| counts.get(place).copied().unwrap_or(default);
     let (idle, slow, uploads) = (count(0, 10_000), count(1, 10_000), count(2, 1_000));
-    let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("the limit may be raised up to the hard one");
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .expect("the limit may be raised up to the hard one");
 
     println!("{:<48} {:>8} {:>12} {:>10}", "held open", "number", "memory", "each");
     measure("idle connections, new", idle, |edge, _| Box::new(connect(edge.plain)));

@@ -2,24 +2,27 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 use log::{error, info, warn};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
+    pin,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{self, Config, Loaded, Scheme},
     discovery::{
         AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
-    server::{Server, Stop},
+    server::{Inherited, Order, Predecessor, Program, Server},
+    state::{Phase, Reloader},
     telemetry,
 };
 
@@ -52,9 +55,11 @@ Environment:
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
 
 Signals to a running edge:
-  SIGTERM  stop accepting, finish the requests in flight for at most 30 s, exit;
-           a second one exits at once
-  SIGINT   exit at once";
+  SIGTERM  stop: not ready for stop.delay, then no new connections, exit as soon as
+           the last request is done, or after stop.grace; a second one exits at once
+  SIGINT   exit at once
+  SIGHUP   look at the configuration now, and say what came of it
+  SIGUSR2  start the program anew, hand the sockets over to it, and stop once it serves";
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
@@ -71,21 +76,19 @@ enum Command {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if matches!(arguments.command, Some(Command::Schema)) {
+    let command = arguments.command.unwrap_or(Command::Run);
+    if let Command::Run = command {
+        return run(&arguments.config);
+    }
+    if let Command::Schema = command {
         return printed(io::stdout().write_all(config::json_schema().as_bytes()));
     }
-    let loaded = match Loaded::from_file(&arguments.config) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match arguments.command.unwrap_or(Command::Run) {
-        Command::Check => printed(check(&loaded)),
-        Command::Discover => printed(discover(&loaded)),
-        Command::Run | Command::Schema => run(loaded),
-    }
+    let Ok(loaded) = load(&arguments.config) else { return ExitCode::FAILURE };
+    printed(match command {
+        Command::Check => check(&loaded),
+        Command::Discover => discover(&loaded),
+        Command::Run | Command::Schema => Ok(()),
+    })
 }
 
 /// The exit code of a command that prints.
@@ -101,38 +104,97 @@ fn printed(done: io::Result<()>) -> ExitCode {
     }
 }
 
+/// The configuration; its problems are shown, and returned.
+fn load(file: &Path) -> Result<Loaded, String> {
+    Loaded::from_file(file).map_err(|problems| {
+        let problems = problems.to_string();
+        eprintln!("{problems}");
+        problems
+    })
+}
+
 // === run ===
 
-fn run(loaded: Loaded) -> ExitCode {
+fn run(file: &Path) -> ExitCode {
+    let (predecessor, inherited) = match Predecessor::find() {
+        Ok(found) => found.unzip(),
+        Err(error) => {
+            eprintln!(
+                "cannot take over from the edge that runs: {error}; unset BIFROST_EDGE_HANDOVER if there is none"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let failed = |predecessor: Option<Predecessor>, why: &str| {
+        if let Some(predecessor) = predecessor {
+            predecessor.failed(why);
+        }
+        ExitCode::FAILURE
+    };
+    let loaded = match load(file) {
+        Ok(loaded) => loaded,
+        Err(problems) => return failed(predecessor, &problems),
+    };
     if let Err(error) = telemetry::start() {
         eprintln!("cannot start the log: {error}");
-        return ExitCode::FAILURE;
+        return failed(predecessor, "its log cannot be started");
     }
     let threads = Server::threads(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let served = match runtime {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(loaded));
+            let served = runtime.block_on(serve(loaded, inherited.unwrap_or_default(), predecessor));
             // Whatever still runs, a name being looked up for example, is not waited for.
             runtime.shutdown_background();
             served
         }
-        Err(error) => Err(format!("cannot start {threads} worker threads: {error}")),
+        Err(error) => Err((format!("cannot start {threads} worker threads: {error}"), predecessor)),
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err((message, predecessor)) => {
             error!("{message}");
-            ExitCode::FAILURE
+            failed(predecessor, &message)
         }
     }
 }
 
-async fn serve(loaded: Loaded) -> Result<(), String> {
-    let stop = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
+/// Serves to the end. With an error comes the predecessor that has not heard of it.
+async fn serve(
+    loaded: Loaded,
+    inherited: Inherited,
+    predecessor: Option<Predecessor>,
+) -> Result<(), (String, Option<Predecessor>)> {
+    let (server, orders, _reloader) = match prepare(loaded, inherited) {
+        Ok(prepared) => prepared,
+        Err(message) => return Err((message, predecessor)),
+    };
+    let control = server.control().clone();
+    let serving = server.serve(orders);
+    pin!(serving);
+    let before = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = control.entered(Phase::Serving) => None,
+    };
+    let ended = if let Some(ended) = before {
+        ended.map_err(|error| (error.to_string(), predecessor))
+    } else {
+        if let Some(predecessor) = predecessor {
+            predecessor.ready();
+        }
+        serving.await.map_err(|error| (error.to_string(), None))
+    };
+    ended.map(|cut| info!("stopped, {cut} requests cut"))
+}
+
+type Prepared = (Server, mpsc::Receiver<Order>, AbortOnDropHandle<()>);
+
+/// A server whose sockets are bound, what it is told by signals, and what keeps its configuration up to date.
+fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
+    let (orders, asked) = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     info!("bifrost-edge {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
     raise_open_files(&loaded.config);
-    let server = Server::bind(&loaded.config).map_err(|error| error.to_string())?;
+    let server = Server::bind(&loaded.config, inherited).map_err(|error| error.to_string())?;
     for (listener, address) in server.listeners() {
         info!("listening on {address} ({})", listener.protocol());
     }
@@ -145,52 +207,56 @@ async fn serve(loaded: Loaded) -> Result<(), String> {
     for warning in &loaded.warnings {
         warn!("{}", warning.in_file(&loaded.file));
     }
+    let reloader = Reloader::new(&loaded, server.control().clone());
     // A large table needs its memory only until it is compiled.
     drop(loaded);
-    let cut = server.serve(stop).await.map_err(|error| error.to_string())?;
-    info!("stopped, {cut} requests cut");
-    Ok(())
+    Ok((server, orders, AbortOnDropHandle::new(tokio::spawn(reloader.run(asked)))))
 }
 
 /// A connection needs a file of its own and one to a server. The system gives a process fewer than it may have,
 /// unless it asks.
 fn raise_open_files(config: &Config) {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-        warn!("the process may have {soft} open files, and not more: {error}");
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!("the process may have {} open files, and not more: {error}", current.unwrap_or_default());
     }
     let wanted = config.limits.connections.0.map(|connections| 2 * connections as u64);
-    if wanted.is_some_and(|wanted| hard < wanted) {
+    if let (Some(wanted), Some(maximum)) = (wanted, maximum)
+        && maximum < wanted
+    {
         warn!(
-            "limits.connections needs up to {} open files, and the process may have {hard}; raise ulimit -n, or lower \
-             the limit",
-            wanted.unwrap_or_default()
+            "limits.connections needs up to {wanted} open files, and the process may have {maximum}; raise ulimit -n, \
+             or lower the limit"
         );
     }
 }
 
-/// Turns signals into words to the server: the first SIGTERM asks it to finish, everything after that,
-/// and SIGINT always, to end at once.
-fn on_signals() -> io::Result<mpsc::Receiver<Stop>> {
+/// Turns signals into orders to the server, and into words to look at the configuration.
+fn on_signals() -> io::Result<(mpsc::Receiver<Order>, mpsc::Receiver<()>)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (sender, receiver) = mpsc::channel(2);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut replace = signal(SignalKind::user_defined2())?;
+    let ((order, orders), (ask, asked)) = (mpsc::channel(4), mpsc::channel(1));
     tokio::spawn(async move {
-        let asked_to_finish = tokio::select! {
-            _ = terminate.recv() => true,
-            _ = interrupt.recv() => false,
-        };
-        if asked_to_finish {
-            info!("SIGTERM: finishing the requests in flight");
-            let _server_gone = sender.send(Stop::Gracefully).await;
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+        loop {
+            let next = tokio::select! {
+                _ = terminate.recv() => Order::Stop,
+                _ = interrupt.recv() => Order::StopNow,
+                _ = replace.recv() => Order::Replace(Program::this()),
+                _ = hangup.recv() => {
+                    // One word that has not been heard yet stands for two.
+                    let _already_asked = ask.try_send(());
+                    continue;
+                }
+            };
+            info!("told to {}", next.name());
+            if order.send(next).await.is_err() {
+                return;
             }
         }
-        let _server_gone = sender.send(Stop::Now).await;
     });
-    Ok(receiver)
+    Ok((orders, asked))
 }
 
 // === check, discover ===
@@ -259,8 +325,8 @@ fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
     let discovery_line = if discovery.is_on() {
         format!(
             "discovery on, profile {profile}: {} of {clients} MCP clients with auth_type per_user_oauth: {}",
-            deciding.len(),
-            first_few(deciding)
+            discovery.deciding_count(),
+            first_few(deciding, discovery.deciding_count())
         )
     } else {
         format!("discovery off (404), profile {profile}: none of {clients} MCP clients has auth_type per_user_oauth")
@@ -269,21 +335,24 @@ fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
     let urls_line = if urls.is_empty() {
         "public URLs: none, derived from each request".to_owned()
     } else {
-        format!("public URLs: {}", first_few(urls))
+        format!("public URLs: {}", first_few(urls, urls.len()))
     };
     let servers: Vec<_> = config.servers.iter().map(|server| &server.address).collect();
     let servers_line = match servers.len() {
         0 => "forwarding to no server".to_owned(),
         1 => format!("forwarding to 1 server: {}", servers[0]),
-        count => format!("forwarding to {count} servers, {}: {}", config.balance.policy.name(), first_few(&servers)),
+        count => {
+            format!("forwarding to {count} servers, {}: {}", config.balance.policy.name(), first_few(&servers, count))
+        }
     };
     vec![discovery_line, urls_line, servers_line]
 }
 
-fn first_few<T: ToString>(items: &[T]) -> String {
+/// The first of so many.
+fn first_few<T: ToString>(items: &[T], count: usize) -> String {
     const FEW: usize = 5;
     let shown: Vec<_> = items.iter().take(FEW).map(ToString::to_string).collect();
-    match items.len().saturating_sub(FEW) {
+    match count.saturating_sub(FEW) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }

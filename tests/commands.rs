@@ -165,7 +165,7 @@ fn a_second_sigterm_ends_it_at_once_and_says_what_was_cut() {
     connection.send("GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(connection.read_head().status, 200);
     edge.signal("TERM");
-    edge.wait_for("SIGTERM: finishing the requests in flight");
+    edge.wait_for("finishing 1 requests in flight");
     edge.signal("TERM");
     edge.wait_for("stopped, 1 requests cut");
     assert_eq!(edge.child.wait().unwrap().code(), Some(0));

@@ -12,9 +12,11 @@
 
 mod certificates;
 mod checks;
+mod contents;
 mod decode;
 mod door_checks;
 mod fault;
+mod fixed;
 mod fleet;
 mod fleet_checks;
 mod json_schema;
@@ -31,6 +33,7 @@ mod public_url;
 mod schema;
 mod server_address;
 mod server_tls;
+mod stop;
 
 use std::{
     fs::File,
@@ -42,6 +45,8 @@ use serde_yaml::Value;
 
 pub(crate) use self::public_url::split_port;
 pub use self::{
+    contents::Contents,
+    fixed::Fixed,
     fleet::{
         Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
         Timeouts,
@@ -60,6 +65,7 @@ pub use self::{
     schema::{AccessRule, Admin, AdminAddress, Config, DiscoveryOptions, Profile, UnknownHosts},
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
+    stop::StopOptions,
 };
 
 /// A larger file is refused: 64 MiB is room for more than 200,000 MCP clients.
@@ -74,6 +80,10 @@ pub struct Loaded {
     pub config: Config,
     /// What the operator should know about it.
     pub warnings: Vec<Problem>,
+    /// What the file held, and the files of servers that it names.
+    pub contents: Contents,
+    /// The files of servers that it names.
+    pub named: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -82,8 +92,17 @@ impl Loaded {
     /// # Errors
     /// Every problem of the file; one problem when it cannot be read.
     pub fn from_file(file: &Path) -> Result<Self, Problems> {
-        let text = read(file).map_err(|message| Problems::new(file, vec![Problem::of_file(message)]))?;
-        Self::from_text(file, &text)
+        Self::from_text(file, &read(file)?)
+    }
+
+    /// Checks the text of a file for an edge that runs already.
+    ///
+    /// # Errors
+    /// Every problem of the text; if there is none, every key that a running edge cannot change.
+    pub fn for_running(file: &Path, text: &str, fixed: &Fixed) -> Result<Self, Problems> {
+        let loaded = Self::from_text(file, text)?;
+        let problems = fixed.problems(&loaded.config);
+        if problems.is_empty() { Ok(loaded) } else { Err(located(file, text, problems)) }
     }
 
     /// Checks the text of a file; `file` only names it.
@@ -104,14 +123,16 @@ impl Loaded {
         }
         let mut warnings = checks::warnings(&config);
         lines::locate(text, &mut warnings);
-        Ok(Loaded { file: file.to_owned(), config, warnings })
+        let contents = Contents::of(text, &config);
+        let named = contents::named(&config, folder(file));
+        Ok(Loaded { file: file.to_owned(), config, warnings, contents, named })
     }
 }
 
 /// Everything that is wrong with a configuration that decoded. Reads the files that it names.
 fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
     let mut problems = checks::problems(config);
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = folder(file);
     for (place, server) in config.servers.iter_mut().enumerate() {
         if let Some(tls) = &mut server.tls {
             problems.extend(tls.read(folder, &KeyPath::root("servers").index(place).key("tls")));
@@ -126,7 +147,20 @@ fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
     problems
 }
 
-fn read(file: &Path) -> Result<String, String> {
+/// Where the relative paths of a file start.
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// When it cannot be read, or is too large or not UTF-8.
+pub fn read(file: &Path) -> Result<String, Problems> {
+    read_text(file).map_err(|message| Problems::new(file, vec![Problem::of_file(message)]))
+}
+
+fn read_text(file: &Path) -> Result<String, String> {
     let open = File::open(file).and_then(|open| {
         if open.metadata()?.is_dir() {
             return Err(ErrorKind::IsADirectory.into());

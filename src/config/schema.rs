@@ -14,6 +14,7 @@ use super::{
     network::Network,
     path_prefix::PathPrefix,
     public_url::PublicUrl,
+    stop::StopOptions,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
@@ -26,6 +27,10 @@ pub struct Config {
     /// Where the edge says of itself what it does: its metrics, at `/metrics`. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
+    /// How it stops.
+    #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<StopOptions>")]
+    pub stop: StopOptions,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
     #[schemars(range(min = 1, max = Config::MOST_THREADS))]

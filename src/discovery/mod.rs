@@ -79,7 +79,9 @@ pub struct Discovery {
     origins: Origins,
     options: DiscoveryOptions,
     profile: Profile,
+    /// The first of them.
     deciding: Vec<String>,
+    deciding_count: usize,
     answers: Vec<Answer>,
     /// The answers of each public URL, in their order.
     documents: Vec<[DocumentAnswers; 2]>,
@@ -98,6 +100,9 @@ const NOT_FOUND: AnswerId = AnswerId(1);
 const METHOD_NOT_ALLOWED: AnswerId = AnswerId(2);
 const MISDIRECTED: AnswerId = AnswerId(3);
 const BAD_HOST: AnswerId = AnswerId(4);
+
+/// A table may be large, and no request needs its names.
+const MOST_NAMED: usize = 50;
 
 impl Discovery {
     /// Renders every answer that the configuration can lead to.
@@ -121,12 +126,13 @@ impl Discovery {
             })
         });
         let documents = documents.collect();
-        let deciding = config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth);
+        let deciding = || config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth);
         Discovery {
             origins: Origins::new(&config.public_urls),
             options: config.discovery,
             profile: config.profile,
-            deciding: deciding.map(|client| client.name.clone()).collect(),
+            deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),
+            deciding_count: deciding().count(),
             answers,
             documents,
         }
@@ -138,9 +144,14 @@ impl Discovery {
         !self.deciding.is_empty()
     }
 
-    /// The names of the MCP clients that turn discovery on, in the order of the table.
+    /// The names of the MCP clients that turn discovery on, in the order of the table; the first 50 of them.
     pub fn deciding_clients(&self) -> &[String] {
         &self.deciding
+    }
+
+    /// How many MCP clients turn discovery on.
+    pub fn deciding_count(&self) -> usize {
+        self.deciding_count
     }
 
     /// The public URLs.

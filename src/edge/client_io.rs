@@ -138,12 +138,11 @@ impl ClientIo {
 
     /// Reads on until the client has nothing more to say, either. Closing a connection with unread bytes resets it,
     /// and what was written last may be lost on its way (RFC 9112 section 9.6). An answer that broke off is not
-    /// closed in good order: it must not pass for a whole one.
-    pub async fn linger(&mut self) -> io::Result<()> {
-        let mut heard = 0;
-        while self.is_closing && !self.has_ended && heard < MOST_HEARD {
+    /// closed in good order: it must not pass for a whole one. Counts the bytes that were heard.
+    pub async fn linger(&mut self, heard: &mut usize) -> io::Result<()> {
+        while self.is_closing && !self.has_ended && *heard < MOST_HEARD {
             self.unread.clear();
-            heard += poll_fn(|context| self.poll_fill(context)).await?;
+            *heard += poll_fn(|context| self.poll_fill(context)).await?;
         }
         Ok(())
     }

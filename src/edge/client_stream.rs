@@ -49,12 +49,13 @@ pub(super) struct ClientStream {
 pub(super) struct Left(Arc<Mutex<Option<ClientIo>>>);
 
 impl Left {
-    /// Closes the connection, if it is there, but listens for a while to a client that still sends.
-    pub async fn close(&self) {
+    /// Closes the connection, if it is there, but listens for a while to a client that still sends. Whether it did.
+    pub async fn close(&self) -> bool {
         let left = self.0.lock().take();
-        if let Some(mut io) = left {
-            let _enough = timeout(LINGER, io.linger()).await;
-        }
+        let Some(mut io) = left else { return false };
+        let mut heard = 0;
+        let _enough = timeout(LINGER, io.linger(&mut heard)).await;
+        heard > 0
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Door {
     pub(super) counters: Arc<Counters>,
     /// Connections are scarce: each word closes the one that has been idle for longest.
     pub(super) is_crowded: Notify,
-    /// Connections of HTTP/2.
-    pub(super) http2: TaskTracker,
+    /// Every connection that has been accepted and is not closed.
+    pub(super) connections: TaskTracker,
     /// True once the edge is to stop.
     pub(super) stop: ShutdownWatch,
 }
@@ -45,7 +45,7 @@ impl Door {
         counters: Arc<Counters>,
         stop: ShutdownWatch,
     ) -> Self {
-        Door { proxy, snapshot, counters, is_crowded: Notify::new(), http2: TaskTracker::new(), stop }
+        Door { proxy, snapshot, counters, is_crowded: Notify::new(), connections: TaskTracker::new(), stop }
     }
 
     /// Counts and logs a connection that is closed before its time.
@@ -67,10 +67,17 @@ impl Door {
         self.is_crowded.notified().await;
     }
 
-    /// Waits until all that was answered over HTTP/2 has been sent, once the edge is to stop.
+    /// Waits until the last connection is closed, once the edge is to stop.
     pub async fn drained(&self) {
-        self.http2.close();
-        self.http2.wait().await;
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    /// Waits until the edge is to stop, and a request that was on its way then should have come.
+    pub(super) async fn last_call(&self) {
+        self.stopping().await;
+        let idle = self.snapshot.load().stop.idle;
+        sleep(idle).await;
     }
 
     /// Waits until the edge is to stop.

@@ -4,6 +4,7 @@
 //! refused before Pingora, or anybody behind it, sees it.
 
 use bytes::{Buf, BytesMut};
+use log::debug;
 use memchr::memchr_iter;
 use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use tokio::{
@@ -39,21 +40,36 @@ enum Next {
 /// Serves a connection to its end.
 pub(super) async fn serve(door: &Door, client: Box<ClientStream>, connection: &Connection) {
     let left = client.left();
-    requests(door, client, connection).await;
-    left.close().await;
+    let was_idle = requests(door, client, connection).await;
+    let has_sent_more = left.close().await;
+    if was_idle && has_sent_more {
+        // Its client knows: there is no answer, not even a part of one (RFC 9112 section 9.3.1).
+        door.counters.missed();
+        debug!("{}: a request came while its idle connection was being closed", connection.shown_peer());
+    }
 }
 
-/// Takes one request after the other, until there is no next one.
-async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
+/// Takes one request after the other, until there is no next one. Whether the connection was waiting for one.
+async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Connection) -> bool {
     let mut served = 0;
     loop {
         let snapshot = door.snapshot.load_full();
         let limits = &snapshot.limits;
         let head = match next(door, &mut client, limits, connection.has_http2 && served == 0, served == 0).await {
             Next::Request(head, body) => client.begin(head, body, limits.client_silence),
-            Next::Http2 => return Box::pin(http2::serve(door, client, connection)).await,
-            Next::Refused(refusal) => return refuse(door, client, connection, refusal).await,
-            Next::Closed => return client.end_with(&[]).await,
+            Next::Http2 => {
+                Box::pin(http2::serve(door, client, connection)).await;
+                return false;
+            }
+            Next::Refused(refusal) => {
+                refuse(door, client, connection, refusal).await;
+                return false;
+            }
+            Next::Closed => {
+                let is_idle = client.unread().is_empty();
+                client.end_with(&[]).await;
+                return is_idle;
+            }
         };
         served += 1;
         if served >= limits.requests_per_connection.most() {
@@ -73,10 +89,10 @@ async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Conne
             let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
             failure::take_note(&door.counters, refusal, connection, &new_request_id());
         }
-        let Some((stream, _)) = given_back.map(pingora::apps::ReusedHttpStream::consume) else { return };
+        let Some((stream, _)) = given_back.map(pingora::apps::ReusedHttpStream::consume) else { return false };
         match ClientStream::given_back(stream) {
             Some(stream) => client = stream,
-            None => return,
+            None => return false,
         }
     }
 }
@@ -88,7 +104,7 @@ async fn next(door: &Door, client: &mut ClientStream, limits: &Limits, has_http2
         let first = select! {
             biased;
             first = client.fill() => first,
-            () = door.stopping() => return Next::Closed,
+            () = door.last_call() => return Next::Closed,
             () = door.crowded(is_new) => return Next::Closed,
             () = sleep(limits.idle) => return Next::Closed,
         };

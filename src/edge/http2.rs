@@ -88,8 +88,6 @@ enum Event {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(door: &Door, mut client: Box<ClientStream>, connection: &Connection) {
-    // What a request has left to be sent is the connection's, not the request's.
-    let _open = door.http2.token();
     let (limits, is_trusted) = {
         let snapshot = door.snapshot.load();
         (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer))

@@ -6,7 +6,7 @@ use log::error;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, UnixListener},
-    select, spawn,
+    select,
     time::sleep,
 };
 
@@ -77,7 +77,8 @@ fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Optio
     match connections.enter(most) {
         Ok(slot) => {
             door.counters.accepted();
-            spawn(enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot));
+            let connection = enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot);
+            door.connections.spawn(connection);
         }
         Err(_full) => door.close(Closed::Limit, peer, "limits.connections"),
     }

@@ -46,6 +46,8 @@ pub struct Edge {
     counters: Arc<Counters>,
     rates: Rates,
     in_flight: TaskTracker,
+    /// True once the edge is to stop.
+    stop: ShutdownWatch,
 }
 
 /// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
@@ -60,11 +62,12 @@ pub async fn proxy(
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     in_flight: TaskTracker,
+    stop: ShutdownWatch,
 ) -> io::Result<Arc<Proxy>> {
     let (found, mut proxy) = mpsc::channel(1);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
-    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight };
+    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, stop };
     let mut service = ProxyServiceBuilder::new(settings, edge)
         .name("bifrost-edge")
         .custom(
@@ -82,15 +85,15 @@ pub async fn proxy(
     service.add_tcp(&address.to_string());
     let mut sockets = Fds::new();
     sockets.add(address.to_string(), listener.into_raw_fd());
-    let (stop, stopped) = watch::channel(false);
+    let (end, ended) = watch::channel(false);
     // It is ended before it could tell the proxy that it stops: only its listener does.
     let service = AbortOnDropHandle::new(spawn(async move {
-        service.start_service(Some(Arc::new(sockets.into())), stopped, 1).await;
+        service.start_service(Some(Arc::new(sockets.into())), ended, 1).await;
     }));
     let _connection = TcpStream::connect(address).await?;
     let proxy = proxy.recv().await;
     drop(service);
-    let _ended = stop.send(true);
+    let _ended = end.send(true);
     proxy.ok_or_else(|| io::Error::other("Pingora did not hand out its proxy"))
 }
 
@@ -194,6 +197,10 @@ impl ProxyHttp for Edge {
         }
         if !answer.status.is_informational() {
             exchange.take_head(answer.status.is_server_error());
+        }
+        if !answer.status.is_informational() && *self.stop.borrow() {
+            // There will be no next request on this connection.
+            session.set_keepalive(None);
         }
         headers::response(session, exchange, answer)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{Config, Dns, HealthChecks, Limits, Profile, UnknownHosts},
+    config::{Config, Dns, HealthChecks, Limits, Profile, StopOptions, UnknownHosts},
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub access: AccessRules,
     /// What is taken from clients.
     pub limits: Limits,
+    /// How the edge stops.
+    pub stop: StopOptions,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
 }
@@ -48,6 +50,7 @@ impl Snapshot {
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
             access: AccessRules::new(&config.access),
             limits: config.limits.clone(),
+            stop: config.stop,
             profile: config.profile,
             trusted,
         }

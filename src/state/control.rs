@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,9 +11,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+};
 
-use super::{Phase, Readiness, Reloads, reloads::Outcome};
+use super::{Phase, Readiness, Reloads, readiness::Replacement, reloads::Outcome};
 use crate::{
     config::Config,
     edge::{Snapshot, resolve_new, supervise},
@@ -32,6 +36,7 @@ pub struct Control {
     generations: Arc<AtomicU64>,
     reloads: Arc<Reloads>,
     phase: watch::Sender<Phase>,
+    replacement: Arc<ArcSwap<Replacement>>,
     started: Instant,
 }
 
@@ -54,6 +59,7 @@ impl Control {
             generations: Arc::new(FIRST.into()),
             reloads: Arc::default(),
             phase: watch::Sender::default(),
+            replacement: Arc::default(),
             started: Instant::now(),
         }
     }
@@ -71,10 +77,16 @@ impl Control {
     /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
     /// threads stay as they are. Returns its generation.
     ///
-    /// Names that are new are looked up before, for at most 5 s.
-    pub async fn replace(&self, config: &Config) -> u64 {
+    /// Names that are new are looked up before, for at most 5 s. It is compiled on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no such thread to be had.
+    pub async fn replace(&self, config: Config) -> io::Result<u64> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let snapshot = Arc::new(Snapshot::compile(config, Arc::clone(&self.runtime), generation));
+        let runtime = Arc::clone(&self.runtime);
+        // A large table is dropped there, too.
+        let snapshot = spawn_blocking(move || Snapshot::compile(&config, runtime, generation)).await?;
+        let snapshot = Arc::new(snapshot);
         resolve_new(&snapshot, NEW_NAMES).await;
         self.snapshot.store(Arc::clone(&snapshot));
         // A name may have been resolved anew in between.
@@ -82,12 +94,17 @@ impl Control {
         snapshot.servers.fleet().forget_other_names();
         self.changed.notify_one();
         self.reloads.add(Outcome::Used(generation));
-        generation
+        Ok(generation)
     }
 
     /// Takes note that another configuration was refused, and why: a line for each problem.
-    pub fn refused(&self, problems: Vec<String>) {
+    pub(super) fn refused(&self, problems: Vec<String>) {
         self.reloads.add(Outcome::Refused(problems));
+    }
+
+    /// Takes note that the file is again what is served, after it was refused.
+    pub(super) fn restored(&self) {
+        self.reloads.restored(self.snapshot.load().generation);
     }
 
     /// How the reloads went.
@@ -103,6 +120,21 @@ impl Control {
     /// The edge is so far now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);
+    }
+
+    /// How far it is with being replaced.
+    pub fn replacement(&self) -> Arc<Replacement> {
+        self.replacement.load_full()
+    }
+
+    pub(crate) fn is_replacing(&self, replacement: Replacement) {
+        self.replacement.store(Arc::new(replacement));
+    }
+
+    /// Waits until it is so far.
+    pub async fn entered(&self, phase: Phase) {
+        // It is over, too, when nobody is left to say so.
+        let _entered = self.phase.subscribe().wait_for(|now| *now == phase).await.map(drop);
     }
 
     /// How long it has been there.

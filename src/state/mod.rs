@@ -2,10 +2,12 @@
 
 mod control;
 mod readiness;
+mod reload;
 mod reloads;
 
 pub use self::{
     control::Control,
-    readiness::{Phase, Readiness},
+    readiness::{Phase, Readiness, Replacement},
+    reload::Reloader,
     reloads::{Outcome, ReloadReport, Reloads},
 };

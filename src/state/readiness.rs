@@ -14,6 +14,18 @@ pub enum Phase {
     Draining,
 }
 
+/// How far the edge is with being replaced by another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Replacement {
+    /// Nobody has asked for it.
+    #[default]
+    None,
+    /// Its successor is starting.
+    Starting,
+    /// The last successor did not serve, and why.
+    Failed(String),
+}
+
 /// Whether new traffic may be sent here, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {

@@ -40,6 +40,15 @@ impl Reloads {
     pub(super) fn add(&self, outcome: Outcome) {
         let count = if matches!(outcome, Outcome::Used(_)) { &self.used } else { &self.refused };
         count.fetch_add(1, Ordering::Relaxed);
+        self.set(outcome);
+    }
+
+    /// The file is again what is served as this generation.
+    pub(super) fn restored(&self, generation: u64) {
+        self.set(Outcome::Used(generation));
+    }
+
+    fn set(&self, outcome: Outcome) {
         self.last.store(Some(Arc::new(ReloadReport { at: SystemTime::now(), outcome })));
     }
 

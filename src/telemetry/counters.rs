@@ -22,6 +22,7 @@ pub struct Counters {
     accepted: AtomicU64,
     handshakes: AtomicU64,
     refused_streams: AtomicU64,
+    missed: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
     /// By the place in [`Reason::ALL`].
@@ -117,6 +118,11 @@ impl Counters {
         self.refused_streams.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A request came while its idle connection was being closed.
+    pub fn missed(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The certificates of a listener were read again, to be used or not.
     pub fn reloaded(&self, is_used: bool) {
         let counter = if is_used { &self.reloads } else { &self.failed_reloads };
@@ -167,6 +173,11 @@ impl Counters {
     /// How many streams of HTTP/2 were reset for what their clients did wrong.
     pub fn streams_refused(&self) -> u64 {
         self.refused_streams.load(Ordering::Relaxed)
+    }
+
+    /// How many requests came while their idle connections were being closed.
+    pub fn requests_missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// How often certificates were read again and used, and how often something was wrong with them.

@@ -73,6 +73,8 @@ fn door(registry: &Registry, counters: &Counters) -> Result<()> {
     counter(registry, "tls_handshakes_total", help, counters.handshakes())?;
     let help = "Streams of HTTP/2 reset for what their clients did wrong, or because there were too many at a time.";
     counter(registry, "http2_streams_refused_total", help, counters.streams_refused())?;
+    let help = "Requests that came while their idle connection was being closed, and got no answer.";
+    counter(registry, "requests_missed_total", help, counters.requests_missed())?;
     let help = "Certificates of listeners read again because their files had changed: used, or refused because something \
                 was wrong with them.";
     let reloads = IntCounterVec::new(Opts::new("certificate_reloads_total", help), &["result"]);

@@ -10,7 +10,7 @@ use std::{
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
-    server::{BoundSocket, Server, Stop},
+    server::{BoundSocket, Order, Server},
     state::Control,
 };
 use tokio::{runtime, sync::mpsc};
@@ -26,7 +26,7 @@ pub struct Edge {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     control: Control,
-    stop: Option<mpsc::Sender<Stop>>,
+    stop: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<usize>>,
 }
 
@@ -123,7 +123,7 @@ impl Edge {
     /// Serves another configuration from now on.
     pub fn reload(&self, yaml: &str) {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.control.replace(&config(self.address, yaml)));
+        runtime.block_on(self.control.replace(config(self.address, yaml))).unwrap();
     }
 
     /// Says what a name resolves to, as the system's resolver would.
@@ -156,7 +156,7 @@ impl Edge {
 
     /// Stops it in good order and returns how many requests were cut.
     pub fn stop(mut self) -> usize {
-        self.stop.as_ref().unwrap().blocking_send(Stop::Gracefully).unwrap();
+        self.stop.as_ref().unwrap().blocking_send(Order::Stop).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
 }
@@ -187,7 +187,7 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
-    let yaml = format!("listeners: [{{{listener}}}]\n{health}{hosts}{yaml}");
+    let yaml = format!("listeners: [{{{listener}}}]\nadmin: {{address: \"127.0.0.1:0\"}}\n{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 

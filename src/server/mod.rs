@@ -1,0 +1,411 @@
+//! Assembles a running edge: listeners bound first, then the proxy service on them, then an orderly
+//! stop.
+
+mod handover;
+mod manager;
+mod sockets;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::{AsFd, IntoRawFd, OwnedFd},
+    sync::Arc,
+    thread::available_parallelism,
+};
+
+use log::{error, info, warn};
+use pingora::{
+    server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
+    services::Service,
+    tls::load_platform_certs_incl_env_into_store,
+};
+use rustls::RootCertStore;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinError, JoinHandle, JoinSet},
+    time::{sleep, timeout},
+};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use self::handover::Successor;
+pub use self::{
+    handover::{Predecessor, Program},
+    sockets::{BoundSocket, Inherited},
+};
+use crate::{
+    admin,
+    config::{self, Config, KeyPath, ListenAddress, Retries},
+    edge::{self, Door, ListeningSocket, TlsListener},
+    state::{Control, Phase, Replacement},
+};
+
+/// What a running edge can be told to do.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Stop as `stop` in the configuration says: not ready, then no new connections, then over. A second one means
+    /// [`Order::StopNow`].
+    Stop,
+    /// Drop everything.
+    StopNow,
+    /// Start this program, give it the sockets, and stop once it serves; go on if it does not.
+    Replace(Program),
+}
+
+/// An edge whose listeners are bound, and that serves nobody yet.
+pub struct Server {
+    threads: usize,
+    control: Control,
+    listeners: Vec<BoundListener>,
+    admin: Option<BoundAdmin>,
+}
+
+/// The admin listener, whose socket is bound.
+struct BoundAdmin {
+    configured: ListenAddress,
+    address: SocketAddr,
+    socket: TcpListener,
+}
+
+/// An edge that lets connections in.
+struct Running {
+    control: Control,
+    door: Arc<Door>,
+    in_flight: TaskTracker,
+    /// True once it takes no more connections.
+    stop: watch::Sender<bool>,
+    listening: JoinSet<()>,
+    sockets: NamedSockets,
+    admin: Option<AbortOnDropHandle<()>>,
+}
+
+/// Sockets that listen, by what the configuration calls them.
+type NamedSockets = Vec<(String, OwnedFd)>;
+
+/// Why a running edge ends.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Stopped,
+    Now,
+    /// By the process of this number.
+    Replaced(u32),
+}
+
+/// A listener whose socket is bound.
+struct BoundListener {
+    config: config::Listener,
+    /// With the port that the system chose where the file says 0.
+    address: ListenAddress,
+    socket: BoundSocket,
+    tls: Option<TlsListener>,
+}
+
+/// A listener that could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; stop what uses it, or change {key}")]
+pub struct BindError {
+    /// Where the address stands in the configuration.
+    key: KeyPath,
+    address: ListenAddress,
+    source: io::Error,
+}
+
+/// Why an edge stopped serving although nobody had told it to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
+    #[error("the certificates that the system trusts cannot be read: {0}; mend them, or SSL_CERT_FILE")]
+    Certificates(Box<pingora::Error>),
+    /// Pingora has no proxy to give.
+    #[error("the proxy cannot be made: {0}")]
+    Proxy(io::Error),
+    /// A socket cannot be used.
+    #[error("a listener cannot be used: {0}")]
+    Listener(io::Error),
+    /// The listeners ended.
+    #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
+    Ended(Option<JoinError>),
+}
+
+impl Order {
+    /// What it says.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Order::Stop => "stop",
+            Order::StopNow => "stop at once",
+            Order::Replace(_) => "start a successor",
+        }
+    }
+}
+
+impl Server {
+    /// Binds every listener of the configuration, and the admin listener if there is one, unless their sockets are
+    /// inherited.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound, and why.
+    pub fn bind(config: &Config, mut inherited: Inherited) -> Result<Self, BindError> {
+        let failed = |key: KeyPath, address: &ListenAddress| {
+            let (key, address) = (key.key("address"), address.clone());
+            move |source| BindError { key, address, source }
+        };
+        let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
+            let key = KeyPath::root("listeners").index(place);
+            BoundSocket::of(listener, &mut inherited).map_err(failed(key, &listener.address))
+        });
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        let admin = config.admin.as_ref().map(|admin| {
+            let address = ListenAddress::Ip(admin.address.0);
+            let socket = BoundSocket::of_admin(admin.address.0, &mut inherited);
+            socket.map_err(failed(KeyPath::root("admin"), &address))
+        });
+        let address = ListenAddress::Ip(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Self::on(config, sockets, admin.transpose()?).map_err(failed(KeyPath::root("listeners"), &address))
+    }
+
+    /// Takes sockets that are bound already, in place of those the configuration names, in their order.
+    ///
+    /// # Errors
+    /// When a socket does not know its address or refuses to become non-blocking, or when the files of a
+    /// listener's certificates have become wrong since they were checked.
+    pub fn on(config: &Config, sockets: Vec<BoundSocket>, admin: Option<TcpListener>) -> io::Result<Self> {
+        let listeners = config.listeners.iter().zip(sockets);
+        let admin = config.admin.as_ref().zip(admin).map(|(admin, socket)| {
+            socket.set_nonblocking(true)?;
+            let (configured, address) = (ListenAddress::Ip(admin.address.0), socket.local_addr()?);
+            io::Result::Ok(BoundAdmin { configured, address, socket })
+        });
+        Ok(Server {
+            threads: Self::threads(config),
+            control: Control::new(config),
+            listeners: listeners
+                .map(|(listener, socket)| BoundListener::new(listener, socket))
+                .collect::<io::Result<_>>()?,
+            admin: admin.transpose()?,
+        })
+    }
+
+    /// The listeners, and the addresses that they are bound to, with the port that the system chose where the file
+    /// says 0.
+    pub fn listeners(&self) -> impl Iterator<Item = (&config::Listener, &ListenAddress)> + '_ {
+        self.listeners.iter().map(|bound| (&bound.config, &bound.address))
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// The hand on it, now and while it serves.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// The number of worker threads: as configured, or one for each core.
+    pub fn threads(config: &Config) -> usize {
+        let cores = || available_parallelism().map_or(1, usize::from);
+        config.threads.map_or_else(cores, usize::from)
+    }
+
+    /// Serves on the current Tokio runtime until it is told to stop, or nobody is left to tell it. Returns how many
+    /// requests were cut.
+    ///
+    /// # Errors
+    /// When it cannot begin, or the listeners end without having been told to.
+    pub async fn serve(self, mut orders: mpsc::Receiver<Order>) -> Result<usize, ServeError> {
+        // Pingora would panic, whether a server needs them or not.
+        load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
+        tokio::select! {
+            () = self.control.resolve_names() => {}
+            () = told_to_stop(&mut orders) => return Ok(0),
+        }
+        let control = self.control.clone();
+        let sockets = self.named_sockets().map_err(ServeError::Listener)?;
+        let (counters, certificates) = (Arc::clone(control.counters()), self.certificates());
+        let _certificates = AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, counters)));
+        let _supervisor = AbortOnDropHandle::new(tokio::spawn(control.supervise()));
+        let mut running = self.start(sockets).await?;
+
+        control.enter(Phase::Serving);
+        manager::serving();
+        let ending = running.until_told(&mut orders).await?;
+        Ok(running.end(ending, &mut orders).await)
+    }
+
+    /// Lets connections in.
+    async fn start(self, sockets: NamedSockets) -> Result<Running, ServeError> {
+        let settings = Arc::new(ServerConf {
+            threads: self.threads,
+            // The fleet says when there are no attempts left.
+            max_retries: Retries::MOST_ATTEMPTS + 1,
+            ..ServerConf::default()
+        });
+        let (stop, stopped) = watch::channel(false);
+        let in_flight = TaskTracker::new();
+        let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
+        let proxy =
+            edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), stopped.clone());
+        let proxy = proxy.await.map_err(ServeError::Proxy)?;
+        let door = Arc::new(Door::new(proxy, snapshots, counters, stopped.clone()));
+        let mut listening = JoinSet::new();
+        for bound in self.listeners {
+            let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
+            listening.spawn(edge::listen(Arc::clone(&door), Arc::new(listener), socket));
+        }
+        let admin = self.admin.map(|admin| {
+            let mut service = admin::service(self.control.clone());
+            service.add_tcp(&admin.address.to_string());
+            AbortOnDropHandle::new(start(service, admin.address, admin.socket, stopped))
+        });
+        Ok(Running { control: self.control, door, in_flight, stop, listening, sockets, admin })
+    }
+
+    /// The sockets as they go over to a successor, which finds them by what the configuration calls them.
+    fn named_sockets(&self) -> io::Result<NamedSockets> {
+        let listeners = self.listeners.iter().map(|bound| (&bound.config.address, bound.socket.as_fd()));
+        let admin = self.admin.as_ref().map(|admin| (&admin.configured, admin.socket.as_fd()));
+        let sockets = listeners.chain(admin).map(|(name, socket)| Ok((name.to_string(), socket.try_clone_to_owned()?)));
+        sockets.collect()
+    }
+
+    fn certificates(&self) -> Vec<TlsListener> {
+        self.listeners.iter().filter_map(|bound| bound.tls.clone()).collect()
+    }
+}
+
+impl Running {
+    /// Serves until there is a reason to end. A successor that fails is none.
+    async fn until_told(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<Ending, ServeError> {
+        let mut successor = None;
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Stop) => return Ok(Ending::Stopped),
+                    Some(Order::StopNow) | None => return Ok(Ending::Now),
+                    Some(Order::Replace(_)) if successor.is_some() => warn!("a successor is being started already"),
+                    Some(Order::Replace(program)) => {
+                        info!("starting a successor");
+                        match Successor::start(&program, &self.sockets) {
+                            Ok(started) => {
+                                self.control.is_replacing(Replacement::Starting);
+                                successor = Some(started);
+                            }
+                            Err(error) => self.not_replaced(error.to_string()),
+                        }
+                    }
+                },
+                is_ready = ready(&mut successor) => match (is_ready, successor.take()) {
+                    (Ok(process), Some(successor)) => {
+                        successor.release();
+                        return Ok(Ending::Replaced(process));
+                    }
+                    (Err(why), _) => self.not_replaced(why),
+                    (Ok(_), None) => {}
+                },
+                Some(ended) = self.listening.join_next() => return Err(ServeError::Ended(ended.err())),
+            }
+        }
+    }
+
+    fn not_replaced(&self, why: String) {
+        error!("the successor does not serve, and this edge goes on: {why}");
+        self.control.is_replacing(Replacement::Failed(why));
+    }
+
+    /// Takes no more connections, finishes what there is, and returns how many requests were cut.
+    async fn end(mut self, ending: Ending, orders: &mut mpsc::Receiver<Order>) -> usize {
+        let ended = async {
+            match ending {
+                Ending::Now => return,
+                Ending::Stopped => {
+                    manager::stopping();
+                    self.control.enter(Phase::Leaving);
+                    let delay = self.control.snapshot().stop.delay;
+                    info!("not ready any more; connections are taken for another {delay:?}");
+                    sleep(delay).await;
+                }
+                Ending::Replaced(process) => {
+                    info!("process {process} serves from now on, this one finishes what it has");
+                    manager::replaced_by(process);
+                    // It answers there from now on.
+                    self.admin = None;
+                }
+            }
+            self.control.enter(Phase::Draining);
+            info!("no more connections are taken; finishing {} requests in flight", self.in_flight.len());
+            self.stop.send_replace(true);
+            // Connections that nobody will accept must not wait here.
+            self.sockets.clear();
+            self.in_flight.close();
+            let drained = async {
+                while self.listening.join_next().await.is_some() {}
+                self.in_flight.wait().await;
+                self.door.drained().await;
+            };
+            let _in_time = timeout(self.control.snapshot().stop.grace, drained).await;
+        };
+        tokio::select! {
+            () = ended => {}
+            () = told_to_stop(orders) => {}
+        }
+        self.account_for_the_cut()
+    }
+
+    fn account_for_the_cut(&self) -> usize {
+        let cut = self.in_flight.len();
+        if cut > 0 {
+            let servers = self.control.report().servers.into_iter().filter(|server| server.in_flight > 0);
+            let servers: Vec<_> = servers.map(|server| format!("{} of {}", server.in_flight, server.server)).collect();
+            warn!("{cut} requests are cut, with their servers: {}", servers.join(", "));
+        }
+        cut
+    }
+}
+
+/// Waits until the successor serves, for ever if there is none.
+async fn ready(successor: &mut Option<Successor>) -> Result<u32, String> {
+    match successor {
+        Some(successor) => successor.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the word to stop; nobody being left to give it is one.
+async fn told_to_stop(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(Order::Replace(_)) = orders.recv().await {
+        warn!("an edge that does not serve yet, or any more, is not replaced");
+    }
+}
+
+impl BoundListener {
+    fn new(config: &config::Listener, socket: BoundSocket) -> io::Result<Self> {
+        let address = socket.address()?;
+        let tls = config.tls.as_ref().map(|tls| TlsListener::new(address.to_string(), tls, config.has_http2()));
+        let tls = tls.transpose().map_err(|faults| {
+            let faults: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            io::Error::other(faults.join("; "))
+        })?;
+        Ok(BoundListener { config: config.clone(), address, socket, tls })
+    }
+
+    /// The listener and its socket, on the current runtime.
+    fn into_parts(self) -> io::Result<(edge::Listener, ListeningSocket)> {
+        let socket = match self.socket {
+            BoundSocket::Tcp(socket) => ListeningSocket::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            BoundSocket::Unix(socket) => ListeningSocket::Unix(tokio::net::UnixListener::from_std(socket)?),
+        };
+        Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))
+    }
+}
+
+/// Starts a service on a socket that is bound already: it finds it by its address.
+fn start(
+    mut service: impl Service + 'static,
+    address: SocketAddr,
+    socket: TcpListener,
+    stop: ShutdownWatch,
+) -> JoinHandle<()> {
+    let mut sockets = Fds::new();
+    sockets.add(address.to_string(), socket.into_raw_fd());
+    let sockets: ListenFds = Arc::new(sockets.into());
+    tokio::spawn(async move { service.start_service(Some(sockets), stop, 1).await })
+}

@@ -1,0 +1,120 @@
+//! Sockets that listen: bound here, or taken over from the edge before.
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    net::{SocketAddr, TcpListener},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::{
+            fs::{FileTypeExt, PermissionsExt},
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::{self, ListenAddress};
+
+/// A socket that is bound, outside any runtime.
+#[derive(Debug)]
+pub enum BoundSocket {
+    /// To an IP address and port.
+    Tcp(TcpListener),
+    /// To the path of a Unix socket.
+    Unix(UnixListener),
+}
+
+/// Sockets that listen already, by what the configuration called them that they were bound for.
+#[derive(Debug, Default)]
+pub struct Inherited(pub(super) Vec<(String, OwnedFd)>);
+
+impl Inherited {
+    /// The socket for an address, if there is one. Of several, which are those of port 0, the first.
+    fn take(&mut self, address: &ListenAddress) -> Option<OwnedFd> {
+        let name = address.to_string();
+        let place = self.0.iter().position(|(known, _)| *known == name)?;
+        Some(self.0.remove(place).1)
+    }
+}
+
+impl BoundSocket {
+    /// The socket of a listener, taken over if it is there.
+    pub(super) fn of(listener: &config::Listener, inherited: &mut Inherited) -> io::Result<Self> {
+        let socket = inherited.take(&listener.address);
+        match &listener.address {
+            ListenAddress::Ip(address) => Ok(BoundSocket::Tcp(tcp(*address, socket)?)),
+            ListenAddress::Unix(path) => {
+                let socket = if let Some(socket) = socket {
+                    socket
+                } else {
+                    forget_abandoned(path)?;
+                    bind(Domain::UNIX, &SockAddr::unix(path)?)?.into()
+                };
+                fs::set_permissions(path, Permissions::from_mode(listener.mode().0))?;
+                Ok(BoundSocket::Unix(socket.into()))
+            }
+        }
+    }
+
+    /// The socket of the admin listener, taken over if it is there.
+    pub(super) fn of_admin(address: SocketAddr, inherited: &mut Inherited) -> io::Result<TcpListener> {
+        tcp(address, inherited.take(&ListenAddress::Ip(address)))
+    }
+
+    /// What it is bound to, with the port that the system chose where the file says 0. From now on it is
+    /// non-blocking.
+    pub(super) fn address(&self) -> io::Result<ListenAddress> {
+        match self {
+            BoundSocket::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                Ok(ListenAddress::Ip(socket.local_addr()?))
+            }
+            BoundSocket::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                Ok(ListenAddress::Unix(socket.local_addr()?.as_pathname().map(PathBuf::from).unwrap_or_default()))
+            }
+        }
+    }
+}
+
+impl AsFd for BoundSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            BoundSocket::Tcp(socket) => socket.as_fd(),
+            BoundSocket::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+fn tcp(address: SocketAddr, socket: Option<OwnedFd>) -> io::Result<TcpListener> {
+    match socket {
+        Some(socket) => Ok(socket.into()),
+        None => Ok(bind(Domain::for_address(address), &address.into())?.into()),
+    }
+}
+
+/// As the standard library does, but with room for as many connections that wait to be accepted as the system
+/// allows: of those beyond 128 it would have their clients try again a second later.
+fn bind(domain: Domain, address: &SockAddr) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    if domain != Domain::UNIX {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(i32::from(u16::MAX))?;
+    Ok(socket)
+}
+
+/// A Unix socket on which nobody listens any more is in the way of the next one.
+fn forget_abandoned(path: &Path) -> io::Result<()> {
+    // Another kind of file refuses connections, too, and is somebody's.
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    match UnixStream::connect(path) {
+        Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,179 @@
+//! The configuration is loaded again when its file changes, or when somebody asks: one transaction, in which a
+//! problem changes nothing.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use log::{error, info, warn};
+use tokio::{select, sync::mpsc, task::spawn_blocking, time::sleep};
+
+use super::Control;
+use crate::config::{Contents, Fixed, Loaded, Problems, read};
+
+/// Keeps a running edge at what its configuration file says.
+pub struct Reloader {
+    file: PathBuf,
+    fixed: Fixed,
+    control: Control,
+    /// What is served.
+    used: Contents,
+    /// What was wrong with the file when it was looked at last.
+    wrong: Option<String>,
+    /// The files of servers that it names.
+    named: Vec<PathBuf>,
+    /// How those were when they were read.
+    named_stamps: Stamps,
+}
+
+/// What the system says of files without reading them; `None` for one that is not there.
+type Stamps = Vec<Option<Stamp>>;
+
+/// Differs for another file, and for another state of the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// What a look into the file has shown.
+enum Seen {
+    /// What is served.
+    Served,
+    Other(Box<Loaded>),
+    Wrong(Problems),
+    /// It was written to while it was read.
+    Torn,
+}
+
+/// Between two looks. Looking is cheap, works on every file system, and sees every kind of change: in place, by
+/// rename, by the symbolic links of Kubernetes. A file is read once it looks the same twice.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+impl Reloader {
+    /// For an edge that serves this configuration.
+    pub fn new(loaded: &Loaded, control: Control) -> Self {
+        Reloader {
+            file: loaded.file.clone(),
+            fixed: Fixed::of(&loaded.config),
+            control,
+            used: loaded.contents,
+            wrong: None,
+            named: loaded.named.clone(),
+            // Of no file: they are read once more.
+            named_stamps: Vec::new(),
+        }
+    }
+
+    /// Looks after the file for as long as it is polled. Each word of `asked` makes it look at once, and say what it
+    /// has found even if that is nothing new.
+    pub async fn run(mut self, mut asked: mpsc::Receiver<()>) {
+        let (mut seen, mut considered) = (None, None);
+        loop {
+            let is_asked = select! {
+                Some(()) = asked.recv() => true,
+                () = sleep(INTERVAL) => false,
+            };
+            let files = self.files();
+            let Ok(now) = spawn_blocking(move || stamps(&files)).await else { return };
+            let is_stable = seen.as_ref() == Some(&now);
+            if is_asked || (is_stable && considered.as_ref() != Some(&now)) {
+                let is_done = self.consider(&now, is_asked).await.unwrap_or_else(|fault| {
+                    error!("{}: not loaded again: {fault}", self.file.display());
+                    true
+                });
+                considered = is_done.then(|| now.clone());
+            }
+            seen = Some(now);
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        [&self.file].into_iter().chain(&self.named).cloned().collect()
+    }
+
+    /// Reads the file, and serves what it says if it is new and good. False: it must be looked at again.
+    async fn consider(&mut self, now: &Stamps, is_asked: bool) -> io::Result<bool> {
+        let (file, fixed, used, files) = (self.file.clone(), self.fixed.clone(), self.used, self.files());
+        let is_named_same = now.get(1..) == Some(&self.named_stamps);
+        let stamps_before = now.clone();
+        let seen = spawn_blocking(move || {
+            let seen = look_into(&file, &fixed, used, is_named_same);
+            if stamps(&files) == stamps_before { seen } else { Seen::Torn }
+        });
+        let seen = seen.await?;
+        if !matches!(seen, Seen::Torn) {
+            self.named_stamps = now.get(1..).unwrap_or_default().to_vec();
+        }
+        match seen {
+            Seen::Torn => return Ok(false),
+            Seen::Served => self.served(is_asked),
+            Seen::Wrong(problems) => self.refuse(problems.to_string(), is_asked),
+            Seen::Other(loaded) => self.replace(*loaded).await?,
+        }
+        Ok(true)
+    }
+
+    async fn replace(&mut self, loaded: Loaded) -> io::Result<()> {
+        (self.used, self.wrong) = (loaded.contents, None);
+        if self.named != loaded.named {
+            (self.named, self.named_stamps) = (loaded.named, Vec::new());
+        }
+        let generation = self.control.replace(loaded.config).await?;
+        info!("{}: loaded again, and served as generation {generation}", self.file.display());
+        for warning in &loaded.warnings {
+            warn!("{}", warning.in_file(&self.file));
+        }
+        Ok(())
+    }
+
+    fn served(&mut self, is_asked: bool) {
+        if self.wrong.take().is_some() {
+            self.control.restored();
+            info!("{} is again what is served", self.file.display());
+        } else if is_asked {
+            info!("{} has not changed", self.file.display());
+        }
+    }
+
+    fn refuse(&mut self, problems: String, is_asked: bool) {
+        if is_asked || self.wrong.as_ref() != Some(&problems) {
+            error!("the configuration from before is served on, because of:\n{problems}");
+            self.control.refused(problems.lines().map(str::to_owned).collect());
+            self.wrong = Some(problems);
+        }
+    }
+}
+
+fn look_into(file: &Path, fixed: &Fixed, used: Contents, is_named_same: bool) -> Seen {
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(problems) => return Seen::Wrong(problems),
+    };
+    if is_named_same && used.has_text(&text) {
+        return Seen::Served;
+    }
+    match Loaded::for_running(file, &text, fixed) {
+        Ok(loaded) if loaded.contents == used => Seen::Served,
+        Ok(loaded) => Seen::Other(Box::new(loaded)),
+        Err(problems) => Seen::Wrong(problems),
+    }
+}
+
+fn stamps(files: &[PathBuf]) -> Stamps {
+    let stamp = |file| {
+        let file = fs::metadata(file).ok()?;
+        Some(Stamp {
+            file: (file.dev(), file.ino()),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    };
+    files.iter().map(stamp).collect()
+}
