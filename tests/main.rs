@@ -41,6 +41,7 @@ mod metrics;
 mod names;
 mod no_request_lost;
 mod numbers;
+mod packaging;
 mod pipelining;
 mod plugin;
 mod proxy_protocol;
