@@ -199,7 +199,7 @@ fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
         info!("listening on {address} ({})", listener.protocol());
     }
     if let Some(address) = server.admin_address() {
-        info!("metrics on http://{address}/metrics");
+        info!("status page on http://{address}/");
     }
     for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
         info!("{line}");
@@ -269,7 +269,7 @@ fn check(loaded: &Loaded) -> io::Result<()> {
         writeln!(out, "listening on {} ({})", listener.address, listener.protocol())?;
     }
     if let Some(admin) = &loaded.config.admin {
-        writeln!(out, "metrics on http://{}/metrics", admin.address.0)?;
+        writeln!(out, "status page on http://{}/", admin.address.0)?;
     }
     for line in summary(loaded, &discovery) {
         writeln!(out, "{line}")?;

@@ -1,5 +1,7 @@
 //! Nonsense about listeners, limits and access is refused with its line and its remedy.
 
+use bifrost_edge::config::Loaded;
+
 use crate::support::{
     problems::problems,
     tls_server::{Authority, Folder},
@@ -128,4 +130,26 @@ fn nonsense_about_access_and_networks() {
         let found = problem("[{address: \"127.0.0.1:8000\"}]", more);
         assert!(found.contains(expected), "{found}\n{expected}");
     }
+}
+
+#[test]
+fn nonsense_about_the_admin_listener_and_readiness() {
+    for (more, expected) in [
+        (
+            "admin: {address: \"127.0.0.1:1\", hosts: [\"edge:1\"]}",
+            "admin.hosts[0]: \"edge:1\" is no host: it has a port",
+        ),
+        ("admin: {address: \"127.0.0.1:1\", hosts: [a, A]}", "admin.hosts[1]: the same host again; remove one"),
+        ("admin: {address: \"127.0.0.1:1\", names: [a]}", "admin.names: unknown key; known here: address, hosts"),
+        ("readiness_path: ready", "readiness_path: \"ready\" is no path for readiness: it does not begin with a slash"),
+        ("readiness_path: /", "it is the start page; write for example \"/edge-readyz\""),
+        ("readiness_path: /mcp", "MCP clients listen there"),
+        ("readiness_path: /.well-known/openid-configuration", "discovery is below /.well-known"),
+        ("readiness_path: /x?token=secret", "readiness_path: this is no path for readiness"),
+    ] {
+        let found = problem("[{address: \"127.0.0.1:8000\"}]", more);
+        assert!(found.starts_with("f.yaml:3: ") && found.contains(expected), "{found}\n{expected}");
+    }
+    let any_port = "listeners: [{address: \"127.0.0.1:0\"}]\nadmin: {address: \"127.0.0.1:0\"}\nservers: []\n";
+    assert!(Loaded::from_text("f.yaml".as_ref(), any_port).is_ok(), "the system chooses two ports");
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use bifrost_edge::fleet::State;
 
-use crate::support::{bifrost::Bifrost, edge::Edge, http::Connection, nobody, until};
+use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
 
 /// Every sample by its name and labels.
 fn scrape(edge: &Edge) -> HashMap<String, u64> {
-    let response = Connection::to(edge.admin).ask("GET", "/metrics", "admin", "");
+    let response = edge.ask_admin("/metrics");
     assert_eq!((response.status, response.header("content-type")), (200, Some("text/plain; version=0.0.4")));
     let samples = response.text().lines().filter(|line| !line.starts_with('#'));
     samples
@@ -64,13 +64,4 @@ fn that_all_servers_are_red_and_tried_all_the_same_is_there() {
         assert_eq!(edge.get("/echo").status, 200);
     }
     assert_eq!(scrape(&edge)["bifrost_edge_last_resort_picks_total"], 3);
-}
-
-#[test]
-fn nothing_else_is_on_the_admin_listener() {
-    let edge = Edge::in_front_of(&[]);
-    let mut admin = Connection::to(edge.admin);
-    for (method, path, status) in [("GET", "/", 404), ("GET", "/health", 404), ("POST", "/metrics", 405)] {
-        assert_eq!(admin.ask(method, path, "admin", "Content-Length: 0\r\n").status, status);
-    }
 }

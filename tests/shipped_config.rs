@@ -44,6 +44,8 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.profile, default.profile);
     assert_eq!(written.trusted_proxies, default.trusted_proxies);
     assert_eq!(written.threads, default.threads);
+    assert_eq!(written.readiness_path, default.readiness_path);
+    assert!(written.admin.unwrap().hosts.is_empty());
 }
 
 /// Without their comment signs, too, the examples in it are right.
@@ -65,6 +67,8 @@ fn the_examples_in_the_shipped_file_are_valid() {
         .replace("    # redirect_to_https: false", "    redirect_to_https: false")
         .replace("  # - address: \"unix:", "  - address: \"unix:")
         .replace("  #   mode: ", "    mode: ")
+        .replace("  # hosts:", "  hosts:")
+        .replace("# readiness_path:", "readiness_path:")
         .replace("access: []", "access:")
         .replace("# - path: ", "- path: ")
         .replace("#   allow: ", "  allow: ")
@@ -73,6 +77,7 @@ fn the_examples_in_the_shipped_file_are_valid() {
     assert_eq!(config.timeouts.paths.len(), 1);
     assert_eq!((config.listeners.len(), config.access.len()), (2, 2));
     assert!(config.access.iter().all(|rule| !rule.allow.is_empty() || !rule.deny.is_empty()));
+    assert!(config.readiness_path.is_some() && !config.admin.unwrap().hosts.is_empty());
     assert!(config.balance.hash_key.is_some() && config.timeouts.request.is_some());
 }
 

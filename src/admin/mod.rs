@@ -1,42 +1,38 @@
-//! The admin listener: what the edge says of itself to those who run it. For now, its metrics.
+//! The admin listener: what the edge says of itself to those who run it, and to the programs that watch it.
+//!
+//! `listen` accepts connections and reads heads, `request` is one of them, `host` knows whom it may be for, `route`
+//! what is there: `status` as JSON and as a `page`, the metrics, and whether the edge lives and is ready. `history`
+//! keeps the last minutes for the page, `answer` is how all of it is written.
+//!
+//! It depends on nothing that the traffic depends on: not on Pingora, not on the limits of clients, not on the phase
+//! that the edge is in. Whoever runs it drops it last.
 
-use async_trait::async_trait;
-use http::{Method, Response, StatusCode, header};
-use pingora::{apps::http_app::ServeHttp, protocols::http::ServerSession, services::listening::Service};
+mod answer;
+mod history;
+mod host;
+mod listen;
+mod page;
+mod request;
+mod route;
+pub mod status;
 
-use crate::{state::Control, telemetry::metrics};
+use std::net::SocketAddr;
 
-/// Answers on the admin listener.
-pub struct Admin(Control);
+use self::history::History;
+pub use self::listen::serve;
+use crate::state::Control;
 
-/// The admin listener as a Pingora service without a listener.
-pub(crate) fn service(control: Control) -> Service<Admin> {
-    Service::new("admin".into(), Admin(control))
+/// What the admin listener knows.
+pub struct Admin {
+    control: Control,
+    /// Where it listens.
+    bound: SocketAddr,
+    history: History,
 }
 
-#[async_trait]
-impl ServeHttp for Admin {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let request = session.req_header();
-        match (&request.method, request.uri.path()) {
-            (&Method::GET, "/metrics") => match metrics::render(&self.0.report(), self.0.counters()) {
-                Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
-                Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),
-            },
-            (_, "/metrics") => answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "Method Not Allowed\n".into()),
-            _ => answer(StatusCode::NOT_FOUND, PLAIN, "Not Found; there is /metrics\n".into()),
-        }
+impl Admin {
+    /// What there is to say of a running edge, on a listener that is bound to this address.
+    pub fn new(control: Control, bound: SocketAddr) -> Self {
+        Admin { control, bound, history: History::default() }
     }
-}
-
-const PLAIN: &str = "text/plain; charset=utf-8";
-
-fn answer(status: StatusCode, content_type: &'static str, text: String) -> Response<Vec<u8>> {
-    let mut response = Response::new(text.into_bytes());
-    *response.status_mut() = status;
-    let length = response.body().len().into();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
-    headers.insert(header::CONTENT_LENGTH, length);
-    response
 }

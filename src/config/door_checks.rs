@@ -57,8 +57,13 @@ fn addresses(config: &Config, problems: &mut Vec<Problem>) {
     unique(chosen, |place, first| {
         problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
     });
-    let admin = config.admin.as_ref().map(|admin| admin.address.0);
+    let admin = config.admin.as_ref().map(|admin| admin.address.0).filter(|admin| admin.port() != 0);
     let has_admins = |listener: &Listener| admin.is_some() && listener.address.ip() == admin;
+    let hosts = config.admin.iter().flat_map(|admin| admin.hosts.iter().enumerate());
+    unique(hosts, |place, first| {
+        let host = |place| KeyPath::root("admin").key("hosts").index(place);
+        problems.push(Problem::repeated(host(place), host(first), "the same host again; remove one"));
+    });
     if let Some(place) = config.listeners.iter().position(has_admins) {
         let message = "a listener has this address; choose another port";
         problems.push(Problem::repeated(KeyPath::root("admin").key("address"), address(place), message));

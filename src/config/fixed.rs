@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 
 use super::{
+    admin::AdminAddress,
     listener::Listener,
     problem::{KeyPath, Problem},
-    schema::{AdminAddress, Config},
+    schema::Config,
 };
 
 /// The part of a configuration that a running edge cannot change.

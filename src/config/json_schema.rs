@@ -41,8 +41,18 @@ fn plain(schema: &mut Schema) {
 const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 const IPV6: &str = r"\[[0-9A-Fa-f:.]+\]";
 
+/// An IP address and port.
+pub(super) fn admin_address() -> String {
+    format!("^{}$", socket_address())
+}
+
+/// A host without a port.
+pub(super) fn admin_host() -> String {
+    format!("^({}|{IPV6})$", host("A-Za-z"))
+}
+
 /// An IP address and port, for which 0 may let the system choose.
-pub(super) fn socket_address() -> String {
+fn socket_address() -> String {
     format!("({}|{IPV6}):(0|{PORT})", ipv4())
 }
 
@@ -78,6 +88,10 @@ pub(super) const PATH_PREFIX: &str = r#"^/[!"$-)+->@-~]*$"#;
 
 /// A path that can be read in one way only.
 pub(super) const PLAIN_PATH: &str = r"^(?!.*(//|[%;\\]|/\.\.?(/|$)))";
+
+/// A path that can be read in one way only, and is nobody else's.
+pub(super) const READINESS_PATH: &str =
+    r#"^(?!.*(//|/\.\.?(/|$)))(?!/(mcp/?|\.well-known(/.*)?)?$)/[!"$&-)+-:<->@-\[\]-~]*$"#;
 
 /// What a request is hashed by.
 pub(super) const HASH_KEY: &str = "^(client_address|(header|cookie): *[!#$%&'*+.^_`|~0-9A-Za-z-]+)$";

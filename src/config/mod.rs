@@ -10,6 +10,7 @@
 //! assert!(problems.contains("conf/proxy.yaml:2: servers[0].adress: unknown key; did you mean \"address\"?"));
 //! ```
 
+mod admin;
 mod certificates;
 mod checks;
 mod contents;
@@ -45,6 +46,7 @@ use serde_yaml::Value;
 
 pub(crate) use self::public_url::split_port;
 pub use self::{
+    admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
     contents::Contents,
     fixed::Fixed,
     fleet::{
@@ -62,7 +64,7 @@ pub use self::{
     path_prefix::PathPrefix,
     problem::{KeyPath, Problem, Problems, Step},
     public_url::{PublicUrl, Scheme},
-    schema::{AccessRule, Admin, AdminAddress, Config, DiscoveryOptions, Profile, UnknownHosts},
+    schema::{AccessRule, Config, DiscoveryOptions, Profile, UnknownHosts},
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
     stop::StopOptions,

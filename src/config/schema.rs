@@ -1,11 +1,12 @@
 //! The keys of `conf/proxy.yaml`, typed. Every key that is not here is refused.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    admin::{Admin, ReadinessPath},
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts},
     json_schema::{self, WaitOrNone},
     limits::Limits,
@@ -24,7 +25,7 @@ pub struct Config {
     /// Where clients connect. At least one.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
-    /// Where the edge says of itself what it does: its metrics, at `/metrics`. Default: nowhere.
+    /// Where the edge says of itself what it does: status page, metrics, readiness. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
     /// How it stops.
@@ -35,6 +36,10 @@ pub struct Config {
     #[serde(default)]
     #[schemars(range(min = 1, max = Config::MOST_THREADS))]
     pub threads: Option<NonZeroUsize>,
+    /// A path at which every listener answers whether the edge is ready, whatever the `Host`: for load balancers
+    /// that must check the port of the traffic. Default: none.
+    #[serde(default)]
+    pub readiness_path: Option<ReadinessPath>,
     /// The origins that clients type. Every issuer comes from one of them. When left out, the issuer
     /// is derived from the request, as Bifrost does it.
     #[serde(default, deserialize_with = "empty_when_null")]
@@ -95,14 +100,6 @@ pub struct Config {
     pub mcp_clients: Vec<McpClient>,
 }
 
-/// The admin listener.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    /// IP address and port, for example `127.0.0.1:8001`.
-    pub address: AdminAddress,
-}
-
 /// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
 /// unknown hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -154,26 +151,11 @@ pub struct AccessRule {
     pub deny: Vec<Network>,
 }
 
-/// An IP address and port for the admin listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = format!("^{}$", json_schema::socket_address()), "examples" = ["127.0.0.1:8001"]))]
-pub struct AdminAddress(pub SocketAddr);
-
 // === impl ===
 
 impl Config {
     /// No machine has more cores to give.
     pub(super) const MOST_THREADS: usize = 1024;
-}
-
-impl TryFrom<String> for AdminAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let address = text.parse().map(AdminAddress);
-        address.map_err(|_| format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\""))
-    }
 }
 
 impl Profile {

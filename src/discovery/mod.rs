@@ -82,6 +82,7 @@ pub struct Discovery {
     /// The first of them.
     deciding: Vec<String>,
     deciding_count: usize,
+    clients: usize,
     answers: Vec<Answer>,
     /// The answers of each public URL, in their order.
     documents: Vec<[DocumentAnswers; 2]>,
@@ -133,6 +134,7 @@ impl Discovery {
             profile: config.profile,
             deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),
             deciding_count: deciding().count(),
+            clients: config.mcp_clients.len(),
             answers,
             documents,
         }
@@ -147,6 +149,11 @@ impl Discovery {
     /// The names of the MCP clients that turn discovery on, in the order of the table; the first 50 of them.
     pub fn deciding_clients(&self) -> &[String] {
         &self.deciding
+    }
+
+    /// How many MCP clients there are, deciding or not.
+    pub fn clients(&self) -> usize {
+        self.clients
     }
 
     /// How many MCP clients turn discovery on.

@@ -7,10 +7,11 @@ use http::{HeaderName, Method, header};
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 
-use super::peer::Client;
+use super::{exchange::Exchange, peer::Client};
 use crate::{
     config::Config,
     discovery::{Answer, Discovery, Request, Verdict},
+    telemetry::{DiscoveryAnswer, DiscoveryOutcome, DocumentAsked},
     trust::TrustedProxies,
 };
 
@@ -64,6 +65,13 @@ struct Prepared {
     body: Bytes,
 }
 
+/// The answer to a request for discovery.
+enum Decided<'a> {
+    Prepared(&'a Prepared),
+    /// For its own host: there are no public URLs.
+    Derived(Box<Prepared>),
+}
+
 impl DiscoveryFilter {
     /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `discovery`,
     /// `mcp_clients`, and `trusted_proxies` where there are no public URLs.
@@ -87,6 +95,13 @@ impl DiscoveryFilter {
     /// # Errors
     /// When the client cannot be read from or written to.
     pub async fn answer(&self, session: &mut Session) -> Result<bool> {
+        let Some(decided) = self.decide(session) else { return Ok(false) };
+        decided.prepared().write(session).await?;
+        Ok(true)
+    }
+
+    /// The answer to the request, if it is for discovery.
+    fn decide(&self, session: &Session) -> Option<Decided<'_>> {
         let header = session.req_header();
         let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
         let client = Client::of(session, &self.trusted);
@@ -98,11 +113,31 @@ impl DiscoveryFilter {
             if_none_match: header.headers.get(header::IF_NONE_MATCH).map(http::HeaderValue::as_bytes),
         });
         match verdict {
-            Verdict::NotOurs => return Ok(false),
-            Verdict::Prepared(id) => self.prepared[id.0].write(session).await?,
-            Verdict::Derived(answer) => Prepared::new(&answer).write(session).await?,
+            Verdict::NotOurs => None,
+            Verdict::Prepared(id) => Some(Decided::Prepared(&self.prepared[id.0])),
+            Verdict::Derived(answer) => Some(Decided::Derived(Box::new(Prepared::new(&answer)))),
         }
-        Ok(true)
+    }
+}
+
+/// Answers a request for discovery, and notes what it was answered. Whether it was one.
+pub(super) async fn discovery(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    let Some(decided) = exchange.snapshot.discovery.decide(session) else { return Ok(false) };
+    let prepared = decided.prepared();
+    exchange.account.discovery = Some(DiscoveryAnswer {
+        document: DocumentAsked::of(session.req_header().uri.path().as_bytes()),
+        outcome: DiscoveryOutcome::of(prepared.header.status),
+    });
+    prepared.write(session).await?;
+    Ok(true)
+}
+
+impl Decided<'_> {
+    fn prepared(&self) -> &Prepared {
+        match self {
+            Decided::Prepared(prepared) => prepared,
+            Decided::Derived(prepared) => prepared,
+        }
     }
 }
 
@@ -139,7 +174,7 @@ fn title_case(name: &HeaderName) -> String {
 /// Reads a small request body, which none of our answers needs, so that what follows it on the
 /// connection is the next request. After any other body the connection is closed: what follows might be
 /// taken for a request.
-async fn drain(session: &mut Session) {
+pub(super) async fn drain(session: &mut Session) {
     let downstream = session.as_downstream_mut();
     if downstream.is_body_done() {
         return;

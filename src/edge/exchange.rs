@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    account::Account,
     patience::{Expired, Limits, Phase},
     peer::Client,
     route::Waits,
@@ -52,6 +53,7 @@ pub struct Exchange {
     client: Option<IpAddr>,
     /// When a client that asks too often may ask again.
     pub(super) retry_after: Option<Duration>,
+    pub(super) account: Account,
     /// Keeps a stopping edge alive until the exchange is over.
     _in_flight: TaskTrackerToken,
 }
@@ -72,6 +74,7 @@ impl Exchange {
             request_id: None,
             client: None,
             retry_after: None,
+            account: Account::begin(),
             _in_flight: in_flight,
         }
     }
@@ -141,6 +144,7 @@ impl Exchange {
         self.is_sent = false;
         self.connection = None;
         self.turn = None;
+        self.account.connect();
     }
 
     /// The request is about to be sent.
@@ -152,12 +156,14 @@ impl Exchange {
             client_silence: self.snapshot.limits.client_silence,
             body_rate: self.snapshot.limits.body_rate.0,
         };
+        self.account.sends();
         self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, self.is_websocket));
     }
 
     /// The request has been sent whole: the server's time begins.
     pub(super) fn sent(&mut self) {
         self.is_sent = true;
+        self.account.sends();
         if let Some(turn) = &self.turn {
             turn.enter(Phase::FirstByte);
         }
@@ -166,6 +172,9 @@ impl Exchange {
     /// The head of the answer is there.
     pub(super) fn take_head(&mut self, is_server_error: bool) {
         self.has_head = true;
+        if let Some(took) = self.account.take_head() {
+            self.attempts.answered_after(took);
+        }
         if let Some(turn) = &self.turn {
             turn.enter(Phase::Silence);
         }

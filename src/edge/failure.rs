@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     reason::{Reason, Refusal},
-    telemetry::Counters,
+    telemetry::{Counters, Finished},
 };
 
 /// Bifrost's own error shape, so that a client has one to understand.
@@ -101,6 +101,7 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     }
     let reason = reason(error, exchange);
     counters.failed(reason);
+    exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
     let Some(status) =
         reason.status().filter(|_| session.response_written().is_none_or(|head| head.status.is_informational()))
@@ -110,7 +111,10 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     let mut answer = ErrorAnswer::new(reason, exchange.request_id());
     answer.retry_after(exchange.retry_after);
     match answer.write(session).await {
-        Ok(()) => status.as_u16(),
+        Ok(()) => {
+            exchange.account.is_told = true;
+            status.as_u16()
+        }
         Err(error) => {
             debug!("request {}: the client went away before it could be told: {error}", exchange.shown_id());
             0
@@ -147,6 +151,7 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
 /// Counts and logs a request that was refused before anything of it could be believed.
 pub(super) fn take_note(counters: &Counters, refusal: Refusal, connection: &Connection, id: &HeaderValue) {
     counters.failed(refusal.reason);
+    counters.traffic_counters().add(&Finished::refused(refusal.reason));
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();

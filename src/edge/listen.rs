@@ -1,6 +1,6 @@
 //! Listeners: connections are accepted and counted.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use log::error;
 use socket2::{SockRef, TcpKeepalive};
@@ -52,18 +52,31 @@ fn tune(stream: &tokio::net::TcpStream) -> io::Result<()> {
     )
 }
 
-/// Accepts connections until the edge is to stop.
+/// Accepts connections until the edge is to stop, and those that wait to be accepted then.
 pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningSocket) {
     loop {
-        let accepted = select! {
+        select! {
             biased;
-            () = door.stopping() => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok((socket, peer)) => begin(&door, &listener, socket, peer),
-            Err(error) => recover(&error).await,
+            () = door.stopping() => break,
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
         }
+    }
+    for _ in 0..MOST_WAITING {
+        select! {
+            biased;
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
+            () = ready(()) => return,
+        }
+    }
+}
+
+/// Those that come faster than they are accepted must not keep the edge from stopping.
+const MOST_WAITING: usize = 10_000;
+
+async fn take(door: &Arc<Door>, listener: &Arc<Listener>, accepted: io::Result<(Socket, Option<SocketAddr>)>) {
+    match accepted {
+        Ok((socket, peer)) => begin(door, listener, socket, peer),
+        Err(error) => recover(&error).await,
     }
 }
 

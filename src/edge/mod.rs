@@ -7,6 +7,7 @@
 //! `failure`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
 //! servers and `certificates` the files of the listeners.
 
+mod account;
 mod admit;
 mod answer;
 mod body;
@@ -30,6 +31,7 @@ mod patience;
 mod patient;
 mod peer;
 mod proxy;
+mod ready;
 mod redirect;
 mod retry;
 mod route;

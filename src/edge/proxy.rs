@@ -32,10 +32,10 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    admit, body, connect::WatchedConnector, exchange::Exchange, failure, headers, redirect, retry, route,
-    snapshot::Snapshot, watch::Watch, websocket,
+    account, admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, headers, ready, redirect,
+    retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
-use crate::{limits::Rates, telemetry::Counters};
+use crate::{limits::Rates, state::Phase, telemetry::Counters};
 
 /// The edge as a Pingora proxy, for the connections of [`super::listen()`].
 pub type Proxy = HttpProxy<Edge, WatchedConnector>;
@@ -46,6 +46,7 @@ pub struct Edge {
     counters: Arc<Counters>,
     rates: Rates,
     in_flight: TaskTracker,
+    phase: watch::Receiver<Phase>,
     /// True once the edge is to stop.
     stop: ShutdownWatch,
 }
@@ -62,12 +63,13 @@ pub async fn proxy(
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     in_flight: TaskTracker,
+    phase: watch::Receiver<Phase>,
     stop: ShutdownWatch,
 ) -> io::Result<Arc<Proxy>> {
     let (found, mut proxy) = mpsc::channel(1);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
-    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, stop };
+    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase, stop };
     let mut service = ProxyServiceBuilder::new(settings, edge)
         .name("bifrost-edge")
         .custom(
@@ -113,7 +115,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        if exchange.snapshot.discovery.answer(session).await? {
+        if answer::discovery(session, exchange).await? {
+            return Ok(true);
+        }
+        let phase = *self.phase.borrow();
+        if ready::answer(session, exchange, phase).await? {
             return Ok(true);
         }
         exchange.take_request_id(session);
@@ -138,6 +144,7 @@ impl ProxyHttp for Edge {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        exchange.account.connected();
         retry::not_connected(exchange, &mut error);
         error
     }
@@ -151,6 +158,7 @@ impl ProxyHttp for Edge {
         connection: Option<&Digest>,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        exchange.account.connected();
         exchange.connection = connection.and_then(Watch::of);
         Ok(())
     }
@@ -224,10 +232,17 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         if error.is_none() {
             exchange.answered();
         }
+        if exchange.account.is_probe {
+            return;
+        }
+        if let Some(answer) = exchange.account.discovery {
+            self.counters.discovery().add(answer);
+        }
+        self.counters.traffic_counters().add(&account::finished(session, exchange));
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

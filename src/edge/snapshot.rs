@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
-    config::{Config, Dns, HealthChecks, Limits, Profile, StopOptions, UnknownHosts},
+    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts},
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
@@ -35,6 +35,10 @@ pub struct Snapshot {
     pub stop: StopOptions,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
+    /// Where the listeners say whether the edge is ready.
+    pub readiness_path: Option<ReadinessPath>,
+    /// By which names the admin listener may be asked.
+    pub admin_hosts: Vec<AdminHost>,
 }
 
 impl Snapshot {
@@ -52,6 +56,8 @@ impl Snapshot {
             limits: config.limits.clone(),
             stop: config.stop,
             profile: config.profile,
+            readiness_path: config.readiness_path.clone(),
+            admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
             trusted,
         }
     }

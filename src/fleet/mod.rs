@@ -15,7 +15,7 @@ mod table;
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -223,6 +223,18 @@ impl Attempts {
     /// The server of the last attempt.
     pub fn server(&self) -> Option<&Server> {
         self.last.as_ref().map(|last| last.lease.server())
+    }
+
+    /// How many there were so far.
+    pub fn made(&self) -> usize {
+        self.made
+    }
+
+    /// The head of an answer has come so long after the server had the request.
+    pub fn answered_after(&self, took: Duration) {
+        if let Some(server) = self.server() {
+            server.first_byte.add(took);
+        }
     }
 
     /// Says what became of the last attempt.

@@ -15,7 +15,7 @@ use super::{
     budget::Budget,
     server::{Server, State},
 };
-use crate::config::ServerAddress;
+use crate::{config::ServerAddress, telemetry::LatencyReading};
 
 /// The state of all servers, by what the configuration calls them and their address. There is one for
 /// each process.
@@ -64,6 +64,8 @@ pub struct ServerReport {
     pub stale: u64,
     /// Answers with a status from 500.
     pub server_errors: u64,
+    /// How long it took from the request to the head of its answer.
+    pub first_byte: LatencyReading,
 }
 
 impl Default for Runtime {
@@ -131,6 +133,7 @@ impl Runtime {
             broken: server.counts.broken.load(Ordering::Relaxed),
             stale: server.counts.stale.load(Ordering::Relaxed),
             server_errors: server.counts.server_errors.load(Ordering::Relaxed),
+            first_byte: server.first_byte.read(),
         };
         Report {
             servers: servers.iter().map(report).collect(),

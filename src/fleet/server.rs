@@ -16,7 +16,10 @@ use super::{
     breaker::{Breaker, Verdict},
     health::Health,
 };
-use crate::config::{BreakerOptions, HealthChecks, ServerAddress};
+use crate::{
+    config::{BreakerOptions, HealthChecks, ServerAddress},
+    telemetry::Latency,
+};
 
 /// One server: an address that the configuration names, or one of those behind a name in it.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Server {
     /// Whether the breaker has anything to remember, to be read without its lock.
     is_disturbed: AtomicBool,
     pub(super) counts: Counts,
+    /// How long it takes for the head of an answer.
+    pub(super) first_byte: Latency,
 }
 
 /// What has become of the attempts at a server.
@@ -130,6 +135,7 @@ impl Server {
             breaker: Mutex::new(Breaker::CLOSED),
             is_disturbed: AtomicBool::new(false),
             counts: Counts::default(),
+            first_byte: Latency::default(),
         }
     }
 

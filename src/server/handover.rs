@@ -29,7 +29,7 @@ use rustix::{
 use tokio::{
     io::AsyncReadExt,
     process::{Child, Command},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::sockets::Inherited;
@@ -42,6 +42,8 @@ const MOST_SOCKETS: usize = 253;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Of the names, and of what a successor has to say.
 const MOST_SAID: usize = 64 * 1024;
+/// A process that ends has closed its standard input a moment before.
+const LAST_BREATH: Duration = Duration::from_secs(1);
 const READY: &str = "ready";
 
 /// The program that replaces this one, as it was started.
@@ -105,7 +107,7 @@ impl Successor {
         match (said.trim(), self.process.id()) {
             (READY, Some(id)) => Ok(id),
             _ if is_late => Err(format!("not ready within {PATIENCE:?}")),
-            ("", _) => match timeout_at(self.deadline, self.process.wait()).await {
+            ("", _) => match timeout(LAST_BREATH, self.process.wait()).await {
                 Ok(Ok(status)) => Err(format!("it ended with {status}; the log has its last words")),
                 _ => Err("it closed its standard input".to_owned()),
             },

@@ -8,21 +8,17 @@ mod sockets;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    os::fd::{AsFd, IntoRawFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     sync::Arc,
     thread::available_parallelism,
 };
 
 use log::{error, info, warn};
-use pingora::{
-    server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
-    services::Service,
-    tls::load_platform_certs_incl_env_into_store,
-};
+use pingora::{server::configuration::ServerConf, tls::load_platform_certs_incl_env_into_store};
 use rustls::RootCertStore;
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -33,7 +29,7 @@ pub use self::{
     sockets::{BoundSocket, Inherited},
 };
 use crate::{
-    admin,
+    admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress, Retries},
     edge::{self, Door, ListeningSocket, TlsListener},
     state::{Control, Phase, Replacement},
@@ -76,6 +72,8 @@ struct Running {
     listening: JoinSet<()>,
     sockets: NamedSockets,
     admin: Option<AbortOnDropHandle<()>>,
+    /// The process that is about to take over.
+    successor: Option<Successor>,
 }
 
 /// Sockets that listen, by what the configuration calls them.
@@ -214,9 +212,10 @@ impl Server {
     pub async fn serve(self, mut orders: mpsc::Receiver<Order>) -> Result<usize, ServeError> {
         // Pingora would panic, whether a server needs them or not.
         load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
+        let mut early = None;
         tokio::select! {
             () = self.control.resolve_names() => {}
-            () = told_to_stop(&mut orders) => return Ok(0),
+            () = told_to_stop(&mut orders, |replace| early = Some(replace)) => return Ok(0),
         }
         let control = self.control.clone();
         let sockets = self.named_sockets().map_err(ServeError::Listener)?;
@@ -227,6 +226,9 @@ impl Server {
 
         control.enter(Phase::Serving);
         manager::serving();
+        if let Some(program) = early {
+            running.start_successor(&program);
+        }
         let ending = running.until_told(&mut orders).await?;
         Ok(running.end(ending, &mut orders).await)
     }
@@ -242,21 +244,29 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
-        let proxy =
-            edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), stopped.clone());
+        let phases = self.control.phases();
+        let proxy = edge::proxy(
+            &settings,
+            Arc::clone(&snapshots),
+            Arc::clone(&counters),
+            in_flight.clone(),
+            phases,
+            stopped.clone(),
+        );
         let proxy = proxy.await.map_err(ServeError::Proxy)?;
-        let door = Arc::new(Door::new(proxy, snapshots, counters, stopped.clone()));
+        let door = Arc::new(Door::new(proxy, snapshots, counters, stopped));
         let mut listening = JoinSet::new();
         for bound in self.listeners {
             let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
             listening.spawn(edge::listen(Arc::clone(&door), Arc::new(listener), socket));
         }
-        let admin = self.admin.map(|admin| {
-            let mut service = admin::service(self.control.clone());
-            service.add_tcp(&admin.address.to_string());
-            AbortOnDropHandle::new(start(service, admin.address, admin.socket, stopped))
+        let admin = self.admin.map(|bound| {
+            let socket = tokio::net::TcpListener::from_std(bound.socket)?;
+            let admin = Arc::new(Admin::new(self.control.clone(), bound.address));
+            io::Result::Ok(AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, admin))))
         });
-        Ok(Running { control: self.control, door, in_flight, stop, listening, sockets, admin })
+        let admin = admin.transpose().map_err(ServeError::Listener)?;
+        Ok(Running { control: self.control, door, in_flight, stop, listening, sockets, admin, successor: None })
     }
 
     /// The sockets as they go over to a successor, which finds them by what the configuration calls them.
@@ -275,25 +285,14 @@ impl Server {
 impl Running {
     /// Serves until there is a reason to end. A successor that fails is none.
     async fn until_told(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<Ending, ServeError> {
-        let mut successor = None;
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Stop) => return Ok(Ending::Stopped),
                     Some(Order::StopNow) | None => return Ok(Ending::Now),
-                    Some(Order::Replace(_)) if successor.is_some() => warn!("a successor is being started already"),
-                    Some(Order::Replace(program)) => {
-                        info!("starting a successor");
-                        match Successor::start(&program, &self.sockets) {
-                            Ok(started) => {
-                                self.control.is_replacing(Replacement::Starting);
-                                successor = Some(started);
-                            }
-                            Err(error) => self.not_replaced(error.to_string()),
-                        }
-                    }
+                    Some(Order::Replace(program)) => self.start_successor(&program),
                 },
-                is_ready = ready(&mut successor) => match (is_ready, successor.take()) {
+                is_ready = ready(&mut self.successor) => match (is_ready, self.successor.take()) {
                     (Ok(process), Some(successor)) => {
                         successor.release();
                         return Ok(Ending::Replaced(process));
@@ -303,6 +302,19 @@ impl Running {
                 },
                 Some(ended) = self.listening.join_next() => return Err(ServeError::Ended(ended.err())),
             }
+        }
+    }
+
+    fn start_successor(&mut self, program: &Program) {
+        if self.successor.is_some() {
+            return warn!("a successor is being started already");
+        }
+        match Successor::start(program, &self.sockets) {
+            Ok(successor) => {
+                self.control.is_replacing(Replacement::Starting);
+                self.successor = Some(successor);
+            }
+            Err(error) => self.not_replaced(error.to_string()),
         }
     }
 
@@ -345,7 +357,7 @@ impl Running {
         };
         tokio::select! {
             () = ended => {}
-            () = told_to_stop(orders) => {}
+            () = told_to_stop(orders, |_| warn!("an edge that ends is not replaced")) => {}
         }
         self.account_for_the_cut()
     }
@@ -370,9 +382,9 @@ async fn ready(successor: &mut Option<Successor>) -> Result<u32, String> {
 }
 
 /// Waits for the word to stop; nobody being left to give it is one.
-async fn told_to_stop(orders: &mut mpsc::Receiver<Order>) {
-    while let Some(Order::Replace(_)) = orders.recv().await {
-        warn!("an edge that does not serve yet, or any more, is not replaced");
+async fn told_to_stop(orders: &mut mpsc::Receiver<Order>, mut told_to_replace: impl FnMut(Program)) {
+    while let Some(Order::Replace(program)) = orders.recv().await {
+        told_to_replace(program);
     }
 }
 
@@ -395,17 +407,4 @@ impl BoundListener {
         };
         Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))
     }
-}
-
-/// Starts a service on a socket that is bound already: it finds it by its address.
-fn start(
-    mut service: impl Service + 'static,
-    address: SocketAddr,
-    socket: TcpListener,
-    stop: ShutdownWatch,
-) -> JoinHandle<()> {
-    let mut sockets = Fds::new();
-    sockets.add(address.to_string(), socket.into_raw_fd());
-    let sockets: ListenFds = Arc::new(sockets.into());
-    tokio::spawn(async move { service.start_service(Some(sockets), stop, 1).await })
 }

@@ -3,8 +3,9 @@
 use std::{
     future::Future,
     io,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -38,6 +39,8 @@ pub struct Control {
     phase: watch::Sender<Phase>,
     replacement: Arc<ArcSwap<Replacement>>,
     started: Instant,
+    /// As the operator named it.
+    file: Arc<OnceLock<PathBuf>>,
 }
 
 /// New names of servers are waited for so long.
@@ -61,6 +64,7 @@ impl Control {
             phase: watch::Sender::default(),
             replacement: Arc::default(),
             started: Instant::now(),
+            file: Arc::default(),
         }
     }
 
@@ -112,9 +116,24 @@ impl Control {
         &self.reloads
     }
 
+    /// The file that it is kept at, as the operator named it, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.get().map(PathBuf::as_path)
+    }
+
+    /// It is kept at this file from now on.
+    pub(super) fn is_kept_at(&self, file: &Path) {
+        let _the_first = self.file.set(file.to_owned());
+    }
+
     /// Whether new traffic may be sent here.
     pub fn readiness(&self) -> Readiness {
         Readiness { phase: *self.phase.borrow() }
+    }
+
+    /// How far the edge is, now and later.
+    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
     }
 
     /// The edge is so far now.

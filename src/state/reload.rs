@@ -58,6 +58,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 impl Reloader {
     /// For an edge that serves this configuration.
     pub fn new(loaded: &Loaded, control: Control) -> Self {
+        control.is_kept_at(&loaded.file);
         Reloader {
             file: loaded.file.clone(),
             fixed: Fixed::of(&loaded.config),

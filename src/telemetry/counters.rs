@@ -13,12 +13,15 @@ use std::{
 use log::info;
 use parking_lot::Mutex;
 
+use super::{DiscoveryCounters, Traffic, TrafficCounters};
 use crate::{limits::Connections, reason::Reason};
 
 /// What the edge has done with clients so far.
 #[derive(Default)]
 pub struct Counters {
     connections: Arc<Connections>,
+    traffic: TrafficCounters,
+    discovery: DiscoveryCounters,
     accepted: AtomicU64,
     handshakes: AtomicU64,
     refused_streams: AtomicU64,
@@ -101,6 +104,21 @@ impl Counters {
     /// The connections that are open.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
+    }
+
+    /// All requests that are over, so far.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.all()
+    }
+
+    /// The requests that are over, in detail.
+    pub fn traffic_counters(&self) -> &TrafficCounters {
+        &self.traffic
+    }
+
+    /// The answers to discovery.
+    pub fn discovery(&self) -> &DiscoveryCounters {
+        &self.discovery
     }
 
     /// A connection was accepted.

@@ -4,19 +4,23 @@
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector};
 
 use super::Counters;
-use crate::fleet::{Report, ServerReport, State};
+use crate::{
+    fleet::{ServerReport, State},
+    state::Control,
+};
 
 /// The media type of the text format.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 const SERVER: &[&str] = &["server", "address"];
 
-/// The metrics of a fleet and of the door before it. A server is named by `server`, as the configuration has it,
+/// The metrics of a running edge. A server is named by `server`, as the configuration has it,
 /// and `address`.
 ///
 /// # Errors
 /// When two metrics have the same name, which would be a fault of this program.
-pub fn render(report: &Report, counters: &Counters) -> Result<String> {
+pub fn render(control: &Control) -> Result<String> {
+    let (report, counters) = (control.report(), control.counters());
     let registry = Registry::new_custom(Some("bifrost_edge".into()), None)?;
     servers(&registry, &report.servers)?;
     counter(&registry, "retries_total", "Attempts beyond the first one of a request.", report.retries)?;

@@ -1,11 +1,19 @@
 //! What the edge says of itself: its log and its metrics.
 
 mod counters;
+mod discovery;
+mod latency;
 pub mod metrics;
+mod traffic;
 
 use std::io;
 
-pub use self::counters::{Closed, Counters};
+pub use self::{
+    counters::{Closed, Counters},
+    discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
+    latency::{LATENCY_BOUNDS, Latency, LatencyReading},
+    traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},
+};
 use env_logger::{Builder, Env, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 

@@ -11,7 +11,8 @@ use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
     server::{BoundSocket, Order, Server},
-    state::Control,
+    state::{Control, Phase},
+    telemetry::Counters,
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -133,7 +134,12 @@ impl Edge {
 
     /// What the admin listener answers to a request for the metrics.
     pub fn metrics(&self) -> String {
-        Connection::to(self.admin).ask("GET", "/metrics", "x", "").text().to_owned()
+        self.ask_admin("/metrics").text().to_owned()
+    }
+
+    /// What the admin listener answers to a GET.
+    pub fn ask_admin(&self, target: &str) -> Response {
+        Connection::to(self.admin).ask("GET", target, &self.admin.to_string(), "")
     }
 
     /// The value of one metric, labels included.
@@ -141,6 +147,11 @@ impl Edge {
         let metrics = self.metrics();
         let value = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {sample} in {metrics}")).parse().unwrap()
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> &Counters {
+        self.control.counters()
     }
 
     /// What its fleet has done so far.
@@ -154,10 +165,25 @@ impl Edge {
         self.report().servers.into_iter().find(|server| server.server == name).unwrap()
     }
 
-    /// Stops it in good order and returns how many requests were cut.
-    pub fn stop(mut self) -> usize {
+    /// Tells it to stop in good order.
+    pub fn begin_to_stop(&self) {
         self.stop.as_ref().unwrap().blocking_send(Order::Stop).unwrap();
+    }
+
+    /// How far it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.control.readiness().phase
+    }
+
+    /// Waits for its end and returns how many requests were cut.
+    pub fn ended(mut self) -> usize {
         self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// Stops it in good order and returns how many requests were cut.
+    pub fn stop(self) -> usize {
+        self.begin_to_stop();
+        self.ended()
     }
 }
 
@@ -187,7 +213,8 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
-    let yaml = format!("listeners: [{{{listener}}}]\nadmin: {{address: \"127.0.0.1:0\"}}\n{health}{hosts}{yaml}");
+    let admin = if yaml.contains("admin:") { "" } else { "admin: {address: \"127.0.0.1:0\"}\n" };
+    let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 

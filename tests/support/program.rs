@@ -22,6 +22,8 @@ pub fn bifrost_edge() -> Command {
 pub struct Running {
     pub child: Child,
     log: mpsc::Receiver<String>,
+    /// What has been read of the log.
+    seen: String,
 }
 
 impl Running {
@@ -31,25 +33,32 @@ impl Running {
 
     pub fn start_with(config: &Path, level: &str) -> Self {
         let mut command = bifrost_edge();
-        command.env("RUST_LOG", level).arg("run").arg("--config").arg(config);
+        command.env("RUST_LOG", level);
+        Self::run(command, config)
+    }
+
+    /// Runs this command of the program with a configuration.
+    pub fn run(mut command: Command, config: &Path) -> Self {
+        command.arg("run").arg("--config").arg(config);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = mpsc::channel();
         // It ends with the program, or with the test.
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Running { child, log }
+        Running { child, log, seen: String::new() }
     }
 
     /// Reads the log up to the line that has this in it.
     pub fn wait_for(&mut self, part: &str) -> String {
-        let mut seen = String::new();
+        let from = self.seen.len();
         loop {
             let line = self.log.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("the log has no {part:?}:\n{seen}"));
+            let line = line.unwrap_or_else(|error| panic!("the log has no {part:?}, {error}:\n{}", &self.seen[from..]));
+            self.seen += &line;
+            self.seen += "\n";
             if line.contains(part) {
                 return line;
             }
-            seen = seen + &line + "\n";
         }
     }
 
@@ -64,10 +73,20 @@ impl Running {
         self.log.iter().map(|line| line + "\n").collect()
     }
 
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
-        assert!(sent.success());
+    /// The same, with all that was read before.
+    pub fn whole_log(&mut self) -> String {
+        self.seen.clone() + &self.rest_of_the_log()
     }
+
+    pub fn signal(&self, name: &str) {
+        assert!(signal(self.child.id(), name));
+    }
+}
+
+/// Sends a signal to a process. Whether it was there.
+pub fn signal(process: u32, name: &str) -> bool {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).stderr(Stdio::null()).status();
+    sent.unwrap().success()
 }
 
 impl Drop for Running {

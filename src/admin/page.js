@@ -1,0 +1,436 @@
+
+"use strict";
+
+const EVERY_MS = 2000;
+const PATIENCE_MS = 5000;
+const STATES = {
+  up: ["good", "●", "Up"],
+  down: ["bad", "✕", "Down"],
+  open: ["warn", "❚❚", "Paused"],
+  unknown: ["quiet", "○", "Unchecked"],
+  draining: ["warn", "◐", "Draining"],
+};
+const EXPLAINED = {
+  down: "its health checks are bad",
+  open: "its requests failed one after the other",
+  unknown: "gets requests; its health is not known",
+  draining: "no longer configured; finishes what it has",
+};
+const KINDS = { connect: "no connection", broken: "broke off", stale: "idle connection died", status_5xx: "5xx" };
+const ICONS = { good: "%2317734a", bad: "%23b9251f", warn: "%23b27d12", quiet: "%23777777" };
+
+const at = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat("en");
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+
+// Everything that comes from the edge gets onto the page here, as text.
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function tone(node, value) {
+  if (node.dataset.tone !== value) node.dataset.tone = value;
+}
+
+function make(name, className, ...children) {
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+// A list that is drawn anew only when it has become another one.
+function fill(node, items, draw) {
+  const key = JSON.stringify(items);
+  if (node.dataset.shown === key) return;
+  node.dataset.shown = key;
+  node.replaceChildren(...items.map(draw));
+}
+
+// === numbers ===
+
+const many = (count, one, more) => `${number.format(count)} ${count === 1 ? one : more}`;
+
+function rate(value) {
+  if (value >= 100) return number.format(Math.round(value));
+  return value >= 10 ? value.toFixed(1) : value.toFixed(value === 0 ? 0 : 2);
+}
+
+function duration(ms) {
+  if (ms < 1000) return [ms < 1 ? ms.toFixed(2) : ms < 10 ? ms.toFixed(1) : String(Math.round(ms)), "ms"];
+  if (ms < 60_000) return [(ms / 1000).toFixed(ms < 10_000 ? 2 : 1), "s"];
+  return [(ms / 60_000).toFixed(1), "min"];
+}
+
+// On an axis: as short as it can be.
+const short = ([value, unit]) => `${String(Number(value))} ${unit}`.trim();
+
+function span(seconds) {
+  const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const first = parts.findIndex(([size]) => seconds >= size);
+  if (first < 0) return "0 s";
+  const shown = parts.slice(first, first + 2).map(([size, unit], place) => {
+    const count = Math.floor((place === 0 ? seconds : seconds % parts[first][0]) / size);
+    return count === 0 && place > 0 ? "" : `${count} ${unit}`;
+  });
+  return shown.filter(Boolean).join(" ");
+}
+
+function time(seconds) {
+  const date = new Date(seconds * 1000);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
+}
+
+function roundUp(value) {
+  const size = 10 ** Math.floor(Math.log10(value));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * size >= value) * size;
+}
+
+// === plots ===
+
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT] = [600, 100];
+
+// From zero to a round number.
+function evenly(values) {
+  const top = roundUp(Math.max(...values, 0) || 1);
+  return { y: (value) => HEIGHT * (1 - value / top), ticks: [top, top / 2] };
+}
+
+// By powers of ten: discovery takes microseconds, a stream minutes.
+function byPowers(values) {
+  const above = values.filter((value) => value > 0).map(Math.log10);
+  const [low, high] = above.length === 0 ? [0, 2] : [Math.floor(Math.min(...above)), Math.ceil(Math.max(...above))];
+  const reach = Math.max(high - low, 1);
+  const step = Math.ceil(reach / 4);
+  const ticks = Array.from({ length: reach + 1 }, (_, place) => low + place).filter((power) => power > low && (low + reach - power) % step === 0);
+  return { y: (value) => HEIGHT * Math.min(1, 1 - (Math.log10(value) - low) / reach), ticks: ticks.map((power) => 10 ** power) };
+}
+
+class Plot {
+  constructor(id, series, { unit, axis, scale }) {
+    Object.assign(this, { series, unit, axis, scale, points: [] });
+    this.box = at(id);
+    this.svg = this.box.querySelector("svg");
+    this.grid = this.path("grid");
+    this.paths = series.map((one) => [one.area ? this.path("area") : undefined, this.path(one.style)]);
+    this.cross = this.path("cross");
+    this.box.addEventListener("pointermove", (event) => this.point(event));
+    this.box.addEventListener("pointerleave", () => this.leave());
+  }
+
+  path(className) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("class", className);
+    this.svg.append(path);
+    return path;
+  }
+
+  draw(status) {
+    const { points, interval_seconds: step, most_points: most } = status.history;
+    const reach = step * most;
+    this.points = points.map((point) => ({ ...point, x: WIDTH * (1 - (status.now - point.at) / reach) }));
+    const of = (one) => points.map((point) => point[one.name]).filter((value) => value != null);
+    const { y, ticks } = this.scale(this.series.flatMap(of));
+    this.label(ticks, y);
+    this.series.forEach((one, place) => {
+      const [area, line] = this.paths[place];
+      const runs = this.runs(one, y);
+      line.setAttribute("d", runs.map((run) => "M" + run.map((spot) => spot.join(" ")).join("L")).join(""));
+      const closed = (run) => `M${run[0][0]} ${HEIGHT}L${run.map((spot) => spot.join(" ")).join("L")}L${run.at(-1)[0]} ${HEIGHT}Z`;
+      area?.setAttribute("d", runs.map(closed).join(""));
+    });
+    const last = points.at(-1);
+    const told = (one) => {
+      const highest = Math.max(...of(one));
+      return last?.[one.name] == null ? `${one.label}: none` : `${one.label}: ${this.unit(last[one.name])}, highest ${this.unit(highest)}`;
+    };
+    const label = `The last 10 minutes. ${this.series.map(told).join("; ")}.`;
+    if (this.svg.getAttribute("aria-label") !== label) this.svg.setAttribute("aria-label", label);
+  }
+
+  label(ticks, y) {
+    this.grid.setAttribute("d", ticks.map((tick) => `M0 ${y(tick).toFixed(2)}H${WIDTH}`).join(""));
+    const labels = this.box.querySelectorAll(".tick");
+    for (let missing = labels.length; missing < ticks.length; missing += 1) this.box.append(make("span", "tick"));
+    this.box.querySelectorAll(".tick").forEach((node, place) => {
+      node.hidden = place >= ticks.length;
+      if (node.hidden) return;
+      say(node, this.axis(ticks[place]));
+      node.style.top = `${y(ticks[place])}%`;
+    });
+  }
+
+  // Where nothing was measured there is no line, nor, where that says nothing, between two zeros.
+  runs({ name, quiet }, y) {
+    const runs = [[]];
+    this.points.forEach((point, place) => {
+      const around = this.points.slice(Math.max(0, place - 1), place + 2);
+      const isDrawn = quiet ? around.some((near) => near[name] > 0) : point[name] != null;
+      if (isDrawn) runs.at(-1).push([Math.max(0, point.x).toFixed(1), y(point[name]).toFixed(2)]);
+      else runs.push([]);
+    });
+    // A single reading is a short line, so that it can be seen.
+    const seen = (run) => (run.length === 1 ? [[(run[0][0] - 3).toFixed(1), run[0][1]], run[0]] : run);
+    return runs.filter((run) => run.length > 0).map(seen);
+  }
+
+  point(event) {
+    const area = this.box.getBoundingClientRect();
+    const x = ((event.clientX - area.left) / area.width) * WIDTH;
+    const nearest = this.points.reduce(
+      (best, point) => (best && Math.abs(best.x - x) <= Math.abs(point.x - x) ? best : point), undefined);
+    if (!nearest) return;
+    this.cross.setAttribute("d", `M${nearest.x} 0V${HEIGHT}`);
+    const told = this.series.filter((one) => nearest[one.name] != null);
+    const values = told.map((one) => `${one.label} ${this.unit(nearest[one.name])}`);
+    say(this.box.querySelector(".here"), [time(nearest.at), ...values].join(" · "));
+  }
+
+  leave() {
+    this.cross.setAttribute("d", "");
+    say(this.box.querySelector(".here"), "");
+  }
+}
+
+const RATES = new Plot("plot-rate", [
+  { name: "requests_per_second", label: "all", style: "one", area: true },
+  { name: "errors_per_second", label: "5xx", style: "bad", quiet: true },
+], { unit: rate, axis: (value) => short([value, ""]), scale: evenly });
+const LATENCIES = new Plot("plot-latency", [
+  { name: "p50_ms", label: "median", style: "one" },
+  { name: "p99_ms", label: "p99", style: "two" },
+], { unit: (ms) => duration(ms).join(" "), axis: (ms) => short(duration(ms)), scale: byPowers });
+
+// === sections ===
+
+function banner(status) {
+  const { available, configured } = status.fleet;
+  const fleet = configured === 0 ? "no servers" : `${available} of ${many(configured, "server", "servers")} available`;
+  const refused = status.configuration.last_reload?.result === "refused";
+  const isFine = status.ready && !refused && available === configured && status.replacement.state !== "failed";
+  const look = !status.ready ? "bad" : isFine ? "good" : "warn";
+  const words = status.ready ? "Ready" : "Not ready";
+  const { state, why: failed } = status.replacement;
+  const replacing = { starting: "a successor is starting", failed: `the last successor did not serve: ${failed}` }[state];
+  const why = status.ready
+    ? [fleet, refused ? "the last reload was refused" : "", replacing].filter(Boolean).join(" · ")
+    : status.reasons.join("; ");
+  verdict(look, words, why);
+  say(at("version"), status.version);
+  say(at("uptime"), span(status.uptime_seconds));
+  say(at("generation"), number.format(status.configuration.generation));
+  say(at("pid"), String(status.pid));
+}
+
+function verdict(look, words, why) {
+  tone(at("banner"), look);
+  say(at("mark"), { good: "✓", warn: "!", bad: "✕", quiet: "…" }[look]);
+  say(at("verdict"), words);
+  say(at("why"), why);
+  const title = `${words} · Bifrost Edge`;
+  if (document.title !== title) document.title = title;
+  if (at("icon").dataset.tone === look) return;
+  tone(at("icon"), look);
+  const circle = `%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='${ICONS[look]}'/%3E%3C/svg%3E`;
+  at("icon").href = `data:image/svg+xml,${circle}`;
+}
+
+function traffic(status) {
+  const last = status.history.points.at(-1);
+  say(at("rate"), last ? rate(last.requests_per_second) : "–");
+  say(at("errors"), last ? rate(last.errors_per_second) : "–");
+  tone(at("errors"), last?.errors_per_second > 0 ? "bad" : "quiet");
+  for (const name of ["p50", "p99"]) {
+    const ms = last?.[`${name}_ms`];
+    const [value, unit] = ms == null ? ["–", ""] : duration(ms);
+    say(at(name), value);
+    say(at(`${name}-unit`), unit);
+  }
+  const inFlight = status.fleet.list.reduce((sum, server) => sum + server.in_flight, 0);
+  say(at("in-flight"), number.format(inFlight));
+  say(at("connections"), number.format(status.clients.connections));
+  RATES.draw(status);
+  LATENCIES.draw(status);
+}
+
+const rows = new Map();
+
+function row() {
+  const [name, address] = [make("span"), make("small")];
+  const pill = make("span", "pill", make("i"), make("span"));
+  pill.firstChild.setAttribute("aria-hidden", "true");
+  const [count, bar] = [make("b"), make("span")];
+  const cells = [
+    make("td", "server", name, address), make("td", "state", pill),
+    make("td", "flight", make("div", "load", count, make("div", "track", bar))),
+    make("td", "picks number"), make("td", "failed number"), make("td", "kinds"),
+  ];
+  cells.forEach((cell) => cell.setAttribute("role", "cell"));
+  const line = make("tr", "", ...cells);
+  line.setAttribute("role", "row");
+  return { line, name, address, pill, count, bar, picks: cells[3], failed: cells[4], kinds: cells[5] };
+}
+
+function fleet(status) {
+  const { list, available, configured } = status.fleet;
+  const busiest = Math.max(10, ...list.map((server) => server.in_flight));
+  const there = new Set();
+  list.forEach((server, place) => {
+    const key = `${server.server} ${server.address}`;
+    there.add(key);
+    if (!rows.has(key)) rows.set(key, row());
+    const shown = rows.get(key);
+    const [look, sign, word] = STATES[server.state] ?? ["quiet", "○", server.state];
+    shown.line.dataset.server = server.server;
+    shown.line.dataset.state = server.state;
+    say(shown.name, server.server);
+    say(shown.address, server.server === server.address ? "" : server.address);
+    tone(shown.pill, look);
+    say(shown.pill.firstChild, sign);
+    say(shown.pill.lastChild, word);
+    shown.pill.title = EXPLAINED[server.state] ?? "";
+    say(shown.count, number.format(server.in_flight));
+    shown.bar.style.width = `${(100 * server.in_flight) / busiest}%`;
+    say(shown.picks, number.format(server.picks));
+    const failures = Object.entries(server.failures).filter(([, count]) => count > 0);
+    const failed = failures.reduce((sum, [, count]) => sum + count, 0);
+    say(shown.failed, number.format(failed));
+    tone(shown.failed, failed > 0 ? "bad" : "quiet");
+    say(shown.kinds, failures.map(([kind, count]) => `${number.format(count)} ${KINDS[kind] ?? kind}`).join(", "));
+    const body = at("servers");
+    if (body.children[place] !== shown.line) body.insertBefore(shown.line, body.children[place] ?? null);
+  });
+  for (const [key, shown] of rows) {
+    if (there.has(key)) continue;
+    shown.line.remove();
+    rows.delete(key);
+  }
+  say(at("fleet-count"), `${available} of ${configured} available`);
+  const { retries, retries_refused: unpaid, last_resort_picks: lastResort } = status.fleet;
+  const note = list.length === 0
+    ? ["No servers. Discovery is answered; everything else gets 503."]
+    : [many(retries, "retry", "retries"), `${number.format(unpaid)} not allowed by the budget`,
+       `${number.format(lastResort)} sent to a server that was not available, because none was`];
+  say(at("fleet-note"), note.join(" · "));
+}
+
+function discovery(status) {
+  const { on, deciding, deciding_clients: names, mcp_clients: all } = status.discovery;
+  tone(at("discovery"), on ? "good" : "quiet");
+  say(at("discovery"), on ? "On" : "Off");
+  say(at("discovery-why"), on
+    ? `${number.format(deciding)} of ${many(all, "MCP client", "MCP clients")} ${deciding === 1 ? "has" : "have"} auth_type per_user_oauth:`
+    : `404 is answered: none of ${many(all, "MCP client", "MCP clients")} has auth_type per_user_oauth.`);
+  const more = deciding - names.length;
+  fill(at("deciding"), more > 0 ? [...names, `and ${number.format(more)} more`] : names, (name) => {
+    const item = make("li");
+    say(item, name);
+    return item;
+  });
+  const { derived, urls, count } = status.public_urls;
+  say(at("urls-note"), derived
+    ? "None are configured: each is derived from the Host of its request."
+    : count > urls.length ? `The first ${urls.length} of ${number.format(count)}.` : "");
+  fill(at("urls"), urls.map((url) => ({ ...url, on })), ({ url, documents, on: isOn }) => {
+    const name = make("strong");
+    say(name, url);
+    return make("li", "", name, ...documents.map((document) => {
+      const link = make(isOn ? "a" : "span", isOn ? "" : "plain");
+      say(link, document.slice(url.length));
+      if (isOn) Object.assign(link, { href: document, target: "_blank", rel: "noreferrer" });
+      return link;
+    }));
+  });
+}
+
+function configuration(status) {
+  const { profile, generation, reloads, reloads_refused: refused, last_reload: last } = status.configuration;
+  const isRefused = last?.result === "refused";
+  tone(at("reload"), !last ? "quiet" : isRefused ? "bad" : "good");
+  say(at("reload"), !last ? "As started" : isRefused ? "✕ Reload refused" : "✓ Reloaded");
+  const ago = last ? `${span(Math.max(0, status.now - last.at))} ago, ${time(last.at)}` : "";
+  say(at("reload-text"), !last
+    ? "It has not been reloaded since the start."
+    : isRefused
+      ? `Refused ${ago}. Generation ${number.format(generation)} is served on, unchanged. Mend:`
+      : `Reloaded ${ago}, as generation ${number.format(last.generation)}.`);
+  fill(at("problems"), last?.problems ?? [], (problem) => {
+    const item = make("li");
+    say(item, problem);
+    return item;
+  });
+  const pair = ([name, value]) => {
+    const [term, description] = [make("dt"), make("dd")];
+    say(term, name);
+    say(description, value);
+    return make("div", "", term, description);
+  };
+  const { file, certificates_read: read, certificates_refused: unfit } = status.configuration;
+  fill(at("configuration"), [
+    ...(file === null ? [] : [["File", file]]), ["Profile", profile], ["Generation", number.format(generation)],
+    ["Reloads", `${number.format(reloads)} used, ${number.format(refused)} refused`],
+    ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
+  ], pair);
+  const { requests_failed: failed, connections_closed: closed } = status.clients;
+  const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;
+  const counts = [
+    ...failed.map((reason) => [named(reason, ""), number.format(reason.count)]),
+    ...closed.map((reason) => [named(reason, " (connection closed)"), number.format(reason.count)]),
+  ];
+  say(at("refusals-note"), counts.length === 0 ? "Nothing since the start." : "");
+  fill(at("refusals"), counts, pair);
+}
+
+// === the loop ===
+
+let answered;
+
+function lost(why) {
+  const since = answered === undefined ? "" : ` since ${clock.format(answered)}`;
+  verdict("bad", `No answer${since}`, `${why}. What is below is what it last said.`);
+  at("main").dataset.stale = "";
+}
+
+async function update() {
+  let response;
+  try {
+    response = await fetch("status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  } catch (error) {
+    return lost(error.name === "TimeoutError" ? "The edge does not answer in time" : "The edge cannot be reached");
+  }
+  if (!response.ok) return lost(`The edge answers ${response.status}`);
+  const status = await response.json();
+  answered = Date.now();
+  delete at("main").dataset.stale;
+  banner(status);
+  traffic(status);
+  fleet(status);
+  discovery(status);
+  configuration(status);
+  say(at("updated"), `updated ${clock.format(answered)}`);
+}
+
+// Resolves after the pause, or as soon as somebody looks.
+let wake = () => {};
+document.addEventListener("visibilitychange", () => wake());
+const pause = () => new Promise((resolve) => {
+  const timer = setTimeout(resolve, EVERY_MS);
+  wake = () => { clearTimeout(timer); resolve(); };
+});
+
+async function keepUpdating() {
+  for (;;) {
+    try {
+      await update();
+    } catch (error) {
+      console.error(error);
+      lost("The edge's answer cannot be shown");
+    }
+    await pause();
+  }
+}
+
+keepUpdating();

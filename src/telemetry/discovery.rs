@@ -1,0 +1,132 @@
+//! The answers to discovery: which documents were asked for, and what came of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::discovery::{AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP};
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentAsked {
+    /// The authorization server metadata.
+    AuthorizationServer,
+    /// The protected resource metadata, at either of its paths.
+    ProtectedResource,
+    /// A sibling, a suffix or another spelling, which is nothing.
+    Other,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiscoveryOutcome {
+    /// 200: the document.
+    Ok,
+    /// 304: the client has it already.
+    NotModified,
+    /// 404: discovery is off, or there is no such document.
+    NotFound,
+    /// 421: the host is no public URL's.
+    Misdirected,
+    /// 405.
+    MethodNotAllowed,
+    /// 204: the answer to OPTIONS.
+    Preflight,
+    /// 400: without public URLs, a host that no issuer can be made of.
+    BadHost,
+}
+
+/// One answer to discovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiscoveryAnswer {
+    /// What was asked for.
+    pub document: DocumentAsked,
+    /// What came of it.
+    pub outcome: DiscoveryOutcome,
+}
+
+/// All answers to discovery.
+#[derive(Debug, Default)]
+pub struct DiscoveryCounters([[AtomicU64; DiscoveryOutcome::ALL.len()]; DocumentAsked::ALL.len()]);
+
+impl DocumentAsked {
+    /// All of them.
+    pub const ALL: [DocumentAsked; 3] =
+        [DocumentAsked::AuthorizationServer, DocumentAsked::ProtectedResource, DocumentAsked::Other];
+
+    /// What the target of a request for discovery asks for.
+    pub fn of(target: &[u8]) -> Self {
+        let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+        let path = &target[..end];
+        if path == AUTHORIZATION_SERVER.as_bytes() {
+            DocumentAsked::AuthorizationServer
+        } else if [PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP].iter().any(|known| path == known.as_bytes()) {
+            DocumentAsked::ProtectedResource
+        } else {
+            DocumentAsked::Other
+        }
+    }
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            DocumentAsked::AuthorizationServer => "authorization_server",
+            DocumentAsked::ProtectedResource => "protected_resource",
+            DocumentAsked::Other => "other",
+        }
+    }
+}
+
+impl DiscoveryOutcome {
+    /// All of them.
+    pub const ALL: [DiscoveryOutcome; 7] = [
+        DiscoveryOutcome::Ok,
+        DiscoveryOutcome::NotModified,
+        DiscoveryOutcome::NotFound,
+        DiscoveryOutcome::Misdirected,
+        DiscoveryOutcome::MethodNotAllowed,
+        DiscoveryOutcome::Preflight,
+        DiscoveryOutcome::BadHost,
+    ];
+
+    /// What an answer of discovery's with this status is.
+    pub fn of(status: http::StatusCode) -> Self {
+        match status.as_u16() {
+            200 => DiscoveryOutcome::Ok,
+            204 => DiscoveryOutcome::Preflight,
+            304 => DiscoveryOutcome::NotModified,
+            405 => DiscoveryOutcome::MethodNotAllowed,
+            421 => DiscoveryOutcome::Misdirected,
+            400 => DiscoveryOutcome::BadHost,
+            _ => DiscoveryOutcome::NotFound,
+        }
+    }
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            DiscoveryOutcome::Ok => "ok",
+            DiscoveryOutcome::NotModified => "not_modified",
+            DiscoveryOutcome::NotFound => "not_found",
+            DiscoveryOutcome::Misdirected => "misdirected",
+            DiscoveryOutcome::MethodNotAllowed => "method_not_allowed",
+            DiscoveryOutcome::Preflight => "preflight",
+            DiscoveryOutcome::BadHost => "bad_host",
+        }
+    }
+}
+
+impl DiscoveryCounters {
+    /// One more.
+    pub fn add(&self, answer: DiscoveryAnswer) {
+        self.0[answer.document as usize][answer.outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were of each.
+    pub fn answers(&self) -> impl Iterator<Item = (DiscoveryAnswer, u64)> + '_ {
+        DocumentAsked::ALL.into_iter().flat_map(move |document| {
+            DiscoveryOutcome::ALL.into_iter().map(move |outcome| {
+                let count = self.0[document as usize][outcome as usize].load(Ordering::Relaxed);
+                (DiscoveryAnswer { document, outcome }, count)
+            })
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! The requests that are over: how many, of what kind, with which answer, after how long. Counted without a lock
+//! and without an allocation.
+
+use std::{
+    array,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::latency::{Latency, LatencyReading};
+use crate::reason::Reason;
+
+/// What a request is for. Few, so that they can be a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// MCP OAuth discovery, answered by the edge.
+    Discovery,
+    /// `/mcp`.
+    Mcp,
+    /// The OAuth endpoints.
+    Oauth,
+    /// The models: `/v1` and the other providers' APIs that Bifrost speaks.
+    Inference,
+    /// Bifrost's management API.
+    Api,
+    /// A WebSocket, whatever it is for.
+    Websocket,
+    /// Anything else: the dashboard, health checks, and what was refused before its path could be believed.
+    Other,
+}
+
+/// Who has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// The edge itself.
+    Edge,
+    /// A Bifrost server.
+    Server,
+}
+
+/// A request that is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished {
+    /// What it was for.
+    pub class: Class,
+    /// Who has answered it.
+    pub by: AnsweredBy,
+    /// The status of its answer; [`CLIENT_GONE`] when the client did not wait for one.
+    pub status: u16,
+    /// From the end of its head to the end of its answer; `None` when it was refused before its head was read.
+    pub took: Option<Duration>,
+    /// From the end of its head to the head of a server's answer.
+    pub first_byte: Option<Duration>,
+}
+
+/// All that are over.
+pub struct TrafficCounters {
+    classes: [ClassCounters; Class::ALL.len()],
+}
+
+/// Those of one class, by who has answered.
+#[derive(Default)]
+struct ClassCounters {
+    answered: [AnswerCounters; AnsweredBy::ALL.len()],
+    first_byte: Latency,
+}
+
+struct AnswerCounters {
+    /// From 100 on; the last one is for what is no status.
+    statuses: Box<[AtomicU64; STATUSES + 1]>,
+    took: Latency,
+}
+
+/// All requests together, so far. The difference of two readings is what came in between.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests that are over.
+    pub requests: u64,
+    /// Those with a status from 500.
+    pub server_errors: u64,
+    /// How long they took.
+    pub latency: LatencyReading,
+}
+
+/// The status of a request whose client went away before it had an answer. It is sent to nobody; the number is a
+/// custom of web servers' logs.
+pub const CLIENT_GONE: u16 = 499;
+
+const FIRST_STATUS: u16 = 100;
+const LAST_STATUS: u16 = 599;
+const STATUSES: usize = (LAST_STATUS - FIRST_STATUS + 1) as usize;
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Class; 7] =
+        [Class::Discovery, Class::Mcp, Class::Oauth, Class::Inference, Class::Api, Class::Websocket, Class::Other];
+
+    /// The class of a forwarded request by its path, with or without a query.
+    pub fn of_path(path: &[u8]) -> Self {
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        let end = path.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(path.len());
+        let (first, rest) = path.split_at(end);
+        match first {
+            b"mcp" => Class::Mcp,
+            b"oauth" | b"oauth2" => Class::Oauth,
+            b"api" if rest.starts_with(b"/oauth") => Class::Oauth,
+            b"api" => Class::Api,
+            b"v1" | b"openai" | b"anthropic" | b"genai" | b"bedrock" | b"cohere" | b"litellm" | b"langchain"
+            | b"pydanticai" | b"responses" => Class::Inference,
+            _ if first.ends_with(b"_passthrough") => Class::Inference,
+            _ => Class::Other,
+        }
+    }
+
+    /// The name in metrics and in the access log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Discovery => "discovery",
+            Class::Mcp => "mcp",
+            Class::Oauth => "oauth",
+            Class::Inference => "inference",
+            Class::Api => "api",
+            Class::Websocket => "websocket",
+            Class::Other => "other",
+        }
+    }
+}
+
+impl Finished {
+    /// A request that was refused before anything of it could be believed.
+    pub fn refused(reason: Reason) -> Self {
+        let status = reason.status().map_or(CLIENT_GONE, |status| status.as_u16());
+        Finished { class: Class::Other, by: AnsweredBy::Edge, status, took: None, first_byte: None }
+    }
+}
+
+impl AnsweredBy {
+    /// Both.
+    pub const ALL: [AnsweredBy; 2] = [AnsweredBy::Edge, AnsweredBy::Server];
+
+    /// The name in metrics and in the access log.
+    pub fn name(self) -> &'static str {
+        match self {
+            AnsweredBy::Edge => "edge",
+            AnsweredBy::Server => "server",
+        }
+    }
+}
+
+impl Default for AnswerCounters {
+    fn default() -> Self {
+        let statuses = Box::new(array::from_fn(|_| AtomicU64::new(0)));
+        AnswerCounters { statuses, took: Latency::default() }
+    }
+}
+
+impl Default for TrafficCounters {
+    fn default() -> Self {
+        TrafficCounters { classes: array::from_fn(|_| ClassCounters::default()) }
+    }
+}
+
+impl TrafficCounters {
+    /// One more is over.
+    pub fn add(&self, finished: &Finished) {
+        let class = &self.classes[finished.class as usize];
+        let answered = &class.answered[finished.by as usize];
+        let place = usize::from(finished.status.wrapping_sub(FIRST_STATUS)).min(STATUSES);
+        answered.statuses[place].fetch_add(1, Ordering::Relaxed);
+        if let Some(took) = finished.took {
+            answered.took.add(took);
+        }
+        if let Some(first_byte) = finished.first_byte {
+            class.first_byte.add(first_byte);
+        }
+    }
+
+    /// How many there are of each status that there was; `None` is for numbers that are no status.
+    pub fn statuses(&self, class: Class, by: AnsweredBy) -> impl Iterator<Item = (Option<u16>, u64)> + '_ {
+        let counts = self.classes[class as usize].answered[by as usize].statuses.iter();
+        let counts = (FIRST_STATUS..).zip(counts.map(|count| count.load(Ordering::Relaxed)));
+        counts.filter(|(_, count)| *count > 0).map(|(status, count)| ((status <= LAST_STATUS).then_some(status), count))
+    }
+
+    /// How long they took.
+    pub fn took(&self, class: Class, by: AnsweredBy) -> LatencyReading {
+        self.classes[class as usize].answered[by as usize].took.read()
+    }
+
+    /// How long it was to the head of a server's answer.
+    pub fn first_byte(&self, class: Class) -> LatencyReading {
+        self.classes[class as usize].first_byte.read()
+    }
+
+    /// All together.
+    pub fn all(&self) -> Traffic {
+        let mut traffic = Traffic::default();
+        for class in Class::ALL {
+            for by in AnsweredBy::ALL {
+                for (status, count) in self.statuses(class, by) {
+                    traffic.requests += count;
+                    if status.is_some_and(|status| status >= 500) {
+                        traffic.server_errors += count;
+                    }
+                }
+                traffic.latency.merge(&self.took(class, by));
+            }
+        }
+        traffic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_their_class() {
+        for (path, class) in [
+            ("/mcp", Class::Mcp),
+            ("/mcp?session=1", Class::Mcp),
+            ("/mcp/", Class::Mcp),
+            ("/mcpx", Class::Other),
+            ("/v1/chat/completions", Class::Inference),
+            ("/openai/v1/responses", Class::Inference),
+            ("/openai_passthrough/v1/x", Class::Inference),
+            ("/api/oauth/per-user/token", Class::Oauth),
+            ("/oauth2/token", Class::Oauth),
+            ("/api/mcp/clients", Class::Api),
+            ("/", Class::Other),
+            ("", Class::Other),
+            ("*", Class::Other),
+            ("/?/v1/", Class::Other),
+        ] {
+            assert_eq!(Class::of_path(path.as_bytes()), class, "{path}");
+        }
+    }
+
+    #[test]
+    fn each_class_and_answerer_is_counted_in_its_place() {
+        for (place, class) in Class::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, place);
+        }
+        for (place, by) in AnsweredBy::ALL.into_iter().enumerate() {
+            assert_eq!(by as usize, place);
+        }
+    }
+
+    #[test]
+    fn a_reading_is_the_sum_of_all() {
+        let counters = TrafficCounters::default();
+        let took = Some(Duration::from_millis(3));
+        let finished = Finished { class: Class::Mcp, by: AnsweredBy::Server, status: 200, took, first_byte: took };
+        counters.add(&finished);
+        counters.add(&Finished { status: 599, ..finished });
+        counters.add(&Finished { class: Class::Discovery, by: AnsweredBy::Edge, first_byte: None, ..finished });
+        counters.add(&Finished {
+            class: Class::Other,
+            by: AnsweredBy::Edge,
+            status: 400,
+            took: None,
+            first_byte: None,
+        });
+        let all = counters.all();
+        assert_eq!((all.requests, all.server_errors, all.latency.count()), (4, 1, 3));
+        assert_eq!(all.latency.sum, Duration::from_millis(9));
+        let mcp: Vec<_> = counters.statuses(Class::Mcp, AnsweredBy::Server).collect();
+        assert_eq!(mcp, [(Some(200), 1), (Some(599), 1)]);
+        assert_eq!(counters.first_byte(Class::Mcp).count(), 2);
+    }
+
+    #[test]
+    fn a_number_that_is_no_status_is_one_label() {
+        let counters = TrafficCounters::default();
+        for status in [0, 99, 600, 999, u16::MAX] {
+            let by = AnsweredBy::Server;
+            counters.add(&Finished { class: Class::Other, by, status, took: None, first_byte: None });
+        }
+        let statuses: Vec<_> = counters.statuses(Class::Other, AnsweredBy::Server).collect();
+        assert_eq!(statuses, [(None, 5)]);
+        assert_eq!(counters.all().server_errors, 0);
+    }
+}

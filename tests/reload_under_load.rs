@@ -1,0 +1,128 @@
+//! While one configuration after the other is loaded, every exchange is wholly of one of them, and none fails.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crate::support::{bifrost::Bifrost, discovery::AS, edge::servers_yaml, http::Connection, program::Running, until};
+
+const HOST: &str = "gateway.example.com";
+
+/// Two configurations that can be told apart by every answer: by the scheme of their public URL, and by the maximum
+/// age of their documents.
+fn yaml(scheme: &str, servers: &str, clients: &str) -> String {
+    let max_age = if scheme == "http" { 1 } else { 2 };
+    format!(
+        "listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\n{servers}limits: {{requests: unlimited}}\n\
+         public_urls: [\"{scheme}://{HOST}\"]\ndiscovery: {{max_age: {max_age}s}}\nmcp_clients:\n{clients}"
+    )
+}
+
+const CLIENT: &str = "- {name: github, auth_type: per_user_oauth, connection_type: http, connection_string: env.URL}\n";
+
+/// Puts a file in place as a whole.
+fn put(file: &Path, text: &str) {
+    let beside = file.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(&beside, file).unwrap();
+}
+
+/// What one client saw: how many answers of each scheme.
+type Seen = [usize; 2];
+
+/// Asks for a document and for a redirect in turn, on one connection, until it is told to stop.
+fn ask_on(edge: SocketAddr, client: usize, stop: Arc<AtomicBool>) -> JoinHandle<(Seen, Vec<(String, String)>)> {
+    const MOST: usize = 20_000;
+    thread::spawn(move || {
+        let (mut seen, mut redirects) = ([0, 0], Vec::new());
+        let mut connection = Connection::to(edge);
+        for number in (0..MOST).take_while(|_| !stop.load(Ordering::Relaxed)) {
+            let document = connection.ask("GET", AS, HOST, "");
+            let age = document.header("cache-control").unwrap().strip_prefix("public, max-age=").unwrap();
+            let scheme = if age == "1" { "http" } else { "https" };
+            let json = document.json();
+            let urls = json.as_object().unwrap().values().filter_map(serde_json::Value::as_str);
+            for url in urls {
+                assert!(url.starts_with(&format!("{scheme}://{HOST}")), "a document of two versions: {json}");
+            }
+            seen[usize::from(scheme == "https")] += 1;
+
+            let id = format!("{client}-{number}");
+            let target = format!("/redirect?to=http://{HOST}/oauth/consent");
+            let redirect = connection.ask("GET", &target, HOST, &format!("X-Test-Id: {id}\r\n"));
+            assert_eq!(redirect.status, 302);
+            let (scheme, _) = redirect.header("location").unwrap().split_once("://").unwrap();
+            redirects.push((id, scheme.to_owned()));
+        }
+        (seen, redirects)
+    })
+}
+
+#[test]
+fn every_exchange_is_wholly_of_one_version() {
+    const FLIPS: usize = 40;
+    let bifrost = Bifrost::start();
+    let servers = servers_yaml(&[bifrost.address()]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("proxy.yaml");
+    put(&file, &yaml("http", &servers, CLIENT));
+    let mut edge = Running::start(&file);
+    let address = edge.address();
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..3).map(|client| ask_on(address, client, Arc::clone(&stop))).collect();
+    for flip in 0..FLIPS {
+        until("requests flow", || bifrost.recorded().len() > 5 * flip);
+        put(&file, &yaml(["https", "http"][flip % 2], &servers, CLIENT));
+        edge.signal("HUP");
+        edge.wait_for(&format!("served as generation {}", flip + 2));
+    }
+    stop.store(true, Ordering::Relaxed);
+
+    // The server was told the scheme of the version that also repaired its answer.
+    let told: std::collections::HashMap<_, _> = bifrost
+        .recorded()
+        .iter()
+        .map(|request| {
+            let header = |name| request.header(name).unwrap().to_owned();
+            (header("x-test-id"), header("x-forwarded-proto"))
+        })
+        .collect();
+    let mut all = [0, 0];
+    for client in clients {
+        let (seen, redirects) = client.join().unwrap();
+        for (id, scheme) in redirects {
+            assert_eq!(told.get(&id), Some(&scheme), "request {id}");
+        }
+        all = [all[0] + seen[0], all[1] + seen[1]];
+    }
+    assert!(all.iter().all(|answers| *answers > 20), "{all:?}");
+}
+
+#[test]
+fn a_hundred_thousand_clients_are_loaded_while_requests_flow() {
+    let bifrost = Bifrost::start();
+    let servers = servers_yaml(&[bifrost.address()]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("proxy.yaml");
+    put(&file, &yaml("http", &servers, CLIENT));
+    let mut edge = Running::start(&file);
+    let address = edge.address();
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..2).map(|client| ask_on(address, client, Arc::clone(&stop))).collect();
+    let table: String = (0..100_000).map(|number| CLIENT.replace("github", &format!("client-{number}"))).collect();
+    let before = bifrost.recorded().len();
+    put(&file, &yaml("https", &servers, &table));
+    edge.wait_for("served as generation 2");
+    assert!(bifrost.recorded().len() > before, "no request was answered while the table was loaded");
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.join().unwrap();
+    }
+}

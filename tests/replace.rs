@@ -1,0 +1,252 @@
+//! A new program takes over from the one that runs, and nobody notices; if it cannot, the old one goes on.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crate::support::{
+    PATIENCE,
+    account::{Load, MIXED},
+    discovery::AS,
+    edge::{CLIENTS, servers_yaml},
+    http::Connection,
+    program::{Running, bifrost_edge, signal},
+    raw,
+    troubled::Troubled,
+    websocket::{self, UPGRADE},
+};
+
+/// The program and its successors: all write to one log.
+struct Generations {
+    first: Running,
+    address: SocketAddr,
+    /// The one that serves.
+    process: u32,
+}
+
+impl Generations {
+    fn start(config: &Path) -> Self {
+        let mut command = bifrost_edge();
+        command.env("RUST_LOG", "info");
+        Self::run(command, config)
+    }
+
+    fn run(command: Command, config: &Path) -> Self {
+        let mut first = Running::run(command, config);
+        let (address, process) = (first.address(), first.child.id());
+        first.wait_for("forwarding to");
+        Generations { first, address, process }
+    }
+
+    fn ask_to_be_replaced(&self) {
+        assert!(signal(self.process, "USR2"), "the one that serves is gone");
+    }
+
+    fn replace(&mut self) {
+        self.ask_to_be_replaced();
+        let said = self.first.wait_for("serves from now on");
+        self.process = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    }
+
+    /// Stops the last one, and waits for the end of all.
+    fn stop(mut self) -> String {
+        assert!(signal(self.process, "TERM"));
+        self.first.whole_log()
+    }
+}
+
+impl Drop for Generations {
+    fn drop(&mut self) {
+        if self.process != self.first.child.id() {
+            signal(self.process, "KILL");
+        }
+    }
+}
+
+/// A configuration in a folder of its own.
+fn configured(folder: &Path, more: &str) -> std::path::PathBuf {
+    let file = folder.join("proxy.yaml");
+    fs::write(&file, format!("listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\n{more}")).unwrap();
+    file
+}
+
+/// Asks on one new connection after the other until it is told to stop; returns how many were answered, and what went
+/// wrong.
+fn knock(edge: SocketAddr, stop: Arc<AtomicBool>) -> JoinHandle<(usize, Vec<String>)> {
+    const MOST: usize = 20_000;
+    thread::spawn(move || {
+        let (mut answered, mut wrong) = (0, Vec::new());
+        while !stop.load(Ordering::Relaxed) && answered < MOST {
+            let asked = Connection::try_to(edge).map_err(|error| error.to_string()).and_then(|mut connection| {
+                connection.send(format!("GET {AS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+                connection.try_read_head()
+            });
+            match asked {
+                Ok(head) if head.status == 200 => answered += 1,
+                Ok(head) => wrong.push(format!("status {}", head.status)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        (answered, wrong)
+    })
+}
+
+/// Kept-alive connections, new ones, streams and a WebSocket, each request accounted for.
+#[test]
+fn five_replacements_lose_no_connection_and_no_request() {
+    let servers = [Troubled::start(), Troubled::start()];
+    let websocket = raw::serve_one(|mut stream| {
+        websocket::accept(&mut stream);
+        websocket::echo(stream);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let addresses = servers.each_ref().map(Troubled::address);
+    let file = configured(folder.path(), &format!("{}{CLIENTS}", servers_yaml(&[websocket])));
+    let mut edge = Generations::start(&file);
+
+    // Opened with the first one, in front of a server of its own, and used to the last.
+    let mut client = Connection::to(edge.address);
+    client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
+    assert_eq!(client.read_head().status, 101);
+    fs::write(
+        &file,
+        fs::read_to_string(&file).unwrap().replace(&servers_yaml(&[websocket]), &servers_yaml(&addresses)),
+    )
+    .unwrap();
+    edge.first.wait_for("served as generation 2");
+    let mut held = Connection::to(edge.address);
+    held.send("GET /stream/2?held HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(held.read_head().status, 200);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let knocking: Vec<_> = (0..2).map(|_| knock(edge.address, Arc::clone(&stop))).collect();
+    let load = Load { workers: 4, requests: 50_000, kinds: MIXED }.on(edge.address);
+    for _ in 0..5 {
+        load.wait_for(50);
+        edge.replace();
+        client.send(b"\x81\x05hello");
+        assert_eq!(client.read_exactly(7), b"\x81\x05hello");
+    }
+    load.wait_for(50);
+    let account = load.stop();
+    stop.store(true, Ordering::Relaxed);
+    for knocking in knocking {
+        let (answered, wrong) = knocking.join().unwrap();
+        assert!(wrong.is_empty(), "{answered} answered, and {wrong:?}");
+        assert!(answered > 50, "only {answered}");
+    }
+    let mut balance = account.balance(&servers.each_ref());
+    balance.strangers.retain(|(_, record)| !record.target.ends_with("?held"));
+    balance.assert_none_lost();
+    balance.assert_no_post_twice();
+    balance.assert_none_wrong();
+    for server in &servers {
+        server.release(100);
+    }
+    assert_eq!(held.read_chunks().len(), 2 * crate::support::troubled::event_text(0).len());
+    drop((client, held));
+    let log = edge.stop();
+    assert!(!log.contains("are cut"), "{log}");
+    assert_eq!(log.matches("stopped, 0 requests cut").count(), 6, "{log}");
+}
+
+#[test]
+fn a_successor_takes_over_the_sockets_and_binds_what_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let unix = folder.path().join("edge.sock");
+    let listeners = |more: &str| {
+        let unix = format!("{{address: \"unix:{}\"}}", unix.display());
+        let yaml = format!("listeners: [{{address: \"127.0.0.1:0\"}}, {unix}{more}]\nservers: []\n");
+        fs::write(folder.path().join("proxy.yaml"), yaml).unwrap();
+        folder.path().join("proxy.yaml")
+    };
+    let mut edge = Generations::start(&listeners(""));
+    listeners(", {address: \"127.0.0.2:0\"}");
+    edge.first.wait_for("cannot change while the edge runs");
+    edge.replace();
+    assert!(edge.first.child.wait().unwrap().success());
+    assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
+    assert!(std::os::unix::net::UnixStream::connect(&unix).is_ok());
+    let log = edge.stop();
+    assert!(log.contains("stopped, 0 requests cut"), "{log}");
+}
+
+#[test]
+fn a_successor_that_fails_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("bifrost-edge");
+    let installed = |from: &dyn Fn(&Path)| {
+        let beside = folder.path().join("new");
+        from(&beside);
+        fs::rename(beside, &program).unwrap();
+    };
+    let good = |to: &Path| {
+        fs::copy(env!("CARGO_BIN_EXE_bifrost-edge"), to).unwrap();
+    };
+    let script = |text: &'static str| {
+        move |to: &Path| {
+            fs::write(to, text).unwrap();
+            fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+    };
+    installed(&good);
+    let file = configured(folder.path(), "servers: []\n");
+    let mut command = Command::new(&program);
+    command.env("RUST_LOG", "info");
+    let mut edge = Generations::run(command, &file);
+    let serves = |edge: &Generations| Connection::to(edge.address).ask("GET", "/x", "x", "").status == 503;
+
+    // A bad configuration.
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "listeners: []\n").unwrap();
+    edge.ask_to_be_replaced();
+    edge.first.wait_for("the successor does not serve, and this edge goes on: ");
+    assert!(serves(&edge));
+    fs::write(&file, text).unwrap();
+    // A program that ends at once, one that says nothing, and one that is none.
+    for (text, why) in [
+        ("#!/bin/sh\nexit 3\n", "it ended with exit status: 3"),
+        ("#!/bin/sh\nexec 0<&-\nexec sleep 20\n", "it closed its standard input"),
+        ("no program\n", "Exec format error"),
+    ] {
+        installed(&script(text));
+        edge.ask_to_be_replaced();
+        edge.first.wait_for(why);
+        assert!(serves(&edge));
+    }
+    installed(&good);
+    edge.replace();
+    assert!(serves(&edge));
+    edge.stop();
+}
+
+#[test]
+fn systemd_hears_of_every_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut buffer = [0; 256];
+        let read = manager.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..read]).trim().to_owned()
+    };
+    let mut command = bifrost_edge();
+    command.env("RUST_LOG", "info").env("NOTIFY_SOCKET", &socket);
+    let mut edge = Generations::run(command, &configured(folder.path(), "servers: []\n"));
+    assert_eq!(hear(), "READY=1");
+    edge.replace();
+    assert_eq!(hear(), "READY=1");
+    assert_eq!(hear(), format!("MAINPID={}", edge.process));
+    edge.stop();
+    assert_eq!(hear(), "STOPPING=1");
+}

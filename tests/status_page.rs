@@ -1,0 +1,226 @@
+//! An operator who looks at the status page, in a real browser, sees what is wrong.
+
+use std::{fs, net::SocketAddr};
+
+use bifrost_edge::fleet::State;
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use crate::support::{
+    bifrost::Bifrost,
+    browser::Page,
+    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
+    program::{self, Running},
+    until,
+};
+
+/// Checked so often that a test need not wait.
+const HEALTH: &str = "health: {interval: 1s, timeout: 1s, fall: 1, rise: 1}\n";
+
+fn yaml(fleet: &[&Bifrost]) -> String {
+    let servers: Vec<_> = fleet.iter().map(|bifrost| bifrost.address()).collect();
+    format!("{PUBLIC_URLS}{}{CLIENTS}{HEALTH}", servers_yaml(&servers))
+}
+
+fn edge(fleet: &[&Bifrost]) -> Edge {
+    let edge = Edge::start(&yaml(fleet));
+    until("all are up", || edge.report().servers.iter().all(|server| server.state == State::Up));
+    edge
+}
+
+/// The page of an edge, once it shows something.
+fn open(admin: SocketAddr) -> Page {
+    let mut page = Page::new();
+    page.resize(1280, 900, 1);
+    page.go_to(&format!("http://{admin}/"));
+    page.until("document.getElementById('updated')?.textContent.startsWith('updated ') ?? false");
+    page
+}
+
+/// The program, its admin listener, and its file.
+struct Program {
+    _running: Running,
+    admin: SocketAddr,
+}
+
+fn of_program(server: &Bifrost) -> String {
+    let listeners = "listeners: [{address: \"127.0.0.1:0\"}]\nadmin: {address: \"127.0.0.1:0\"}\n";
+    let urls = "public_urls: [\"http://localhost:8000\"]\n";
+    format!("{listeners}{urls}{}{CLIENTS}{HEALTH}", servers_yaml(&[server.address()]))
+}
+
+fn start(server: &Bifrost) -> (Program, NamedTempFile) {
+    let file = program::config(&of_program(server));
+    let mut running = Running::start(file.path());
+    let line = running.wait_for("status page on http://");
+    let (_, admin) = line.split_once("http://").unwrap();
+    let admin = admin.trim_end_matches('/').parse().unwrap();
+    (Program { _running: running, admin }, file)
+}
+
+fn row(bifrost: &Bifrost) -> String {
+    format!("document.querySelector('[data-server=\"{}\"]')", bifrost.address())
+}
+
+/// The colour that the state of a server is written on.
+fn color(page: &mut Page, bifrost: &Bifrost) -> String {
+    let color = page.value(&format!("getComputedStyle({}.querySelector('.pill')).backgroundColor", row(bifrost)));
+    color.as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_page_shows_the_fleet_and_what_is_served() {
+    let (one, two) = (Bifrost::start(), Bifrost::start());
+    let gate = one.gate();
+    let edge = edge(&[&one]);
+    let _streams = [edge.chat(), edge.chat(), edge.chat()];
+    edge.reload(&yaml(&[&one, &two]));
+    until("all are up", || edge.report().servers.iter().all(|server| server.state == State::Up));
+    let mut page = open(edge.admin);
+    assert_eq!((page.text("verdict"), page.text("why")), ("Ready".into(), "2 of 2 servers available".into()));
+    assert_eq!(page.text("version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(page.text("in-flight"), "3");
+    assert_eq!(page.value(&format!("{}.querySelector('.load b').textContent", row(&one))), "3");
+    page.until(&format!("{}.querySelector('.track span').getBoundingClientRect().width > 20", row(&one)));
+    assert_eq!(page.value(&format!("{}.querySelector('.track span').style.width", row(&two))), "0%");
+    assert_eq!(page.text("discovery"), "On");
+    assert!(page.text("discovery-why").starts_with("1 of 1 MCP client has auth_type per_user_oauth"));
+    assert_eq!(page.text("deciding"), "github");
+    let links = page.value("[...document.querySelectorAll('#urls a')].map((link) => link.href)");
+    let base = format!("http://localhost:{}/.well-known/oauth-", edge.address.port());
+    let expected = ["authorization-server", "protected-resource", "protected-resource/mcp"];
+    let expected: Vec<_> = expected.iter().map(|end| format!("{base}{end}")).collect();
+    assert_eq!(links.as_array().unwrap()[..3], expected);
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    gate.release_all();
+}
+
+#[test]
+fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
+    let (one, two) = (Bifrost::start(), Bifrost::start());
+    let edge = edge(&[&one, &two]);
+    let mut page = open(edge.admin);
+    let good = color(&mut page, &two);
+    assert_eq!(color(&mut page, &one), good);
+    assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "good");
+
+    two.set_red(true);
+    page.until(&format!("{}.dataset.state === 'down'", row(&two)));
+    assert_eq!(page.value(&format!("{}.querySelector('.pill').innerText", row(&two))), "✕\nDown");
+    assert_eq!(color(&mut page, &two), "rgb(185, 37, 31)");
+    assert_eq!(color(&mut page, &one), good);
+    assert_eq!(page.text("why"), "1 of 2 servers available");
+    assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "warn");
+
+    two.set_red(false);
+    page.until(&format!("{}.dataset.state === 'up'", row(&two)));
+    let address = one.address();
+    one.stop();
+    page.until(&format!("document.querySelector('[data-server=\"{address}\"]').dataset.state === 'down'"));
+    assert_eq!(color(&mut page, &two), good);
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_reload_shows_up_and_so_do_the_problems_of_one_that_is_refused() {
+    let (one, two) = (Bifrost::start(), Bifrost::start());
+    let (program, file) = start(&one);
+    let mut page = open(program.admin);
+    assert_eq!((page.text("generation"), page.text("reload")), ("1".into(), "As started".into()));
+
+    fs::write(&file, of_program(&two)).unwrap();
+    page.until("document.getElementById('generation').textContent === '2'");
+    assert_eq!(page.text("reload"), "✓ Reloaded");
+    page.until(&format!("{} !== null", row(&two)));
+    assert_eq!(page.value(&format!("{} === null", row(&one))), true, "it is gone");
+
+    fs::write(&file, of_program(&two) + "<img src=x>: <b>bold</b>\n").unwrap();
+    page.until("document.getElementById('reload').textContent === '✕ Reload refused'");
+    let problems = page.text("problems");
+    assert!(problems.contains("<img src=x>: unknown key") && problems.contains(".yaml:"), "{problems}");
+    assert!(page.text("reload-text").contains("Generation 2 is served on, unchanged"));
+    assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "warn");
+    assert_eq!(page.value("document.images.length"), 0, "what the edge says is text, and never markup");
+    assert_eq!(page.text("generation"), "2");
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn an_edge_that_cannot_be_reached_is_said_to_be_so_and_what_it_last_said_stays() {
+    let bifrost = Bifrost::start();
+    let edge = edge(&[&bifrost]);
+    let mut page = open(edge.admin);
+    edge.stop();
+    page.until("document.getElementById('verdict').textContent.startsWith('No answer since ')");
+    assert_eq!(page.value("document.getElementById('banner').dataset.tone"), "bad");
+    assert_eq!(page.value("'stale' in document.getElementById('main').dataset"), true);
+    assert_eq!(page.value(&format!("{}.dataset.state", row(&bifrost))), "up");
+}
+
+#[test]
+fn requests_become_a_plot() {
+    let bifrost = Bifrost::start();
+    let edge = edge(&[&bifrost]);
+    for path in ["/echo", "/echo", "/echo", "/status/500"] {
+        edge.get(path);
+    }
+    let has_traffic = |status: serde_json::Value| {
+        let points = status["history"]["points"].as_array().unwrap().clone();
+        points.iter().any(|point| point["errors_per_second"].as_f64() > Some(0.0) && point["p99_ms"].is_number())
+    };
+    until("it is in the history", || has_traffic(edge.ask_admin("/status").json()));
+    let mut page = open(edge.admin);
+    for path in ["#plot-rate path.one", "#plot-rate path.bad", "#plot-latency path.one", "#plot-latency path.two"] {
+        page.until(&format!("document.querySelector('{path}').getAttribute('d')?.startsWith('M')"));
+    }
+    let label = page.value("document.querySelector('#plot-rate svg').getAttribute('aria-label')");
+    assert!(label.as_str().unwrap().starts_with("The last 10 minutes."), "{label}");
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+/// Contrast as WCAG 2.2 counts it, of every text against what is behind it; and nothing wider than the window.
+#[test]
+fn the_page_can_be_read_in_the_light_in_the_dark_and_on_a_phone() {
+    const CONTRASTS: &str = "(() => {
+        const parse = (color) => color.match(/[\\d.]+/g).map(Number);
+        const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+            .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, c, place) => sum + c * [0.2126, 0.7152, 0.0722][place], 0);
+        const behind = (node) => {
+            for (; node; node = node.parentElement) {
+                const color = parse(getComputedStyle(node).backgroundColor);
+                if (color[3] !== 0) return color;
+            }
+            return [255, 255, 255];
+        };
+        const bad = [];
+        for (const node of document.querySelectorAll('body *')) {
+            const hasText = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+            if (!hasText || !node.checkVisibility() || ['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(node.tagName)) continue;
+            const [one, other] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+            const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+            if (contrast < 4.5) bad.push(`${contrast.toFixed(2)} ${node.tagName} ${node.textContent.slice(0, 40)}`);
+        }
+        return bad;
+    })()";
+    let (one, two) = (Bifrost::start(), Bifrost::start());
+    two.set_red(true);
+    let (program, file) = start(&two);
+    fs::write(&file, of_program(&one) + &format!("{}: 1\n", "long".repeat(100))).unwrap();
+    let mut page = open(program.admin);
+    page.until("document.getElementById('reload').textContent === '✕ Reload refused'");
+    page.until(&format!("{}.dataset.state === 'down'", row(&two)));
+    let mut grounds = Vec::new();
+    for scheme in ["light", "dark"] {
+        page.prefer(scheme);
+        grounds.push(page.value("getComputedStyle(document.body).backgroundColor"));
+        assert_eq!(page.value(CONTRASTS), json!([]), "{scheme}");
+        for (width, height) in [(1280, 900), (375, 667)] {
+            page.resize(width, height, 1);
+            assert_eq!(page.value("document.documentElement.scrollWidth"), width, "{scheme}");
+            assert!(page.picture().starts_with(b"\x89PNG"));
+        }
+    }
+    assert_ne!(grounds[0], grounds[1]);
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
