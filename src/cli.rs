@@ -24,6 +24,7 @@ use crate::{
     server::{Inherited, Order, Predecessor, Program, Server},
     state::{Phase, Reloader},
     telemetry,
+    upgrade::upgrade,
 };
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
@@ -48,7 +49,8 @@ Examples:
 
 Exit codes:
   0  done, or stopped by a signal
-  1  the configuration has problems, or an address cannot be listened on
+  1  the configuration has problems, an address cannot be listened on, or the edge
+     was not replaced
   2  the command line is wrong
 
 Environment:
@@ -59,6 +61,7 @@ Signals to a running edge:
            the last request is done, or after stop.grace; a second one exits at once
   SIGINT   exit at once
   SIGHUP   look at the configuration now, and say what came of it
+  SIGUSR1  open the file of the access log anew, after it was renamed
   SIGUSR2  start the program anew, hand the sockets over to it, and stop once it serves";
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -69,6 +72,8 @@ enum Command {
     Check,
     /// Print the discovery documents of each public URL, without serving
     Discover,
+    /// Have the edge that runs with this configuration replaced by this program, without refusing a connection
+    Upgrade,
     /// Print the JSON Schema of the configuration, with which editors complete and check it
     Schema,
 }
@@ -87,6 +92,7 @@ pub fn main() -> ExitCode {
     printed(match command {
         Command::Check => check(&loaded),
         Command::Discover => discover(&loaded),
+        Command::Upgrade => return replace_running(&loaded),
         Command::Run | Command::Schema => Ok(()),
     })
 }
@@ -199,7 +205,7 @@ fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
         info!("listening on {address} ({})", listener.protocol());
     }
     if let Some(address) = server.admin_address() {
-        info!("status page on http://{address}/");
+        info!("status page and metrics on http://{address}/");
     }
     for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
         info!("{line}");
@@ -259,6 +265,21 @@ fn on_signals() -> io::Result<(mpsc::Receiver<Order>, mpsc::Receiver<()>)> {
     Ok((orders, asked))
 }
 
+// === upgrade ===
+
+fn replace_running(loaded: &Loaded) -> ExitCode {
+    match upgrade(&loaded.config) {
+        Ok((old, new)) => {
+            println!("process {new} serves from now on, process {old} finishes what it has");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 // === check, discover ===
 
 fn check(loaded: &Loaded) -> io::Result<()> {
@@ -269,7 +290,7 @@ fn check(loaded: &Loaded) -> io::Result<()> {
         writeln!(out, "listening on {} ({})", listener.address, listener.protocol())?;
     }
     if let Some(admin) = &loaded.config.admin {
-        writeln!(out, "status page on http://{}/", admin.address.0)?;
+        writeln!(out, "status page and metrics on http://{}/", admin.address.0)?;
     }
     for line in summary(loaded, &discovery) {
         writeln!(out, "{line}")?;
@@ -345,7 +366,9 @@ fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
             format!("forwarding to {count} servers, {}: {}", config.balance.policy.name(), first_few(&servers, count))
         }
     };
-    vec![discovery_line, urls_line, servers_line]
+    let mut lines = vec![discovery_line, urls_line, servers_line];
+    lines.extend(config.access_log.as_ref().map(|log| format!("access log: {} to {}", log.format.name(), log.to)));
+    lines
 }
 
 /// The first of so many.

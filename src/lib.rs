@@ -36,3 +36,4 @@ pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
+pub mod upgrade;

@@ -5,6 +5,8 @@
 
 mod support;
 
+mod access_log;
+mod access_log_writing;
 mod access_rules;
 mod admin_listener;
 mod balancing;

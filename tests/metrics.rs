@@ -6,14 +6,14 @@ use bifrost_edge::fleet::State;
 
 use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
 
-/// Every sample by its name and labels.
+/// Every sample that is a whole number, by its name and labels.
 fn scrape(edge: &Edge) -> HashMap<String, u64> {
     let response = edge.ask_admin("/metrics");
     assert_eq!((response.status, response.header("content-type")), (200, Some("text/plain; version=0.0.4")));
     let samples = response.text().lines().filter(|line| !line.starts_with('#'));
     samples
         .map(|line| line.rsplit_once(' ').unwrap())
-        .map(|(key, value)| (key.to_owned(), value.parse().unwrap()))
+        .filter_map(|(key, value)| Some((key.to_owned(), value.parse().ok()?)))
         .collect()
 }
 

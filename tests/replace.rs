@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     os::unix::net::UnixDatagram,
     path::Path,
     process::Command,
@@ -249,4 +249,39 @@ fn systemd_hears_of_every_step() {
     assert_eq!(hear(), format!("MAINPID={}", edge.process));
     edge.stop();
     assert_eq!(hear(), "STOPPING=1");
+}
+
+/// Runs the command with this configuration; returns its exit code and all it printed.
+fn upgrade(file: &Path) -> (i32, String) {
+    let output = bifrost_edge().arg("upgrade").arg("--config").arg(file).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+#[test]
+fn the_command_says_what_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let file = configured(folder.path(), &format!("admin: {{address: \"{admin}\"}}\nservers: []\n"));
+    let (code, said) = upgrade(&file);
+    assert!(code == 1 && said.contains(&format!("no edge answers on the admin listener {admin}")), "{said}");
+    let mut edge = Generations::start(&file);
+    let first = edge.process;
+    let (code, said) = upgrade(&file);
+    assert_eq!(code, 0, "{said}");
+    edge.process = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    assert_eq!(said, format!("process {} serves from now on, process {first} finishes what it has\n", edge.process));
+    assert!(edge.first.child.wait().unwrap().success());
+    assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
+
+    // Its port is another's now: the successor cannot bind it.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let other = format!("{{address: \"{}\"}}", taken.local_addr().unwrap());
+    fs::write(&file, text.replace("}]", &format!("}}, {other}]"))).unwrap();
+    let (code, said) = upgrade(&file);
+    let goes_on = format!("the successor does not serve, and process {} goes on: cannot listen on", edge.process);
+    assert!(code == 1 && said.contains(&goes_on), "{said}");
+    assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
+    edge.stop();
 }

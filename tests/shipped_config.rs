@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bifrost_edge::config::{AuthType, Loaded, McpClient};
+use bifrost_edge::config::{AccessLog, AuthType, Loaded, McpClient};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 
@@ -43,6 +43,7 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.unknown_hosts, default.unknown_hosts);
     assert_eq!(written.profile, default.profile);
     assert_eq!(written.trusted_proxies, default.trusted_proxies);
+    assert_eq!(written.access_log, Some(AccessLog::default()));
     assert_eq!(written.threads, default.threads);
     assert_eq!(written.readiness_path, default.readiness_path);
     assert!(written.admin.unwrap().hosts.is_empty());

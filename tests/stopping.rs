@@ -110,6 +110,21 @@ fn an_idle_connection_is_closed_without_another_byte() {
     assert_eq!(edge.ended(), 0);
 }
 
+/// A client that has not seen yet that its connection is being closed: its request is not lost in silence.
+#[test]
+fn a_request_that_comes_too_late_is_counted() {
+    let bifrost = Bifrost::start();
+    let edge = stopping(&bifrost, "idle: 1ms, grace: 1h");
+    let mut idle = edge.connect();
+    assert_eq!(idle.ask("GET", "/echo", "x", "").status, 200);
+    edge.begin_to_stop();
+    assert!(idle.is_closed());
+    idle.send("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+    drop(idle);
+    until("it is counted", || edge.counters().requests_missed() == 1);
+    assert_eq!((edge.ended(), bifrost.recorded().len()), (0, 1));
+}
+
 #[test]
 fn an_open_websocket_goes_on_until_its_end() {
     let edge = Edge::in_front_of_one(|mut stream| {

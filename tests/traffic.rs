@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use bifrost_edge::telemetry::{AnsweredBy, Class, DiscoveryOutcome, DocumentAsked};
+use bifrost_edge::telemetry::{AnsweredBy, Class, DiscoveryOutcome as O, DocumentAsked as D};
 
 use crate::support::{
     bifrost::Bifrost,
@@ -55,8 +55,6 @@ fn discovery_by_document_and_outcome() {
     wait_for(&edge, 8);
     let counted: Vec<_> = edge.counters().discovery().answers().filter(|(_, count)| *count > 0).collect();
     let counted: Vec<_> = counted.iter().map(|(answer, count)| (answer.document, answer.outcome, *count)).collect();
-    use DiscoveryOutcome as O;
-    use DocumentAsked as D;
     assert_eq!(
         counted,
         [

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::{
+    access_log::AccessLog,
     admin::AdminAddress,
     listener::Listener,
     problem::{KeyPath, Problem},
@@ -15,6 +16,7 @@ pub struct Fixed {
     listeners: Vec<Listener>,
     admin: Option<AdminAddress>,
     threads: Option<NonZeroUsize>,
+    access_log: Option<AccessLog>,
 }
 
 impl Fixed {
@@ -24,6 +26,7 @@ impl Fixed {
             listeners: config.listeners.clone(),
             admin: config.admin.as_ref().map(|admin| admin.address),
             threads: config.threads,
+            access_log: config.access_log.clone(),
         }
     }
 
@@ -44,6 +47,9 @@ impl Fixed {
         }
         if self.threads != other.threads {
             changed.push(KeyPath::root("threads"));
+        }
+        if self.access_log != other.access_log {
+            changed.push(KeyPath::root("access_log"));
         }
         let message = "cannot change while the edge runs; undo it, or replace the edge without losing a connection: \
                        bifrost-edge upgrade";

@@ -10,6 +10,7 @@
 //! assert!(problems.contains("conf/proxy.yaml:2: servers[0].adress: unknown key; did you mean \"address\"?"));
 //! ```
 
+mod access_log;
 mod admin;
 mod certificates;
 mod checks;
@@ -46,6 +47,7 @@ use serde_yaml::Value;
 
 pub(crate) use self::public_url::split_port;
 pub use self::{
+    access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
     admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
     contents::Contents,
     fixed::Fixed,
@@ -146,6 +148,7 @@ fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
             problems.extend(tls.check(folder, has_http2, &KeyPath::root("listeners").index(place).key("tls")));
         }
     }
+    problems.extend(config.access_log.as_mut().and_then(|log| log.locate(folder)));
     problems
 }
 

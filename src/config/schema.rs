@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    access_log::AccessLog,
     admin::{Admin, ReadinessPath},
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts},
     json_schema::{self, WaitOrNone},
@@ -28,6 +29,9 @@ pub struct Config {
     /// Where the edge says of itself what it does: status page, metrics, readiness. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
+    /// Where each request becomes a line. Default: nowhere. A change needs a restart.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
     /// How it stops.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<StopOptions>")]

@@ -15,6 +15,7 @@ pub(super) struct Connection {
     /// GETs for a host with an https public URL are redirected there.
     pub redirects_to_https: bool,
     pub has_http2: bool,
+    pub is_tls: bool,
     /// As the socket or a trusted proxy says; a Unix socket has none.
     pub peer: Option<SocketAddr>,
     /// Requests that have got past Pingora.
@@ -24,9 +25,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn new(redirects_to_https: bool, has_http2: bool, peer: Option<SocketAddr>) -> Self {
+    pub fn new(redirects_to_https: bool, has_http2: bool, is_tls: bool, peer: Option<SocketAddr>) -> Self {
         let (exchanges, is_last) = (AtomicU64::new(0), AtomicBool::new(false));
-        Connection { redirects_to_https, has_http2, peer, exchanges, is_last }
+        Connection { redirects_to_https, has_http2, is_tls, peer, exchanges, is_last }
     }
 
     /// The connection of a session, unless another program has made it.

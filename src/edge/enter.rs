@@ -52,7 +52,7 @@ pub(super) async fn serve(
         Ok(secured) => secured,
         Err(Ended(closed, why)) => return door.close(closed, peer, &why),
     };
-    let connection = Arc::new(Connection::new(listener.redirects_to_https, listener.has_http2, peer));
+    let connection = Arc::new(Connection::new(listener.redirects_to_https, listener.has_http2, tls.is_some(), peer));
     let Some(about) = about(&connection, id, tls) else { return };
     let most_stalled = door.snapshot.load().limits.client_silence;
     let client = Box::new(ClientStream::new(id, transport, about, most_stalled));

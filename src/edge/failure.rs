@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
+    account,
     client_stream::LINGER,
     connection::Connection,
     exchange::{Exchange, X_REQUEST_ID},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     reason::{Reason, Refusal},
-    telemetry::{Counters, Finished},
+    telemetry::Counters,
 };
 
 /// Bifrost's own error shape, so that a client has one to understand.
@@ -148,10 +149,19 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
     }
 }
 
-/// Counts and logs a request that was refused before anything of it could be believed.
-pub(super) fn take_note(counters: &Counters, refusal: Refusal, connection: &Connection, id: &HeaderValue) {
+/// Counts and logs a request that was refused before anything of it could be believed. `head` is what there is of
+/// its head, and `answer` what it was answered, as far as the edge knows.
+pub(super) fn take_note(
+    counters: &Counters,
+    refusal: Refusal,
+    connection: &Connection,
+    id: &HeaderValue,
+    head: &[u8],
+    answer: Option<&ErrorAnswer>,
+) {
     counters.failed(refusal.reason);
-    counters.traffic_counters().add(&Finished::refused(refusal.reason));
+    let bytes_out = answer.map_or(0, |answer| answer.body.len());
+    account::refused(counters, refusal.reason, connection, id, head, bytes_out);
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();

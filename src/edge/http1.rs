@@ -87,7 +87,7 @@ async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Conne
         let given_back = door.proxy.process_new_http(session, &door.stop).await;
         if connection.exchanges() == exchanges {
             let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
-            failure::take_note(&door.counters, refusal, connection, &new_request_id());
+            failure::take_note(&door.counters, refusal, connection, &new_request_id(), &[], None);
         }
         let Some((stream, _)) = given_back.map(pingora::apps::ReusedHttpStream::consume) else { return false };
         match ClientStream::given_back(stream) {
@@ -177,8 +177,9 @@ fn find_end(client: &mut ClientStream, searched: &mut usize) -> Result<Option<us
 async fn refuse(door: &Door, mut client: Box<ClientStream>, connection: &Connection, refusal: Refusal) {
     let is_head = client.unread().starts_with(b"HEAD ");
     let id = new_request_id();
-    failure::take_note(&door.counters, refusal, connection, &id);
-    client.end_with(&ErrorAnswer::new(refusal.reason, &id).into_bytes(is_head)).await;
+    let answer = ErrorAnswer::new(refusal.reason, &id);
+    failure::take_note(&door.counters, refusal, connection, &id, client.unread(), Some(&answer));
+    client.end_with(&answer.into_bytes(is_head)).await;
 }
 
 #[cfg(test)]

@@ -191,8 +191,9 @@ impl Http2<'_> {
             // Pingora would refuse it without a word to anybody else.
             let refusal = Refusal { reason: Reason::MethodNotAllowed, why: "CONNECT" };
             let id = new_request_id();
-            failure::take_note(&self.door.counters, refusal, self.connection, &id);
-            self.requests.spawn(ErrorAnswer::new(refusal.reason, &id).write_to(session));
+            let answer = ErrorAnswer::new(refusal.reason, &id);
+            failure::take_note(&self.door.counters, refusal, self.connection, &id, &[], Some(&answer));
+            self.requests.spawn(answer.write_to(session));
             return;
         }
         let (proxy, stop) = (Arc::clone(&self.door.proxy), self.door.stop.clone());
@@ -203,7 +204,7 @@ impl Http2<'_> {
     /// Takes note of a request that Pingora has refused. Whether it was one too many.
     fn reject(&mut self) -> bool {
         let refusal = Refusal::malformed("a request of HTTP/2 that Pingora refuses");
-        failure::take_note(&self.door.counters, refusal, self.connection, &new_request_id());
+        failure::take_note(&self.door.counters, refusal, self.connection, &new_request_id(), &[], None);
         self.rejected += 1;
         let is_too_many = self.rejected >= MOST_REJECTED;
         if is_too_many {

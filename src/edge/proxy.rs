@@ -236,13 +236,7 @@ impl ProxyHttp for Edge {
         if error.is_none() {
             exchange.answered();
         }
-        if exchange.account.is_probe {
-            return;
-        }
-        if let Some(answer) = exchange.account.discovery {
-            self.counters.discovery().add(answer);
-        }
-        self.counters.traffic_counters().add(&account::finished(session, exchange));
+        account::close(session, exchange, &self.counters);
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

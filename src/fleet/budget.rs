@@ -25,6 +25,11 @@ impl Budget {
         }
     }
 
+    /// How many retries it would pay for at once.
+    pub fn left(&self) -> u64 {
+        u64::try_from(self.0.load(Ordering::Relaxed) / COST).unwrap_or_default()
+    }
+
     /// Pays for one retry, if there is enough.
     pub fn spend(&self, percent: u32) -> bool {
         let paid = |balance| (balance >= COST && percent > 0).then_some(balance - COST);

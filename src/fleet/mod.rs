@@ -225,6 +225,11 @@ impl Attempts {
         self.last.as_ref().map(|last| last.lease.server())
     }
 
+    /// The same, to keep.
+    pub fn shared_server(&self) -> Option<Arc<Server>> {
+        self.last.as_ref().map(|last| Arc::clone(last.lease.shared_server()))
+    }
+
     /// How many there were so far.
     pub fn made(&self) -> usize {
         self.made

@@ -39,6 +39,8 @@ pub struct Report {
     pub retries: u64,
     /// Retries that the budget did not pay for.
     pub retries_refused: u64,
+    /// Retries that the budget would pay for at once.
+    pub retries_left: u64,
     /// Attempts sent to a server that was not available, because none was.
     pub last_resorts: u64,
 }
@@ -64,6 +66,10 @@ pub struct ServerReport {
     pub stale: u64,
     /// Answers with a status from 500.
     pub server_errors: u64,
+    /// Whether its breaker is open, or lets one request at a time probe it.
+    pub is_breaker_open: bool,
+    /// How often its breaker has opened.
+    pub breaker_openings: u64,
     /// How long it took from the request to the head of its answer.
     pub first_byte: LatencyReading,
 }
@@ -133,12 +139,15 @@ impl Runtime {
             broken: server.counts.broken.load(Ordering::Relaxed),
             stale: server.counts.stale.load(Ordering::Relaxed),
             server_errors: server.counts.server_errors.load(Ordering::Relaxed),
+            is_breaker_open: server.is_breaker_open(),
+            breaker_openings: server.counts.breaker_openings.load(Ordering::Relaxed),
             first_byte: server.first_byte.read(),
         };
         Report {
             servers: servers.iter().map(report).collect(),
             retries: self.retries.load(Ordering::Relaxed),
             retries_refused: self.retries_refused.load(Ordering::Relaxed),
+            retries_left: self.budget.left(),
             last_resorts: self.last_resorts.load(Ordering::Relaxed),
         }
     }

@@ -48,6 +48,7 @@ pub(super) struct Counts {
     pub broken: AtomicU64,
     pub stale: AtomicU64,
     pub server_errors: AtomicU64,
+    pub breaker_openings: AtomicU64,
 }
 
 /// One request on one server, from its pick to its last byte. It counts as in flight as long as it
@@ -164,6 +165,11 @@ impl Server {
         !self.is_disturbed.load(Ordering::Relaxed) || self.breaker.lock().permits(now)
     }
 
+    /// Whether its breaker is open, or lets one request at a time probe it.
+    pub(super) fn is_breaker_open(&self) -> bool {
+        self.is_disturbed.load(Ordering::Relaxed) && self.breaker.lock().is_open()
+    }
+
     /// Gives it a request. `None` when its breaker has just let another one through as a probe;
     /// `anyway` sends it all the same.
     pub(super) fn lease(self: &Arc<Self>, breaker: BreakerOptions, now: Instant, anyway: bool) -> Option<Lease> {
@@ -217,6 +223,11 @@ impl Lease {
         &self.server
     }
 
+    /// The same, to keep.
+    pub(super) fn shared_server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
     /// Says what became of the attempt. An answer that breaks off later is told again.
     pub fn record(&mut self, outcome: Outcome) -> Option<Change> {
         let counts = &self.server.counts;
@@ -249,7 +260,10 @@ impl Lease {
         change(&mut breaker, &self.breaker, Instant::now());
         self.server.is_disturbed.store(!breaker.is_at_rest(), Ordering::Relaxed);
         match (was_open, breaker.is_open()) {
-            (false, true) => Some(Change::Opened),
+            (false, true) => {
+                self.server.counts.breaker_openings.fetch_add(1, Ordering::Relaxed);
+                Some(Change::Opened)
+            }
             (true, false) => Some(Change::Closed),
             _ => None,
         }

@@ -33,6 +33,7 @@ use crate::{
     config::{self, Config, KeyPath, ListenAddress, Retries},
     edge::{self, Door, ListeningSocket, TlsListener},
     state::{Control, Phase, Replacement},
+    telemetry::access_log::{self, AccessLogError},
 };
 
 /// What a running edge can be told to do.
@@ -53,6 +54,7 @@ pub struct Server {
     control: Control,
     listeners: Vec<BoundListener>,
     admin: Option<BoundAdmin>,
+    access_log: Option<config::AccessLog>,
 }
 
 /// The admin listener, whose socket is bound.
@@ -113,6 +115,9 @@ pub enum ServeError {
     /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
     #[error("the certificates that the system trusts cannot be read: {0}; mend them, or SSL_CERT_FILE")]
     Certificates(Box<pingora::Error>),
+    /// The access log cannot be written.
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
     /// Pingora has no proxy to give.
     #[error("the proxy cannot be made: {0}")]
     Proxy(io::Error),
@@ -179,6 +184,7 @@ impl Server {
                 .map(|(listener, socket)| BoundListener::new(listener, socket))
                 .collect::<io::Result<_>>()?,
             admin: admin.transpose()?,
+            access_log: config.access_log.clone(),
         })
     }
 
@@ -212,6 +218,8 @@ impl Server {
     pub async fn serve(self, mut orders: mpsc::Receiver<Order>) -> Result<usize, ServeError> {
         // Pingora would panic, whether a server needs them or not.
         load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
+        // Dropped last: it waits for the last lines to be written.
+        let _access_log = access_log::start(self.access_log.as_ref(), self.control.counters())?;
         let mut early = None;
         tokio::select! {
             () = self.control.resolve_names() => {}

@@ -38,6 +38,7 @@ pub struct Control {
     reloads: Arc<Reloads>,
     phase: watch::Sender<Phase>,
     replacement: Arc<ArcSwap<Replacement>>,
+    failed_replacements: Arc<AtomicU64>,
     started: Instant,
     /// As the operator named it.
     file: Arc<OnceLock<PathBuf>>,
@@ -63,6 +64,7 @@ impl Control {
             reloads: Arc::default(),
             phase: watch::Sender::default(),
             replacement: Arc::default(),
+            failed_replacements: Arc::default(),
             started: Instant::now(),
             file: Arc::default(),
         }
@@ -146,8 +148,16 @@ impl Control {
         self.replacement.load_full()
     }
 
+    /// How many successors did not serve.
+    pub fn failed_replacements(&self) -> u64 {
+        self.failed_replacements.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_replacing(&self, replacement: Replacement) {
+        let has_failed = matches!(replacement, Replacement::Failed(_));
         self.replacement.store(Arc::new(replacement));
+        // Whoever sees the count go up finds out why.
+        self.failed_replacements.fetch_add(has_failed.into(), Ordering::Release);
     }
 
     /// Waits until it is so far.

@@ -34,6 +34,9 @@ pub struct Readiness {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Phase; 4] = [Phase::Starting, Phase::Serving, Phase::Leaving, Phase::Draining];
+
     /// The name in answers and metrics.
     pub fn name(self) -> &'static str {
         match self {

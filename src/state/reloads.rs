@@ -8,11 +8,13 @@ use std::{
     time::SystemTime,
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 /// The reloads of a running edge. Looks at a file that has not changed do not count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reloads {
+    /// When what is served was loaded.
+    last_used: ArcSwap<SystemTime>,
     used: AtomicU64,
     refused: AtomicU64,
     last: ArcSwapOption<ReloadReport>,
@@ -36,8 +38,22 @@ pub enum Outcome {
     Refused(Vec<String>),
 }
 
+impl Default for Reloads {
+    fn default() -> Self {
+        Reloads {
+            last_used: ArcSwap::from_pointee(SystemTime::now()),
+            used: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            last: ArcSwapOption::empty(),
+        }
+    }
+}
+
 impl Reloads {
     pub(super) fn add(&self, outcome: Outcome) {
+        if matches!(outcome, Outcome::Used(_)) {
+            self.last_used.store(Arc::new(SystemTime::now()));
+        }
         let count = if matches!(outcome, Outcome::Used(_)) { &self.used } else { &self.refused };
         count.fetch_add(1, Ordering::Relaxed);
         self.set(outcome);
@@ -55,6 +71,11 @@ impl Reloads {
     /// The last one, if there was one.
     pub fn last(&self) -> Option<Arc<ReloadReport>> {
         self.last.load_full()
+    }
+
+    /// When what is served was loaded: with the last reload that was not refused, or at the start.
+    pub fn last_used(&self) -> SystemTime {
+        **self.last_used.load()
     }
 
     /// How many changed what is served.

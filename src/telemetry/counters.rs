@@ -1,27 +1,34 @@
 //! What is counted at the door.
 
 use std::{
+    array,
     collections::HashMap,
     fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use log::info;
+use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
-use super::{DiscoveryCounters, Traffic, TrafficCounters};
+use super::{
+    DiscoveryCounters, Traffic, TrafficCounters,
+    access_log::{AccessLog, LineCounts},
+};
 use crate::{limits::Connections, reason::Reason};
 
 /// What the edge has done with clients so far.
-#[derive(Default)]
 pub struct Counters {
+    started: SystemTime,
     connections: Arc<Connections>,
     traffic: TrafficCounters,
     discovery: DiscoveryCounters,
+    access_log: OnceCell<AccessLog>,
+    log_lines: Arc<LineCounts>,
     accepted: AtomicU64,
     handshakes: AtomicU64,
     refused_streams: AtomicU64,
@@ -100,7 +107,34 @@ impl fmt::Display for Closed {
     }
 }
 
+impl Default for Counters {
+    fn default() -> Self {
+        Counters {
+            started: SystemTime::now(),
+            connections: Arc::default(),
+            traffic: TrafficCounters::default(),
+            discovery: DiscoveryCounters::default(),
+            access_log: OnceCell::new(),
+            log_lines: Arc::default(),
+            accepted: AtomicU64::new(0),
+            handshakes: AtomicU64::new(0),
+            refused_streams: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            reloads: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
+            failed: array::from_fn(|_| AtomicU64::new(0)),
+            closed: array::from_fn(|_| AtomicU64::new(0)),
+            logged: Mutex::default(),
+        }
+    }
+}
+
 impl Counters {
+    /// When counting began, as the process was started.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
     /// The connections that are open.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
@@ -119,6 +153,21 @@ impl Counters {
     /// The answers to discovery.
     pub fn discovery(&self) -> &DiscoveryCounters {
         &self.discovery
+    }
+
+    /// Where each request becomes a line, if it does.
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        self.access_log.get()
+    }
+
+    /// From now on each request becomes a line. The first word counts.
+    pub fn begin_access_log(&self, log: AccessLog) {
+        let _begun_already = self.access_log.set(log);
+    }
+
+    /// What has become of the lines of the access log.
+    pub fn log_lines(&self) -> &Arc<LineCounts> {
+        &self.log_lines
     }
 
     /// A connection was accepted.

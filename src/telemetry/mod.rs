@@ -1,5 +1,6 @@
 //! What the edge says of itself: its log and its metrics.
 
+pub mod access_log;
 mod counters;
 mod discovery;
 mod latency;

@@ -1,0 +1,104 @@
+//! The key `access_log`.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::problem::{KeyPath, Problem};
+
+/// One line for each request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLog {
+    /// The form of a line.
+    pub format: AccessLogFormat,
+    /// Where the lines go.
+    pub to: AccessLogTarget,
+}
+
+/// The form of a line of the access log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bifrost-edge/access.log"]))]
+pub enum AccessLogTarget {
+    /// To standard output, written `stdout`.
+    #[default]
+    Stdout,
+    /// To the end of a file, which is created if it is not there. A relative path starts at the folder of the
+    /// configuration.
+    File(PathBuf),
+}
+
+impl Serialize for AccessLogTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            AccessLogTarget::Stdout => "stdout".serialize(serializer),
+            AccessLogTarget::File(file) => file.serialize(serializer),
+        }
+    }
+}
+
+impl AccessLog {
+    /// Finds the file from the folder of the configuration, and what is wrong with it.
+    pub(super) fn locate(&mut self, folder: &Path) -> Option<Problem> {
+        let AccessLogTarget::File(shown) = &self.to else { return None };
+        let file = folder.join(shown);
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let fault = if file.is_dir() {
+            Some(format!("{} is a directory; name a file in it", shown.display()))
+        } else if !parent.is_dir() {
+            Some(format!("there is no directory for {}; make it, or name another file", shown.display()))
+        } else {
+            None
+        };
+        self.to = AccessLogTarget::File(file);
+        Some(Problem::new(KeyPath::root("access_log").key("to"), fault?))
+    }
+}
+
+impl AccessLogFormat {
+    /// The name as it is written in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            AccessLogFormat::Text => "text",
+            AccessLogFormat::Json => "json",
+        }
+    }
+}
+
+impl TryFrom<String> for AccessLogTarget {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.trim() {
+            "" => Err("empty; write stdout, or the path of a file".into()),
+            "stdout" => Ok(AccessLogTarget::Stdout),
+            "stderr" => Err("standard error is the program's own log; write stdout, or the path of a file".into()),
+            _ => Ok(AccessLogTarget::File(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for AccessLogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessLogTarget::Stdout => f.write_str("standard output"),
+            AccessLogTarget::File(file) => write!(f, "{}", file.display()),
+        }
+    }
+}

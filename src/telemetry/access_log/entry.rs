@@ -1,0 +1,103 @@
+//! What a request hands over for its line.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderValue, Method, Version};
+
+use crate::{
+    config::Profile,
+    fleet::Server,
+    reason::Reason,
+    telemetry::{DiscoveryAnswer, Finished},
+};
+
+/// Longer paths are cut: nobody may fill the disk with one request.
+const LONGEST_PATH: usize = 1024;
+const LONGEST_HOST: usize = 255;
+
+/// A request that is over, as the access log needs it.
+#[derive(Debug)]
+pub struct Entry {
+    /// When it was over.
+    pub at: SystemTime,
+    /// How it went.
+    pub finished: Finished,
+    /// Which one it was.
+    pub request: RequestText,
+    /// `None` when there was none that could be believed.
+    pub method: Option<Method>,
+    /// The same.
+    pub version: Option<Version>,
+    /// The client; `None` for one that came by a Unix socket.
+    pub client: Option<IpAddr>,
+    /// Whether it came by TLS.
+    pub is_tls: bool,
+    /// Bytes of the request's body, or from the client of a WebSocket.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body, or to the client of a WebSocket.
+    pub bytes_out: u64,
+    /// The server of the last attempt.
+    pub server: Option<Arc<Server>>,
+    /// How many attempts there were.
+    pub attempts: usize,
+    /// What all of them have spent on connecting.
+    pub connecting: Option<Duration>,
+    /// What went wrong.
+    pub reason: Option<Reason>,
+    /// The answer, and the profile behind it, if it was for discovery.
+    pub discovery: Option<(DiscoveryAnswer, Profile)>,
+    /// The generation of the configuration; `None` when it was refused before it had one.
+    pub generation: Option<u64>,
+}
+
+/// The id, host and path of a request. Keeps copies, and not the buffer that the whole head came in; what is too
+/// long is cut.
+#[derive(Debug, Default)]
+pub struct RequestText {
+    /// One after the other.
+    text: Box<[u8]>,
+    id: usize,
+    host: usize,
+    is_cut: bool,
+}
+
+impl RequestText {
+    /// The request with this id. What the client sent may be any bytes: of the target only the path is kept, and of
+    /// the host nothing before an `@`.
+    pub fn new(id: &HeaderValue, host: &[u8], target: &[u8]) -> Self {
+        let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
+        let path = &target[..end.min(LONGEST_PATH)];
+        let host = host.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+        let host = &host[..host.len().min(LONGEST_HOST)];
+        RequestText {
+            id: id.len(),
+            host: host.len(),
+            is_cut: end > LONGEST_PATH,
+            text: [id.as_bytes(), host, path].concat().into(),
+        }
+    }
+
+    /// The request id.
+    pub fn id(&self) -> &[u8] {
+        &self.text[..self.id]
+    }
+
+    /// The host, as the client sent it.
+    pub fn host(&self) -> &[u8] {
+        &self.text[self.id..self.id + self.host]
+    }
+
+    /// The path, as the client sent it, without a query.
+    pub fn path(&self) -> &[u8] {
+        &self.text[self.id + self.host..]
+    }
+
+    /// Whether the path was longer.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+}

@@ -1,0 +1,275 @@
+//! An entry as a line.
+
+use std::{
+    fmt::Write,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use http::Version;
+use serde::Serialize;
+
+use super::entry::Entry;
+use crate::{config::AccessLogFormat, fleet::Server, reason::Reason};
+
+/// A longer method is cut.
+const LONGEST_METHOD: usize = 32;
+
+/// The fields of a line; what a request does not have is left out. Times are in milliseconds.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    time: String,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    host: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    tls: bool,
+    class: &'static str,
+    status: u16,
+    bytes_in: u64,
+    bytes_out: u64,
+    answered_by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_address: Option<SocketAddr>,
+    attempts: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+}
+
+/// Appends the line of an entry, its end included.
+pub(super) fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
+    let line = Line::of(entry);
+    let before = to.len();
+    match format {
+        AccessLogFormat::Text => to.extend_from_slice(line.text().as_bytes()),
+        // Numbers and text are JSON, and a vector takes everything.
+        AccessLogFormat::Json if serde_json::to_writer(&mut *to, &line).is_err() => to.truncate(before),
+        AccessLogFormat::Json => {}
+    }
+    to.push(b'\n');
+}
+
+impl<'a> Line<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let request = &entry.request;
+        let mut path = escaped(request.path());
+        if request.is_cut() {
+            path.push_str("...");
+        }
+        let server = entry.server.as_deref();
+        Line {
+            time: humantime::format_rfc3339_millis(entry.at).to_string(),
+            id: escaped(request.id()),
+            client: entry.client,
+            method: entry.method.as_ref().map(|method| &method.as_str()[..method.as_str().len().min(LONGEST_METHOD)]),
+            host: escaped(request.host()),
+            path,
+            version: entry.version.map(version),
+            tls: entry.is_tls,
+            class: entry.finished.class.name(),
+            status: entry.finished.status,
+            bytes_in: entry.bytes_in,
+            bytes_out: entry.bytes_out,
+            answered_by: entry.finished.by.name(),
+            server: server.map(|server| server.name().as_str()),
+            server_address: server.map(Server::address),
+            attempts: entry.attempts,
+            total_ms: entry.finished.took.map(milliseconds),
+            first_byte_ms: entry.finished.first_byte.map(milliseconds),
+            connect_ms: entry.connecting.map(milliseconds),
+            reason: entry.reason.map(Reason::name),
+            document: entry.discovery.map(|(answer, _)| answer.document.name()),
+            profile: entry.discovery.map(|(_, profile)| profile.name()),
+            generation: entry.generation,
+        }
+    }
+
+    /// Time, client, request and status, then what there is to say besides. Nothing in it has a space of its own.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(320);
+        let client = self.client.map_or_else(|| "unix".into(), |client| client.to_string());
+        let or_none = |text: &'a str| if text.is_empty() { "-" } else { text };
+        let (method, version) = (or_none(self.method.unwrap_or_default()), or_none(self.version.unwrap_or_default()));
+        let path = if self.path.is_empty() { "-" } else { &self.path };
+        text.push_str(&self.time);
+        for column in [&client, method, path, version] {
+            text.push(' ');
+            text.push_str(column);
+        }
+        let mut pair = |name: &str, value: Option<&dyn std::fmt::Display>| {
+            if let Some(value) = value {
+                // A string takes everything.
+                let _written = write!(text, " {name}{value}");
+            }
+        };
+        pair("", Some(&self.status));
+        pair("by=", Some(&self.answered_by));
+        pair("server=", self.server.as_ref().map(|server| server as _));
+        let address = self.server_address.map(|address| address.to_string());
+        pair("address=", address.as_ref().filter(|address| Some(address.as_str()) != self.server).map(|it| it as _));
+        pair("reason=", self.reason.as_ref().map(|reason| reason as _));
+        pair("total_ms=", self.total_ms.as_ref().map(|time| time as _));
+        pair("first_byte_ms=", self.first_byte_ms.as_ref().map(|time| time as _));
+        pair("connect_ms=", self.connect_ms.as_ref().map(|time| time as _));
+        pair("in=", Some(&self.bytes_in));
+        pair("out=", Some(&self.bytes_out));
+        pair("attempts=", Some(&self.attempts).filter(|attempts| **attempts > 0).map(|attempts| attempts as _));
+        pair("host=", Some(&self.host).filter(|host| !host.is_empty()).map(|host| host as _));
+        pair("tls=", Some(&self.tls));
+        pair("class=", Some(&self.class));
+        pair("document=", self.document.as_ref().map(|document| document as _));
+        pair("profile=", self.profile.as_ref().map(|profile| profile as _));
+        pair("generation=", self.generation.as_ref().map(|generation| generation as _));
+        pair("id=", Some(&self.id));
+        text
+    }
+}
+
+/// To the microsecond.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "other",
+    }
+}
+
+/// As printable ASCII without spaces, quotes and backslashes: every other byte as in a URL, so that none can end a
+/// line or command a terminal.
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\') {
+            text.push(char::from(*byte));
+        } else {
+            let _written = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use http::{HeaderValue, Method};
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::telemetry::{
+        AnsweredBy, Class, Finished,
+        access_log::{Entry, RequestText},
+    };
+
+    fn entry(host: &[u8], target: &[u8]) -> Entry {
+        let took = Some(Duration::from_nanos(1_234_567));
+        let request = RequestText::new(&HeaderValue::from_static("1a2b"), host, target);
+        Entry {
+            at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_007),
+            finished: Finished { class: Class::Mcp, by: AnsweredBy::Server, status: 200, took, first_byte: None },
+            request,
+            method: Some(Method::GET),
+            version: Some(Version::HTTP_11),
+            client: Some([192, 0, 2, 7].into()),
+            is_tls: true,
+            bytes_in: 3,
+            bytes_out: 4,
+            server: None,
+            attempts: 1,
+            connecting: None,
+            reason: None,
+            discovery: None,
+            generation: Some(9),
+        }
+    }
+
+    fn line(entry: &Entry, format: AccessLogFormat) -> String {
+        let mut line = Vec::new();
+        append(entry, format, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn the_two_forms() {
+        let entry = entry(b"a.example", b"/mcp?code=secret");
+        assert_eq!(
+            line(&entry, AccessLogFormat::Text),
+            "2025-11-24T16:00:00.007Z 192.0.2.7 GET /mcp HTTP/1.1 200 by=server total_ms=1.235 in=3 out=4 attempts=1 \
+             host=a.example tls=true class=mcp generation=9 id=1a2b\n"
+        );
+        assert_eq!(
+            line(&entry, AccessLogFormat::Json),
+            "{\"time\":\"2025-11-24T16:00:00.007Z\",\"id\":\"1a2b\",\"client\":\"192.0.2.7\",\"method\":\"GET\",\
+             \"host\":\"a.example\",\"path\":\"/mcp\",\"version\":\"HTTP/1.1\",\"tls\":true,\"class\":\"mcp\",\
+             \"status\":200,\"bytes_in\":3,\"bytes_out\":4,\"answered_by\":\"server\",\"attempts\":1,\
+             \"total_ms\":1.235,\"generation\":9}\n"
+        );
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        let path = [&b"/"[..], &[b'x'; 5000]].concat();
+        let line = line(&entry(&[b'h'; 5000], &path), AccessLogFormat::Text);
+        assert!(line.contains("xxx... HTTP/1.1") && line.len() < 1700, "{line}");
+    }
+
+    #[test]
+    fn neither_a_query_nor_credentials_in_a_host_are_kept() {
+        for target in [&b"/x?s3cr3t"[..], b"?s3cr3t", b"/x#s3cr3t", b"/x?a#s3cr3t"] {
+            let entry = entry(b"user:s3cr3t@host", target);
+            assert!(!format!("{entry:?}").contains("s3cr3t"), "{entry:?}");
+            assert!(!line(&entry, AccessLogFormat::Json).contains("s3cr3t"));
+        }
+    }
+
+    proptest! {
+        /// Whatever a client sends, a request is one line of printable ASCII with the same fields.
+        #[test]
+        fn a_request_is_one_line(
+            host in prop::collection::vec(any::<u8>(), 0..300),
+            path in prop::collection::vec(any::<u8>(), 0..1200),
+        ) {
+            let path = [&b"/"[..], &path].concat();
+            let entry = entry(&host, &path);
+            let text = line(&entry, AccessLogFormat::Text);
+            let is_plain = |line: &str| line.strip_suffix('\n').unwrap().bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            prop_assert!(is_plain(&text), "{:?}", text);
+            let columns: Vec<_> = text.trim_end().split(' ').collect();
+            prop_assert_eq!((columns[2], columns[4], columns[5]), ("GET", "HTTP/1.1", "200"));
+            let pairs = if columns.iter().any(|column| column.starts_with("host=")) { 10 } else { 9 };
+            prop_assert_eq!(columns.len(), 6 + pairs, "{}", text);
+            let json = line(&entry, AccessLogFormat::Json);
+            prop_assert!(is_plain(&json), "{:?}", json);
+            let json: Value = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(&json["status"], 200);
+            prop_assert_eq!(json["path"].as_str(), Some(columns[3]));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The access log: one line for each request, refused ones included.
+//!
+//! A request hands over an [`Entry`] and goes on; a thread of its own makes the line and writes it. When that thread
+//! cannot keep up, lines are dropped and counted: no request ever waits for it. A line holds no query, no header
+//! but the host and the request id, and no body.
+
+mod entry;
+mod line;
+mod writer;
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use log::info;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+pub use self::entry::{Entry, RequestText};
+use self::writer::{Target, Writer};
+use crate::{config, telemetry::Counters};
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 8192;
+/// How long the end of the process waits for them to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// The way of an entry into the access log.
+#[derive(Debug)]
+pub struct AccessLog {
+    queue: SyncSender<Message>,
+    counts: Arc<LineCounts>,
+}
+
+/// The running access log. Dropping it waits, for at most 2 s, until everything that was handed over is written.
+#[derive(Debug)]
+pub struct RunningAccessLog {
+    queue: SyncSender<Message>,
+    /// Closed when the thread has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+/// What has become of the lines.
+#[derive(Debug, Default)]
+pub struct LineCounts {
+    written: AtomicU64,
+    overflowed: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What has become of the lines, so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineReading {
+    /// Those that were written.
+    pub written: u64,
+    /// Those that were dropped because too many waited to be written.
+    pub overflowed: u64,
+    /// Those that were dropped because they could not be written.
+    pub failed: u64,
+}
+
+/// For the thread that writes.
+#[derive(Debug)]
+enum Message {
+    Line(Box<Entry>),
+    Reopen,
+    Finish,
+}
+
+/// Why the access log cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessLogError {
+    /// It cannot be opened.
+    #[error("access_log.to: {target} cannot be written: {source}; mend its permissions, or name another file")]
+    Target {
+        /// What cannot be opened.
+        target: config::AccessLogTarget,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The signal cannot be waited for.
+    #[error("SIGUSR1 cannot be waited for: {0}")]
+    Signal(io::Error),
+}
+
+impl AccessLog {
+    /// Opens the log and starts its thread.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or there is no thread to be had.
+    pub fn start(
+        config: &config::AccessLog,
+        counts: Arc<LineCounts>,
+    ) -> Result<(AccessLog, RunningAccessLog), AccessLogError> {
+        let failed = |source| AccessLogError::Target { target: config.to.clone(), source };
+        let target = Target::open(&config.to).map_err(failed)?;
+        let (queue, messages) = mpsc::sync_channel(QUEUE);
+        let (end, ended) = mpsc::channel();
+        let writer = Writer::new(target, config.format, Arc::clone(&counts));
+        let run = move || {
+            writer.run(&messages);
+            drop(end);
+        };
+        thread::Builder::new().name("access-log".into()).spawn(run).map_err(failed)?;
+        Ok((AccessLog { queue: queue.clone(), counts }, RunningAccessLog { queue, ended }))
+    }
+
+    /// Hands over an entry. Never waits.
+    pub fn add(&self, entry: Entry) {
+        if self.queue.try_send(Message::Line(Box::new(entry))).is_err() {
+            self.counts.overflowed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Starts the access log, if there is to be one: from now on each request becomes a line. Its file is opened anew with
+/// every SIGUSR1, for as long as what is returned lives; without a log, the signal does nothing: it would end the
+/// process.
+///
+/// # Errors
+/// When the file cannot be opened, the signal cannot be waited for, or there is no thread to be had.
+pub fn start(
+    config: Option<&config::AccessLog>,
+    counters: &Counters,
+) -> Result<(AbortOnDropHandle<()>, Option<RunningAccessLog>), AccessLogError> {
+    let mut running = None;
+    if let Some(config) = config {
+        let (log, started) = AccessLog::start(config, Arc::clone(counters.log_lines()))?;
+        counters.begin_access_log(log);
+        running = Some(started);
+    }
+    let signals = signal(SignalKind::user_defined1()).map_err(AccessLogError::Signal)?;
+    let queue = running.as_ref().map(|running: &RunningAccessLog| running.queue.clone());
+    Ok((AbortOnDropHandle::new(tokio::spawn(reopen_on_signal(signals, queue))), running))
+}
+
+async fn reopen_on_signal(mut signals: Signal, queue: Option<SyncSender<Message>>) {
+    while signals.recv().await.is_some() {
+        let Some(queue) = &queue else {
+            info!("SIGUSR1: there is no access log to open anew");
+            continue;
+        };
+        // When the queue is full it does not last long.
+        while let Err(TrySendError::Full(_)) = queue.try_send(Message::Reopen) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for RunningAccessLog {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + LAST_LINES;
+        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Finish) {
+            if Instant::now() > deadline {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if self.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            info!("the last lines of the access log were not written in time");
+        }
+    }
+}
+
+impl LineCounts {
+    /// What has become of the lines, so far.
+    pub fn read(&self) -> LineReading {
+        LineReading {
+            written: self.written.load(Ordering::Relaxed),
+            overflowed: self.overflowed.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+}

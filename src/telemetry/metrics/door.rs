@@ -1,0 +1,82 @@
+//! Connections of clients, and the limits that they ran into.
+
+use super::families::{Families, precise};
+use crate::{
+    reason::Reason,
+    telemetry::{Closed, Counters},
+};
+
+pub(super) fn collect(families: &mut Families, counters: &Counters) {
+    let open = counters.connections().open() as u64;
+    families.gauge("bifrost_edge_connections", "Connections of clients that are open.", precise(open));
+    families.counter(
+        "bifrost_edge_connections_accepted_total",
+        "Connections of clients that were accepted.",
+        counters.connections_accepted(),
+    );
+    families.counters(
+        "bifrost_edge_connections_closed_total",
+        "Connections closed at once or before their time: connections and connections_per_client (the limits of that \
+         name), proxy_protocol, tls_handshake, http2_handshake, http2_resets, http2_malformed.",
+        ["reason"],
+        counters.closures().map(|(reason, count)| ([reason.name().to_owned()], count)),
+    );
+    families.counter(
+        "bifrost_edge_http2_streams_refused_total",
+        "Streams of HTTP/2 reset for what their clients did wrong, or because there were too many at a time.",
+        counters.streams_refused(),
+    );
+    families.counter(
+        "bifrost_edge_requests_missed_total",
+        "Requests that came while their idle connection was being closed, and got no answer.",
+        counters.requests_missed(),
+    );
+    families.counters(
+        "bifrost_edge_limit_hits_total",
+        "Connections and requests that were refused because of one of limits: of their number, their size, or the time \
+         they took.",
+        ["limit"],
+        limits(counters).into_iter().map(|(limit, count)| ([limit.to_owned()], count)),
+    );
+    tls(families, counters);
+}
+
+fn tls(families: &mut Families, counters: &Counters) {
+    families.counter(
+        "bifrost_edge_tls_handshakes_total",
+        "TLS handshakes with clients that were completed.",
+        counters.handshakes(),
+    );
+    families.counter(
+        "bifrost_edge_tls_handshake_failures_total",
+        "TLS handshakes with clients that failed or took too long.",
+        closed(counters, Closed::TlsHandshake),
+    );
+    let (used, refused) = counters.reloads();
+    families.counters(
+        "bifrost_edge_certificate_reloads_total",
+        "Certificates of listeners read again because their files had changed: used, or refused because something was \
+         wrong with them.",
+        ["result"],
+        [(["used".to_owned()], used), (["refused".to_owned()], refused)],
+    );
+}
+
+/// By the key in the configuration; what one answer tells of several limits has the name of the first one.
+fn limits(counters: &Counters) -> [(&'static str, u64); 7] {
+    let failed =
+        |reason| counters.failures().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default();
+    [
+        ("connections", closed(counters, Closed::Limit)),
+        ("connections_per_client", closed(counters, Closed::ClientLimit)),
+        ("http2_resets", closed(counters, Closed::Http2Resets)),
+        ("head", failed(Reason::HeadTooLarge)),
+        ("request_body", failed(Reason::BodyTooLarge)),
+        ("requests", failed(Reason::TooManyRequests)),
+        ("head_time", failed(Reason::RequestTimedOut)),
+    ]
+}
+
+fn closed(counters: &Counters, closed: Closed) -> u64 {
+    counters.closures().find_map(|(known, count)| (known == closed).then_some(count)).unwrap_or_default()
+}
