@@ -103,7 +103,7 @@ fn a_server_that_does_not_agree_about_discovery_is_named() {
     let mut page = open(edge.admin);
     page.until("document.getElementById('verification').textContent.includes('1 agree with the edge, 1 disagree')");
     let address = fleet[1].address();
-    page.until(&format!("document.getElementById('disagreements').textContent.startsWith('{address}: 2 differences')"));
+    page.until(&format!("document.getElementById('disagreements').textContent.startsWith('{address}: 4 differences')"));
     fleet[1].set_discovery(Discovery::On);
     page.until("document.getElementById('disagreements').textContent === ''");
 }
