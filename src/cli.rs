@@ -218,7 +218,7 @@ fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
         info!("listening on {address} ({})", listener.protocol());
     }
     if let Some(address) = server.admin_address() {
-        info!("status page on http://{address}/");
+        info!("status page and metrics on http://{address}/");
     }
     for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
         info!("{line}");
@@ -303,7 +303,7 @@ fn check(loaded: &Loaded) -> io::Result<()> {
         writeln!(out, "listening on {} ({})", listener.address, listener.protocol())?;
     }
     if let Some(admin) = &loaded.config.admin {
-        writeln!(out, "status page on http://{}/", admin.address.0)?;
+        writeln!(out, "status page and metrics on http://{}/", admin.address.0)?;
     }
     for line in summary(loaded, &discovery) {
         writeln!(out, "{line}")?;

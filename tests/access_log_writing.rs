@@ -143,13 +143,13 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     command.stdout(Stdio::piped());
     let mut running = Running::run(command, configuration.path());
     let address = running.address();
-    let admin = running.wait_for("metrics on http://");
-    let admin = admin.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+    let admin = running.wait_for("status page on http://");
+    let admin: SocketAddr = admin.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
     let mut client = Connection::to(address);
     for _ in 0..MANY {
         assert_eq!(client.ask("GET", DOCUMENT, "x", "").status, 200);
     }
-    let metrics = Connection::to(admin).ask("GET", "/metrics", "x", "").text().to_owned();
+    let metrics = Connection::to(admin).ask("GET", "/metrics", &admin.to_string(), "").text().to_owned();
     let count = |name: &str| -> usize {
         metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap()
     };

@@ -15,7 +15,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
             "mcp_clients:\n- name: a\n  connection_type: stdio\n  stdio_config: {comand: x, command: y}\n",
             "f.yaml:6: mcp_clients[0].stdio_config.comand: unknown key; did you mean \"command\"?",
         ),
-        ("zzz: 1\n", "f.yaml:3: zzz: unknown key; known here: listeners, admin, stop, threads, "),
+        ("zzz: 1\n", "f.yaml:3: zzz: unknown key; known here: listeners, admin, access_log, stop, threads, "),
     ] {
         let found = problem(more);
         assert!(found.starts_with(line), "{found}");

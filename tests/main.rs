@@ -56,6 +56,7 @@ mod reload_file;
 mod reload_under_load;
 mod replace;
 mod retries;
+mod rolling_update;
 mod shipped_config;
 mod slow_clients;
 mod status_page;

@@ -152,9 +152,12 @@ fn a_file_that_is_gone_changes_nothing() {
 #[test]
 fn what_only_a_new_process_can_change_refuses_the_whole_file_by_name() {
     let mut operated = Operated::plain();
-    let changed = yaml(2).replace("0\"}]", "0\", http2: true}]\nadmin: {address: \"127.0.0.3:0\"}\nthreads: 3");
+    let changed = yaml(2).replace(
+        "0\"}]",
+        "0\", http2: true}]\nadmin: {address: \"127.0.0.3:0\"}\nthreads: 3\naccess_log: {format: json}",
+    );
     operated.write(&changed);
-    for key in ["listeners[0]", "admin.address", "threads"] {
+    for key in ["listeners[0]", "admin.address", "threads", "access_log"] {
         operated.edge.wait_for(&format!("{key}: cannot change while the edge runs"));
     }
     operated.serves(1);

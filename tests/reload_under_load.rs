@@ -85,6 +85,8 @@ fn every_exchange_is_wholly_of_one_version() {
     }
     stop.store(true, Ordering::Relaxed);
 
+    let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+
     // The server was told the scheme of the version that also repaired its answer.
     let told: std::collections::HashMap<_, _> = bifrost
         .recorded()
@@ -95,8 +97,7 @@ fn every_exchange_is_wholly_of_one_version() {
         })
         .collect();
     let mut all = [0, 0];
-    for client in clients {
-        let (seen, redirects) = client.join().unwrap();
+    for (seen, redirects) in clients {
         for (id, scheme) in redirects {
             assert_eq!(told.get(&id), Some(&scheme), "request {id}");
         }

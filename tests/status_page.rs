@@ -52,7 +52,7 @@ fn of_program(server: &Bifrost) -> String {
 fn start(server: &Bifrost) -> (Program, NamedTempFile) {
     let file = program::config(&of_program(server));
     let mut running = Running::start(file.path());
-    let line = running.wait_for("status page on http://");
+    let line = running.wait_for("metrics on http://");
     let (_, admin) = line.split_once("http://").unwrap();
     let admin = admin.trim_end_matches('/').parse().unwrap();
     (Program { _running: running, admin }, file)

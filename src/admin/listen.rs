@@ -139,3 +139,96 @@ async fn last(mut socket: TcpStream, bytes: &[u8]) -> io::Result<()> {
     let _enough = timeout(LINGER, read_on).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Loaded, state::Control};
+
+    /// A client of a listener whose time passes at once. The listener ends with the test.
+    async fn connect() -> (TcpStream, String) {
+        let text = "listeners: [{address: \"127.0.0.1:0\"}]\nservers: []\n";
+        let config = Loaded::from_text("test.yaml".as_ref(), text).unwrap().config;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::new(Admin::new(Control::new(&config), address))));
+        (TcpStream::connect(address).await.unwrap(), format!("GET /status HTTP/1.1\r\nHost: {address}\r\n\r\n"))
+    }
+
+    /// How long it takes until the connection is closed, and whether anything was said before.
+    async fn closed(client: &mut TcpStream) -> (Duration, usize) {
+        let (began, mut said) = (Instant::now(), Vec::new());
+        let _or_reset = client.read_to_end(&mut said).await;
+        (began.elapsed(), said.len())
+    }
+
+    fn is_about(took: Duration, expected: Duration) -> bool {
+        took + Duration::from_millis(50) >= expected && took < expected + Duration::from_secs(1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_is_not_waited_for() {
+        for begun in ["", "\r\n", "GET /status HT"] {
+            let (mut client, _) = connect().await;
+            client.write_all(begun.as_bytes()).await.unwrap();
+            let (took, said) = closed(&mut client).await;
+            assert!(is_about(took, HEAD_TIME) && said == 0, "{begun:?} {took:?} {said}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_of_single_bytes_gets_no_more_time() {
+        let (mut client, _) = connect().await;
+        let (mut reader, mut writer) = client.split();
+        let drip = async {
+            while writer.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let began = Instant::now();
+        select! {
+            () = drip => {}
+            _closed = reader.read_u8() => {}
+        }
+        assert!(began.elapsed() < HEAD_TIME + Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_kept_for_a_while_after_an_answer() {
+        let (mut client, request) = connect().await;
+        client.write_all(request.as_bytes()).await.unwrap();
+        let (took, said) = closed(&mut client).await;
+        assert!(is_about(took, IDLE) && said > 0, "{took:?} {said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answer_is_not_waited_for() {
+        let (client, request) = connect().await;
+        let (mut reader, mut writer) = client.into_split();
+        // Nothing is read, so the answers fill what is between the two.
+        let began = Instant::now();
+        while writer.write_all(request.as_bytes()).await.is_ok() {
+            assert!(began.elapsed() < 2 * ANSWER_TIME);
+        }
+        assert!(began.elapsed() >= ANSWER_TIME / 2, "{:?}", began.elapsed());
+        let _rest = reader.read_u8().await;
+    }
+
+    /// Whoever is waited for longest makes room, and nobody is refused.
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_waits_for_longest_makes_room() {
+        let (first, request) = connect().await;
+        let address = first.peer_addr().unwrap();
+        let mut held = vec![first];
+        while held.len() < 2 * MOST_CONNECTIONS {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(request.as_bytes()).await.unwrap();
+            let mut byte = [0];
+            assert_eq!(client.read(&mut byte).await.unwrap(), 1, "the answer begins");
+            held.push(client);
+        }
+        let began = Instant::now();
+        assert_eq!(closed(&mut held[0]).await.1, 0);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+}

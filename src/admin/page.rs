@@ -6,7 +6,7 @@ use super::answer::Answer;
 
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const SCRIPT: &str = concat!(include_str!("plot.js"), include_str!("page.js"));
 
 /// The page, which only its own style and script may touch, and which talks to nobody but this listener.
 pub(super) fn page() -> Answer {

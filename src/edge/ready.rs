@@ -29,7 +29,7 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, phase
     answer.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))?;
     answer.insert_header(header::CONTENT_LENGTH, body.len())?;
     answer.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    answer.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
+    answer.insert_header("X-Content-Type-Options", HeaderValue::from_static("nosniff"))?;
     let downstream = session.as_downstream_mut();
     downstream.write_response_header(Box::new(answer)).await?;
     if !is_head {

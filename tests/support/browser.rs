@@ -130,7 +130,8 @@ impl Page {
         }
         self.commands.write_all(format!("{command}\0").as_bytes()).unwrap();
         loop {
-            let message = self.messages.recv_timeout(PATIENCE);
+            // It takes its time to start when many do.
+            let message = self.messages.recv_timeout(3 * PATIENCE);
             let message = message.unwrap_or_else(|_| panic!("the browser does not answer {method}"));
             if message["id"] == id {
                 assert_eq!(message.get("error"), None, "{method}");
