@@ -32,7 +32,7 @@ function fill(node, items, draw) {
 const RATES = new Plot("plot-rate", [
   { name: "requests_per_second", label: "all", style: "one", area: true },
   { name: "errors_per_second", label: "5xx", style: "bad", quiet: true },
-], { unit: rate, axis: (value) => short([value, ""]), scale: evenly });
+], { unit: rate, axis: (value) => number.format(value), scale: evenly });
 const LATENCIES = new Plot("plot-latency", [
   { name: "p50_ms", label: "median", style: "one" },
   { name: "p99_ms", label: "p99", style: "two" },
@@ -218,6 +218,7 @@ function configuration(status) {
     ...(file === null ? [] : [["File", file]]), ["Profile", profile], ["Generation", number.format(generation)],
     ["Reloads", `${number.format(reloads)} used, ${number.format(refused)} refused`],
     ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
+    ...(status.access_log === null ? [] : [["Access log", `${many(status.access_log.written, "line", "lines")}, ${number.format(status.access_log.dropped)} dropped`]]),
   ], pair);
   const { requests_failed: failed, connections_closed: closed } = status.clients;
   const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;

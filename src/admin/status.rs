@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 
-pub use super::history::{Plots, Point};
 use crate::verify;
+
+pub use super::history::{Plots, Point};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -29,6 +30,8 @@ pub struct Status {
     /// What the servers answered for discovery when they were verified last; null when they were not.
     pub verification: Option<verify::Report>,
     pub clients: Clients,
+    /// Null without an access log.
+    pub access_log: Option<LogStatus>,
     pub history: Plots,
 }
 
@@ -170,6 +173,14 @@ pub struct Clients {
     pub connections_closed: Vec<Count>,
     /// Requests that were refused, or got no whole answer, where there were any.
     pub requests_failed: Vec<Count>,
+}
+
+/// What has become of the lines of the access log.
+#[derive(Debug, Serialize)]
+pub struct LogStatus {
+    pub written: u64,
+    /// Too many waited to be written, or they could not be.
+    pub dropped: u64,
 }
 
 /// How often something happened.
