@@ -254,3 +254,15 @@ fn a_table_of_many_clients_and_urls_makes_no_large_status() {
         (500.into(), 50)
     );
 }
+
+#[test]
+fn lines_of_the_access_log_are_counted_where_there_is_one() {
+    let without = Edge::in_front_of(&[]);
+    assert_eq!(without.ask_admin("/status").json()["access_log"], serde_json::Value::Null);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let edge = Edge::start(&format!("servers: []\naccess_log: {{to: \"{}\"}}\n", log.display()));
+    edge.get("/v1/models");
+    let lines = || edge.ask_admin("/status").json()["access_log"].clone();
+    until("it is written", || lines() == serde_json::json!({"written": 1, "dropped": 0}));
+}

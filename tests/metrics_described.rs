@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{bifrost::Bifrost, edge::Edge};
+use crate::support::{bifrost::Bifrost, edge::Edge, until};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -41,8 +41,9 @@ fn monitoring(file: &str) -> PathBuf {
 
 fn scrape() -> String {
     let bifrost = Bifrost::start();
-    let edge = Edge::with(&[bifrost.address()], "");
+    let edge = Edge::with(&[bifrost.address()], "verify: {interval: 20ms}\n");
     assert_eq!(edge.get("/echo").status, 200);
+    until("the servers have been verified", || edge.metrics().contains("bifrost_edge_verify_agreement{"));
     edge.metrics()
 }
 

@@ -8,8 +8,8 @@ use std::{
 use super::{
     Admin,
     status::{
-        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, MOST_SHOWN, PublicUrls,
-        Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
+        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus, MOST_DIFFERENCES,
+        MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
     },
 };
 use crate::{
@@ -40,6 +40,8 @@ impl Admin {
             public_urls: PublicUrls::of(snapshot.discovery.discovery()),
             fleet: FleetStatus::of(&control.report()),
             clients: Clients::of(control.counters()),
+            verification: control.verification().map(|report| report.shortened(MOST_DIFFERENCES)),
+            access_log: LogStatus::of(control.counters()),
             history: self.history.plots(),
         }
     }
@@ -162,6 +164,14 @@ impl Clients {
             connections_closed: closed.filter(|count| count.count > 0).collect(),
             requests_failed: failed.filter(|count| count.count > 0).collect(),
         }
+    }
+}
+
+impl LogStatus {
+    fn of(counters: &Counters) -> Option<Self> {
+        counters.access_log()?;
+        let lines = counters.log_lines().read();
+        Some(LogStatus { written: lines.written, dropped: lines.overflowed + lines.failed })
     }
 }
 

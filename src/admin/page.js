@@ -32,7 +32,7 @@ function fill(node, items, draw) {
 const RATES = new Plot("plot-rate", [
   { name: "requests_per_second", label: "all", style: "one", area: true },
   { name: "errors_per_second", label: "5xx", style: "bad", quiet: true },
-], { unit: rate, axis: (value) => short([value, ""]), scale: evenly });
+], { unit: rate, axis: (value) => number.format(value), scale: evenly });
 const LATENCIES = new Plot("plot-latency", [
   { name: "p50_ms", label: "median", style: "one" },
   { name: "p99_ms", label: "p99", style: "two" },
@@ -149,6 +149,19 @@ function fleet(status) {
   say(at("fleet-note"), note.join(" · "));
 }
 
+// What the servers answered for discovery when they were asked last.
+function verification({ verification: report }) {
+  const servers = report?.servers ?? [];
+  const count = (verdict) => servers.filter((server) => server.verdict === verdict).length;
+  const counts = `${count("agrees")} agree with the edge, ${count("disagrees")} disagree, ${count("unreachable")} not reached`;
+  say(at("verification"), report ? `Discovery of the servers at ${time(report.at)}: ${counts}` : "");
+  const told = ({ server, verdict, unreachable, differences, more_differences: more }) => verdict === "disagrees"
+    ? `${server}: ${many(differences.length + more, "difference", "differences")}, which bifrost-edge verify tells`
+    : `${server}: ${unreachable}`;
+  const lines = servers.filter((server) => server.verdict !== "agrees").map(told);
+  fill(at("disagreements"), lines, (line) => make("li", "", line));
+}
+
 function discovery(status) {
   const { on, deciding, deciding_clients: names, mcp_clients: all } = status.discovery;
   tone(at("discovery"), on ? "good" : "quiet");
@@ -205,6 +218,7 @@ function configuration(status) {
     ...(file === null ? [] : [["File", file]]), ["Profile", profile], ["Generation", number.format(generation)],
     ["Reloads", `${number.format(reloads)} used, ${number.format(refused)} refused`],
     ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
+    ...(status.access_log === null ? [] : [["Access log", `${many(status.access_log.written, "line", "lines")}, ${number.format(status.access_log.dropped)} dropped`]]),
   ], pair);
   const { requests_failed: failed, connections_closed: closed } = status.clients;
   const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;
@@ -245,6 +259,7 @@ async function update() {
   banner(status);
   traffic(status);
   fleet(status);
+  verification(status);
   discovery(status);
   configuration(status);
   say(at("updated"), `updated ${clock.format(answered)}`);

@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::verify;
+
 pub use super::history::{Plots, Point};
 
 /// Everything.
@@ -25,7 +27,11 @@ pub struct Status {
     pub discovery: DiscoveryStatus,
     pub public_urls: PublicUrls,
     pub fleet: FleetStatus,
+    /// What the servers answered for discovery when they were verified last; null when they were not.
+    pub verification: Option<verify::Report>,
     pub clients: Clients,
+    /// Null without an access log.
+    pub access_log: Option<LogStatus>,
     pub history: Plots,
 }
 
@@ -169,6 +175,14 @@ pub struct Clients {
     pub requests_failed: Vec<Count>,
 }
 
+/// What has become of the lines of the access log.
+#[derive(Debug, Serialize)]
+pub struct LogStatus {
+    pub written: u64,
+    /// Too many waited to be written, or they could not be.
+    pub dropped: u64,
+}
+
 /// How often something happened.
 #[derive(Debug, Serialize)]
 pub struct Count {
@@ -176,6 +190,9 @@ pub struct Count {
     pub reason: &'static str,
     pub count: u64,
 }
+
+/// So many differences of a server are shown.
+pub(super) const MOST_DIFFERENCES: usize = 10;
 
 /// Of a list that may be long, so many are shown.
 pub const MOST_SHOWN: usize = 50;
