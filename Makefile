@@ -35,6 +35,7 @@ prerequisites:
 # The tests also need the languages of the MCP clients, a TLS terminator, and clients of TLS.
 test-prerequisites:
 	@$(call need,openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
+	@command -v promtool >/dev/null || tests/promtool.sh
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
 
 # $(call need,PROGRAM:DEBIAN_PACKAGE ...): makes sure that every program is there.

@@ -1,5 +1,8 @@
 //! The commands: from arguments to an exit code.
 
+mod import;
+mod verify;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -46,15 +49,20 @@ Examples:
   bifrost-edge                              run with conf/proxy.yaml
   bifrost-edge check -c /etc/bifrost-edge/proxy.yaml
   bifrost-edge discover | grep issuer
+  bifrost-edge verify --format json
+  bifrost-edge import config.json --into conf/proxy.yaml
 
 Exit codes:
   0  done, or stopped by a signal
-  1  the configuration has problems, an address cannot be listened on, or the edge
-     was not replaced
-  2  the command line is wrong
+  1  the configuration has problems, an address cannot be listened on, the edge was not
+     replaced, a server does not agree with the edge or was not reached (verify), or
+     nothing can be imported (import)
+  2  the command line is wrong, or the environment
 
 Environment:
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
+  BIFROST_EDGE_API_TOKEN, or BIFROST_EDGE_API_USER and BIFROST_EDGE_API_PASSWORD
+            credentials for Bifrost's API, for verify (command and key) and import; sent to no one else
 
 Signals to a running edge:
   SIGTERM  stop: not ready for stop.delay, then no new connections, exit as soon as
@@ -64,7 +72,7 @@ Signals to a running edge:
   SIGUSR1  open the file of the access log anew, after it was renamed
   SIGUSR2  start the program anew, hand the sockets over to it, and stop once it serves";
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Serve until stopped (also what happens without a command)
     Run,
@@ -72,6 +80,10 @@ enum Command {
     Check,
     /// Print the discovery documents of each public URL, without serving
     Discover,
+    /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
+    Verify(verify::Arguments),
+    /// Make the MCP client table from a Bifrost's, without its secrets
+    Import(import::Arguments),
     /// Have the edge that runs with this configuration replaced by this program, without refusing a connection
     Upgrade,
 }
@@ -83,17 +95,27 @@ pub fn main() -> ExitCode {
     if let Command::Run = command {
         return run(&arguments.config);
     }
+    if let Command::Import(import) = &command {
+        return import::run(import);
+    }
     let Ok(loaded) = load(&arguments.config) else { return ExitCode::FAILURE };
     let done = match command {
         Command::Check => check(&loaded),
         Command::Discover => discover(&loaded),
+        Command::Verify(verify) => return verify::run(&loaded, &verify),
         Command::Upgrade => return replace_running(&loaded),
-        Command::Run => Ok(()),
+        // They need no configuration that was read here.
+        Command::Run | Command::Import(_) => Ok(()),
     };
+    written(done, ExitCode::SUCCESS)
+}
+
+/// The exit code of a command that has written to standard output.
+fn written(done: io::Result<()>, code: ExitCode) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => code,
         // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         Err(error) => {
             eprintln!("cannot write to standard output: {error}");
             ExitCode::FAILURE

@@ -16,7 +16,9 @@
 //!    [`discovery::repair`].
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`state`] what a running edge is, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
+//! [`import`] makes
+//! its table from a Bifrost's, [`state`] what a running edge is, [`verify`]
+//! whether the servers agree with it, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
@@ -24,12 +26,14 @@
 //! `request_filter`. Its documentation has a whole proxy.
 
 pub mod admin;
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod discovery;
 pub mod edge;
 pub mod fleet;
 pub mod framing;
+pub mod import;
 pub mod limits;
 pub mod reason;
 pub mod server;
@@ -37,3 +41,4 @@ pub mod state;
 pub mod telemetry;
 pub mod trust;
 pub mod upgrade;
+pub mod verify;

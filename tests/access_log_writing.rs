@@ -143,7 +143,7 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     command.stdout(Stdio::piped());
     let mut running = Running::run(command, configuration.path());
     let address = running.address();
-    let admin = running.wait_for("metrics on http://");
+    let admin = running.wait_for("on http://127.0.0.2:");
     let admin: SocketAddr = admin.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
     let mut client = Connection::to(address);
     for _ in 0..MANY {

@@ -35,6 +35,7 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.breaker, default.breaker);
     assert_eq!(written.retries, default.retries);
     assert_eq!(written.dns, default.dns);
+    assert_eq!(written.verify, default.verify);
     assert_eq!(written.timeouts, default.timeouts);
     assert_eq!(written.limits, default.limits);
     assert_eq!(written.access, default.access);
@@ -60,6 +61,7 @@ fn the_examples_in_the_shipped_file_are_valid() {
         .replace("  # hash_load:", "  hash_load:")
         .replace("policy: least_requests", "policy: hash")
         .replace("  # request: 1h", "  request: 1h")
+        .replace("  # interval: 5m ", "  interval: 5m ")
         .replace("  # paths:", "  paths:")
         .replace("  #   - prefix: /api", "    - prefix: /api")
         .replace("  #     first_byte: 30s", "      first_byte: 30s")
@@ -79,6 +81,7 @@ fn the_examples_in_the_shipped_file_are_valid() {
     assert_eq!((config.listeners.len(), config.access.len()), (2, 2));
     assert!(config.access.iter().all(|rule| !rule.allow.is_empty() || !rule.deny.is_empty()));
     assert!(config.readiness_path.is_some() && !config.admin.unwrap().hosts.is_empty());
+    assert!(config.verify.interval.is_some());
     assert!(config.balance.hash_key.is_some() && config.timeouts.request.is_some());
 }
 

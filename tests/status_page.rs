@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use crate::support::{
-    bifrost::Bifrost,
+    bifrost::{Bifrost, Discovery},
     browser::Page,
     edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
     program::{self, Running},
@@ -93,6 +93,19 @@ fn the_page_shows_the_fleet_and_what_is_served() {
     assert_eq!(links.as_array().unwrap()[..3], expected);
     assert_eq!(page.complaints(), Vec::<String>::new());
     gate.release_all();
+}
+
+#[test]
+fn a_server_that_does_not_agree_about_discovery_is_named() {
+    let fleet = [Bifrost::start(), Bifrost::start()];
+    fleet[1].set_discovery(Discovery::Off);
+    let edge = Edge::start(&format!("{}verify: {{interval: 20ms}}\n", yaml(&[&fleet[0], &fleet[1]])));
+    let mut page = open(edge.admin);
+    page.until("document.getElementById('verification').textContent.includes('1 agree with the edge, 1 disagree')");
+    let address = fleet[1].address();
+    page.until(&format!("document.getElementById('disagreements').textContent.startsWith('{address}: 4 differences')"));
+    fleet[1].set_discovery(Discovery::On);
+    page.until("document.getElementById('disagreements').textContent === ''");
 }
 
 #[test]

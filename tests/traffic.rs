@@ -1,11 +1,11 @@
 //! Every request that is over is counted once, for what it was.
 
-use std::io::Write;
+use std::{io::Write, sync::mpsc};
 
 use bifrost_edge::telemetry::{AnsweredBy, Class, DiscoveryOutcome as O, DocumentAsked as D};
 
 use crate::support::{
-    bifrost::Bifrost,
+    PATIENCE,
     edge::{CLIENTS, Edge, PUBLIC_URLS, bifrost_and_edge, servers_yaml},
     nobody, raw, until, websocket,
 };
@@ -92,17 +92,18 @@ fn refusals_of_every_stage() {
 
 #[test]
 fn a_client_that_does_not_wait_for_its_answer_is_a_499() {
-    let bifrost = Bifrost::start();
-    let gate = bifrost.gate();
-    let edge = Edge::with(&[bifrost.address()], "");
+    let (has_it, received) = mpsc::channel();
+    let edge = Edge::in_front_of_one(move |mut stream| {
+        raw::read_head(&mut stream);
+        has_it.send(()).unwrap();
+        raw::is_closed(&mut stream);
+    });
     let mut client = edge.connect();
-    let body = r#"{"model":"m","stream":false}"#;
-    client.send(edge.head("POST", "/v1/chat/completions", &format!("Content-Length: {}\r\n", body.len())) + body);
-    until("the server has it", || edge.report().servers[0].in_flight == 1);
+    client.send(edge.head("GET", "/v1/models", ""));
+    received.recv_timeout(PATIENCE).unwrap();
     drop(client);
     wait_for(&edge, 1);
     assert_eq!(statuses(&edge, Class::Inference, AnsweredBy::Edge), [(Some(499), 1)]);
-    gate.release_all();
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::{
 use super::{
     Admin,
     status::{
-        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus, MOST_SHOWN,
-        PublicUrls, Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
+        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus, MOST_DIFFERENCES,
+        MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
     },
 };
 use crate::{
@@ -41,6 +41,7 @@ impl Admin {
             fleet: FleetStatus::of(&control.report()),
             clients: Clients::of(control.counters()),
             access_log: LogStatus::of(control.counters()),
+            verification: control.verification().map(|report| report.shortened(MOST_DIFFERENCES)),
             history: self.history.plots(),
         }
     }

@@ -149,6 +149,19 @@ function fleet(status) {
   say(at("fleet-note"), note.join(" · "));
 }
 
+// What the servers answered for discovery when they were asked last.
+function verification({ verification: report }) {
+  const servers = report?.servers ?? [];
+  const count = (verdict) => servers.filter((server) => server.verdict === verdict).length;
+  const counts = `${count("agrees")} agree with the edge, ${count("disagrees")} disagree, ${count("unreachable")} not reached`;
+  say(at("verification"), report ? `Discovery of the servers at ${time(report.at)}: ${counts}` : "");
+  const told = ({ server, verdict, unreachable, differences, more_differences: more }) => verdict === "disagrees"
+    ? `${server}: ${many(differences.length + more, "difference", "differences")}, which bifrost-edge verify tells`
+    : `${server}: ${unreachable}`;
+  const lines = servers.filter((server) => server.verdict !== "agrees").map(told);
+  fill(at("disagreements"), lines, (line) => make("li", "", line));
+}
+
 function discovery(status) {
   const { on, deciding, deciding_clients: names, mcp_clients: all } = status.discovery;
   tone(at("discovery"), on ? "good" : "quiet");
@@ -246,6 +259,7 @@ async function update() {
   banner(status);
   traffic(status);
   fleet(status);
+  verification(status);
   discovery(status);
   configuration(status);
   say(at("updated"), `updated ${clock.format(answered)}`);

@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::verify;
+
 pub use super::history::{Plots, Point};
 
 /// Everything.
@@ -25,6 +27,8 @@ pub struct Status {
     pub discovery: DiscoveryStatus,
     pub public_urls: PublicUrls,
     pub fleet: FleetStatus,
+    /// What the servers answered for discovery when they were verified last; null when they were not.
+    pub verification: Option<verify::Report>,
     pub clients: Clients,
     /// Null without an access log.
     pub access_log: Option<LogStatus>,
@@ -186,6 +190,9 @@ pub struct Count {
     pub reason: &'static str,
     pub count: u64,
 }
+
+/// So many differences of a server are shown.
+pub(super) const MOST_DIFFERENCES: usize = 10;
 
 /// Of a list that may be long, so many are shown.
 pub const MOST_SHOWN: usize = 50;

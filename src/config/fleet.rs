@@ -140,6 +140,15 @@ pub struct Dns {
     pub interval: Duration,
 }
 
+/// Whether the servers agree with the edge about discovery.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verify {
+    /// Between two times that every server is asked, give or take a tenth. Default: never.
+    #[serde(with = "humantime_serde")]
+    pub interval: Option<Duration>,
+}
+
 /// How long the edge waits for a server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -130,6 +130,7 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     sensible(&path, "request", timeouts.request, "1h, or leave it out", problems);
     sensible(&path, "idle", timeouts.idle, "60s", problems);
     sensible(&KeyPath::root("dns"), "interval", config.dns.interval, "10s", problems);
+    sensible(&KeyPath::root("verify"), "interval", config.verify.interval, "5m, or leave it out", problems);
     let paths = path.key("paths");
     unique(timeouts.paths.iter().map(|path| &path.prefix).enumerate(), |place, first| {
         let prefix = |place| paths.index(place).key("prefix");

@@ -221,6 +221,20 @@ impl McpClient {
     }
 }
 
+impl AuthType {
+    /// The name as it is written in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            AuthType::None => "none",
+            AuthType::Headers => "headers",
+            AuthType::Oauth => "oauth",
+            AuthType::PerUserOauth => "per_user_oauth",
+            AuthType::PerUserHeaders => "per_user_headers",
+            AuthType::TokenExchange => "token_exchange",
+        }
+    }
+}
+
 // === impl Deserialize ===
 
 impl<'de> Deserialize<'de> for Secret {

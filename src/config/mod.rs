@@ -52,7 +52,7 @@ pub use self::{
     fixed::Fixed,
     fleet::{
         Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
-        Timeouts,
+        Timeouts, Verify,
     },
     limits::{ClientRate, Count, Limits, RateLimit, Size},
     listener::{ListenAddress, Listener, Mode},
@@ -163,7 +163,7 @@ pub fn read(file: &Path) -> Result<String, Problems> {
     read_text(file).map_err(|message| Problems::new(file, vec![Problem::of_file(message)]))
 }
 
-fn read_text(file: &Path) -> Result<String, String> {
+pub(crate) fn read_text(file: &Path) -> Result<String, String> {
     let open = File::open(file).and_then(|open| {
         if open.metadata()?.is_dir() {
             return Err(ErrorKind::IsADirectory.into());

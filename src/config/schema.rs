@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
-    fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts},
+    fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts, Verify},
     limits::Limits,
     listener::Listener,
     mcp_client::McpClient,
@@ -69,6 +69,9 @@ pub struct Config {
     /// How the names of servers are looked up.
     #[serde(default, deserialize_with = "default_when_null")]
     pub dns: Dns,
+    /// Whether the servers agree with the edge about discovery.
+    #[serde(default, deserialize_with = "default_when_null")]
+    pub verify: Verify,
     /// How long the edge waits for a server.
     #[serde(default, deserialize_with = "default_when_null")]
     pub timeouts: Timeouts,

@@ -5,11 +5,12 @@
 //!
 //! A request: `admit`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `retry`,
 //! `failure`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
-//! servers and `certificates` the files of the listeners.
+//! servers, `verify` what they answer for discovery, and `certificates` the files of the listeners.
 
 mod account;
 mod admit;
 mod answer;
+mod ask;
 mod body;
 mod certificates;
 mod client_io;
@@ -38,6 +39,7 @@ mod route;
 mod snapshot;
 mod socket;
 mod supervise;
+mod verify;
 mod watch;
 mod websocket;
 
@@ -48,13 +50,15 @@ use pingora::protocols::TcpKeepalive;
 pub(crate) use self::supervise::resolve_new;
 pub use self::{
     answer::DiscoveryFilter,
+    ask::{Asker, system_authorities},
     certificates::{TlsListener, keep_reading},
     door::{Door, Listener},
     listen::{ListeningSocket, listen},
     proxy::{Edge, Proxy, proxy},
     route::Servers,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, VerifyPlan},
     supervise::supervise,
+    verify::{Verifier, keep_verifying},
 };
 
 /// Finds a client or a server whose machine has vanished in the middle of a long silence, within about

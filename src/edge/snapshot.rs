@@ -1,6 +1,6 @@
 //! What the edge serves, compiled from one version of the configuration.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{answer::DiscoveryFilter, route::Servers};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
+    verify::Expected,
 };
 
 /// Everything compiled from one version of the configuration. Immutable; a request keeps the one it
@@ -35,10 +36,20 @@ pub struct Snapshot {
     pub stop: StopOptions,
     /// The generation of Bifrost that is served.
     pub profile: Profile,
+    /// What the servers are verified against; `None` when they are not.
+    pub verify: Option<VerifyPlan>,
     /// Where the listeners say whether the edge is ready.
     pub readiness_path: Option<ReadinessPath>,
     /// By which names the admin listener may be asked.
     pub admin_hosts: Vec<AdminHost>,
+}
+
+/// How often the servers are verified, and against what.
+pub struct VerifyPlan {
+    /// Between two verifications, give or take a tenth.
+    pub interval: Duration,
+    /// What they should answer.
+    pub expected: Arc<Expected>,
 }
 
 impl Snapshot {
@@ -58,6 +69,10 @@ impl Snapshot {
             profile: config.profile,
             readiness_path: config.readiness_path.clone(),
             admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
+            verify: config
+                .verify
+                .interval
+                .map(|interval| VerifyPlan { interval, expected: Arc::new(Expected::new(config)) }),
             trusted,
         }
     }

@@ -156,7 +156,7 @@ async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snap
 }
 
 /// An interval, give or take a tenth, so that several edges do not ask in step.
-fn jittered(interval: Duration) -> Duration {
+pub(super) fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }
 

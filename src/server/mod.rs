@@ -230,6 +230,7 @@ impl Server {
         let (counters, certificates) = (Arc::clone(control.counters()), self.certificates());
         let _certificates = AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, counters)));
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(control.supervise()));
+        let _verifier = AbortOnDropHandle::new(tokio::spawn(control.keep_verifying()));
         let mut running = self.start(sockets).await?;
 
         control.enter(Phase::Serving);

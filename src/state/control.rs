@@ -12,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use log::warn;
 use tokio::{
     sync::{Notify, watch},
     task::spawn_blocking,
@@ -19,10 +20,12 @@ use tokio::{
 
 use super::{Phase, Readiness, Reloads, readiness::Replacement, reloads::Outcome};
 use crate::{
+    api::Credentials,
     config::Config,
-    edge::{Snapshot, resolve_new, supervise},
+    edge::{Snapshot, keep_verifying, resolve_new, supervise},
     fleet::{Report, Runtime},
     telemetry::Counters,
+    verify::{self, Kept},
 };
 
 /// What is served, and what is measured. All clones are the same.
@@ -36,6 +39,7 @@ pub struct Control {
     /// The last generation that was given to a snapshot.
     generations: Arc<AtomicU64>,
     reloads: Arc<Reloads>,
+    verification: Arc<Kept>,
     phase: watch::Sender<Phase>,
     replacement: Arc<ArcSwap<Replacement>>,
     failed_replacements: Arc<AtomicU64>,
@@ -62,6 +66,7 @@ impl Control {
             changed: Arc::default(),
             generations: Arc::new(FIRST.into()),
             reloads: Arc::default(),
+            verification: Arc::default(),
             phase: watch::Sender::default(),
             replacement: Arc::default(),
             failed_replacements: Arc::default(),
@@ -99,6 +104,7 @@ impl Control {
         snapshot.servers.fleet().refresh();
         snapshot.servers.fleet().forget_other_names();
         self.changed.notify_one();
+        self.verification.reloaded();
         self.reloads.add(Outcome::Used(generation));
         Ok(generation)
     }
@@ -176,6 +182,12 @@ impl Control {
         self.snapshot.load().servers.fleet().report()
     }
 
+    /// Whether the servers agreed with the edge when they were asked last; `None` when they were not, or need not
+    /// be any more.
+    pub fn verification(&self) -> Option<Arc<verify::Report>> {
+        self.verification.last()
+    }
+
     /// What was counted at the door so far.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
@@ -189,5 +201,14 @@ impl Control {
     /// Keeps looking up names and checking servers for as long as it is polled.
     pub(crate) fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
         supervise(self.snapshots(), Arc::clone(&self.changed))
+    }
+
+    /// Keeps verifying the servers, as often as the configuration wants it, for as long as it is polled.
+    pub(crate) fn keep_verifying(&self) -> impl Future<Output = ()> + Send + use<> {
+        let credentials = Credentials::from_environment().unwrap_or_else(|fault| {
+            warn!("verify: the MCP clients of servers are not compared: {fault}");
+            None
+        });
+        keep_verifying(self.snapshots(), Arc::clone(&self.verification), credentials)
     }
 }

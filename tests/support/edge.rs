@@ -148,6 +148,11 @@ impl Edge {
         value.unwrap_or_else(|| panic!("no {sample} in {metrics}")).parse().unwrap()
     }
 
+    /// The hand on it.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// What it has counted so far.
     pub fn counters(&self) -> &Counters {
         self.control.counters()

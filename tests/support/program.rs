@@ -32,8 +32,12 @@ impl Running {
     }
 
     pub fn start_with(config: &Path, level: &str) -> Self {
+        Self::start_with_env(config, level, &[])
+    }
+
+    pub fn start_with_env(config: &Path, level: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = bifrost_edge();
-        command.env("RUST_LOG", level);
+        command.envs(variables.iter().copied()).env("RUST_LOG", level);
         Self::run(command, config)
     }
 

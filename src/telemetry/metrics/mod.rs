@@ -7,6 +7,7 @@ mod fleet;
 mod process;
 mod requests;
 mod running;
+mod verification;
 
 use prometheus::{Result, TextEncoder};
 
@@ -27,6 +28,7 @@ pub fn render(control: &Control) -> Result<String> {
     fleet::collect(&mut families, &report);
     door::collect(&mut families, counters);
     running::collect(&mut families, control);
+    verification::collect(&mut families, control.verification().as_deref());
     process::collect(&mut families, counters.started());
     TextEncoder::new().encode_to_string(&families.sorted())
 }

@@ -4,6 +4,7 @@
 //! does, and records every request that reaches it. It runs on a thread and runtime of its own,
 //! so a test that blocks, or that uses a single-threaded runtime, does not stall it.
 
+mod clients;
 mod consent;
 mod mcp;
 mod oauth;
@@ -31,6 +32,7 @@ use tokio::{
     sync::{Semaphore, oneshot},
 };
 
+pub use clients::Discovery;
 pub use record::Recorded;
 
 /// A running server. Dropping it closes the listener and every connection before it returns.
@@ -51,6 +53,7 @@ struct State {
     is_red: AtomicBool,
     gate: Mutex<Option<Gate>>,
     oauth: Mutex<oauth::Store>,
+    table: Mutex<clients::Table>,
 }
 
 impl Bifrost {

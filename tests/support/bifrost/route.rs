@@ -9,7 +9,7 @@ use hyper::{
 };
 
 use super::{
-    State, consent, mcp, oauth, plain,
+    State, clients, consent, mcp, oauth, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
 };
@@ -18,9 +18,10 @@ use super::{
 const HELD_BODY: usize = 16 << 20;
 
 /// The fixed routes of the original that this server has, each with its methods.
-const ROUTES: [(&str, &[&str]); 10] = [
+const ROUTES: [(&str, &[&str]); 11] = [
     (oauth::SERVER_METADATA, &["GET"]),
     (oauth::RESOURCE_METADATA, &["GET"]),
+    (clients::PATH, &["GET"]),
     (oauth::REGISTER, &["POST"]),
     (oauth::AUTHORIZE, &["GET"]),
     (oauth::TOKEN, &["POST"]),
@@ -80,7 +81,8 @@ fn field(form: &[u8], name: &str) -> Option<String> {
 /// Records and answers one request.
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connection: u64) -> Result<Reply, Abort> {
     let agent = request.headers().get(header::USER_AGENT);
-    if agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bifrost-edge/")) {
+    let is_verified = ["/.well-known/", "/api/"].iter().any(|prefix| request.uri().path().starts_with(prefix));
+    if !is_verified && agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bifrost-edge/")) {
         return check(&state, &request).await;
     }
     let place = record(&state, &request, connection);
@@ -132,8 +134,8 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
         return Ok(mcp::handle(ask));
     }
     Ok(match (ask.method.as_str(), ask.path.as_str()) {
-        ("GET", oauth::SERVER_METADATA) => oauth::server_metadata(ask),
-        ("GET", oauth::RESOURCE_METADATA) => oauth::resource_metadata(ask),
+        ("GET", oauth::SERVER_METADATA | oauth::RESOURCE_METADATA) => clients::document(ask).await,
+        ("GET", clients::PATH) => clients::list(ask),
         ("POST", oauth::REGISTER) => oauth::register(ask),
         ("GET", oauth::AUTHORIZE) => consent::authorize(ask),
         ("GET", oauth::CONSENT) => consent::consent(ask),

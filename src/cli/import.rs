@@ -1,0 +1,175 @@
+//! The command `import`.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_yaml::Value;
+
+use super::written;
+use crate::{
+    api::{BaseUrl, Credentials},
+    config::MOST_BYTES,
+    edge::{Asker, system_authorities},
+    import::{ApiClient, MergeFault, Merged, Original, Table, clients_of_config, diff, merge},
+};
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = HELP)]
+pub(super) struct Arguments {
+    /// A Bifrost's config.json, - for standard input, or the URL of a running Bifrost
+    source: String,
+
+    /// Show what merging the table into this configuration changes
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+
+    /// And write it
+    #[arg(long, requires = "into")]
+    yes: bool,
+
+    /// Take MCP clients out of FILE that SOURCE does not have
+    #[arg(long, requires = "into")]
+    prune: bool,
+}
+
+const HELP: &str = "\
+Prints the section mcp_clients, or with --into a unified diff. References such as env.NAME are kept; of what is or may
+be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
+nothing is, and standard error says what was left out.
+
+With --into, nothing outside mcp_clients changes, and entries that say the same keep their text and comments. An entry
+that says something else is replaced, one that only SOURCE has is appended, and one that only FILE has stays, unless
+--prune takes it out. The file is written only with --yes, at once, and only if it passes check.
+
+Exit codes:
+  0  done, or shown
+  1  SOURCE cannot be read or has no table, or the result would not pass check
+  2  the command line is wrong, or the environment
+
+Environment, for a URL:
+  BIFROST_EDGE_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
+  BIFROST_EDGE_API_USER     a user of it, and
+  BIFROST_EDGE_API_PASSWORD its password, sent as Basic";
+
+/// What ends the command before it is done.
+enum Ended {
+    /// The environment or the command line is wrong.
+    Usage(String),
+    /// Anything else.
+    Failed(String),
+    /// Standard output.
+    Output(io::Error),
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let (message, code) = match import(arguments) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Ended::Output(error)) => return written(Err(error), ExitCode::SUCCESS),
+        Err(Ended::Usage(message)) => (message, ExitCode::from(2)),
+        Err(Ended::Failed(message)) => (message, ExitCode::FAILURE),
+    };
+    eprintln!("{message}");
+    code
+}
+
+fn import(arguments: &Arguments) -> Result<(), Ended> {
+    let table = table(&arguments.source)?;
+    if let Some(file) = &arguments.into {
+        return into(file, &table, arguments);
+    }
+    let section = table.section().map_err(|problems| Ended::Failed(problems.to_string()))?;
+    show(&section)?;
+    tell(&table);
+    Ok(())
+}
+
+fn table(source: &str) -> Result<Table, Ended> {
+    let failed = |fault: String| Ended::Failed(format!("{source}: {fault}"));
+    let entries = if BaseUrl::is_meant(source) {
+        of_url(source)?
+    } else {
+        clients_of_config(&read(source).map_err(failed)?).map_err(failed)?
+    };
+    Table::new(&entries).map_err(|faults| {
+        let lines: Vec<_> = faults.iter().map(|fault| format!("{source}: {fault}")).collect();
+        Ended::Failed(lines.join("\n"))
+    })
+}
+
+fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> {
+    let name = file.display();
+    let failed = |fault: String| Ended::Failed(format!("{name}: {fault}"));
+    let original = Original::read(file).map_err(failed)?;
+    let merged = merge(file, original.text(), table, arguments.prune).map_err(|fault| match fault {
+        // It names the file on every line.
+        MergeFault::Invalid(problems) => Ended::Failed(format!("the result would not be valid:\n{problems}")),
+        fault => failed(fault.to_string()),
+    })?;
+    show(&diff(&name.to_string(), original.text(), &merged.text))?;
+    tell(table);
+    let Merged { added, replaced, removed, kept, text } = merged;
+    eprintln!("{name}: {added} added, {replaced} replaced, {removed} taken out, {kept} only in it");
+    if text == original.text() {
+        eprintln!("{name}: nothing to change");
+    } else if arguments.yes {
+        original.replace(&text).map_err(|fault| failed(fault.to_string()))?;
+        eprintln!("{name}: written");
+    } else {
+        eprintln!("{name}: not written; --yes writes it");
+    }
+    Ok(())
+}
+
+fn show(text: &str) -> Result<(), Ended> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Ended::Output)
+}
+
+/// Says what is not there.
+fn tell(table: &Table) {
+    for dropped in &table.dropped {
+        eprintln!("{dropped}");
+    }
+    let (clients, deciding) = (table.len(), table.deciding());
+    eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");
+}
+
+// === The source ===
+
+fn read(source: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = if source == "-" {
+        io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(source).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+    };
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err("there is no such file; name a Bifrost's config.json, -, or a URL with http:// or https://".into())
+        }
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(size) if size as u64 > MOST_BYTES => Err(format!("larger than {} MiB", MOST_BYTES / (1024 * 1024))),
+        Ok(_) => String::from_utf8(bytes).map_err(|_| "is not UTF-8".into()),
+    }
+}
+
+fn of_url(source: &str) -> Result<Vec<Value>, Ended> {
+    // It may hold a password: then it is not shown.
+    let url = BaseUrl::parse(source).map_err(|fault| Ended::Usage(fault.to_owned()))?;
+    let credentials = Credentials::from_environment().map_err(Ended::Usage)?;
+    if credentials.is_some() && !url.is_tls() && !url.is_loopback() {
+        eprintln!("warning: the credentials go to {} in clear text; use https", url.authority());
+    }
+    system_authorities().map_err(Ended::Failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Ended::Failed(format!("cannot start: {error}")))?;
+    let clients = runtime.block_on(async { Asker::new().clients_at(&url, credentials.as_ref()).await });
+    runtime.shutdown_background();
+    let clients: Vec<ApiClient> = clients.map_err(|fault| Ended::Failed(format!("{source}: {fault}")))?;
+    Ok(clients.into_iter().map(ApiClient::into_fields).collect())
+}

@@ -1,0 +1,96 @@
+//! The command `verify`.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+
+use super::written;
+use crate::{
+    api::Credentials,
+    config::Loaded,
+    edge::{Snapshot, Verifier, resolve_new, system_authorities},
+    verify::{Expected, Report, table},
+};
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = HELP)]
+pub(super) struct Arguments {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// For a person
+    #[default]
+    Table,
+    /// For a program
+    Json,
+}
+
+const HELP: &str = "\
+Asks every address of every server directly, with the host and scheme of each public URL. Given credentials by
+environment, it also compares the MCP clients that each server has, in its memory and in its database.
+
+Exit codes:
+  0  every server agrees with the edge
+  1  one does not, or did not answer, or the configuration has problems
+  2  the command line is wrong, or the environment
+
+Environment:
+  BIFROST_EDGE_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
+  BIFROST_EDGE_API_USER     a user of it, and
+  BIFROST_EDGE_API_PASSWORD its password, sent as Basic";
+
+/// The names of servers may take so long.
+const NAMES: Duration = Duration::from_secs(5);
+
+pub(super) fn run(loaded: &Loaded, arguments: &Arguments) -> ExitCode {
+    let credentials = match Credentials::from_environment() {
+        Ok(credentials) => credentials,
+        Err(fault) => {
+            eprintln!("{fault}");
+            return ExitCode::from(2);
+        }
+    };
+    let report = match report(loaded, credentials) {
+        Ok(report) => report,
+        Err(fault) => {
+            eprintln!("{fault}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = if report.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    written(print(&report, arguments.format), code)
+}
+
+fn report(loaded: &Loaded, credentials: Option<Credentials>) -> Result<Report, String> {
+    system_authorities()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let report = runtime.block_on(async {
+        let snapshot = Snapshot::compile(&loaded.config, Arc::default(), 1);
+        resolve_new(&snapshot, NAMES).await;
+        Arc::new(Verifier::new(credentials)).verify(&snapshot, &Arc::new(Expected::new(&loaded.config))).await
+    });
+    runtime.shutdown_background();
+    Ok(report)
+}
+
+fn print(report: &Report, format: Format) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table => out.write_all(table(report).as_bytes())?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, report)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}

@@ -1,0 +1,112 @@
+//! What an import changes in a file, for a person.
+
+use std::time::Duration;
+
+use similar::{Algorithm, TextDiff};
+
+use super::{
+    KEY,
+    fields::{FIELDS, Field, Kept, Kind, field},
+    layout::Edits,
+    nodes::{self, Node, NodeKind},
+};
+
+/// A file in which everything is another may take so long; then the diff is longer than it need be.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A unified diff between two texts of a configuration, empty when they are the same. What may be a secret in the MCP
+/// client table is not shown.
+pub fn diff(name: &str, old: &str, new: &str) -> String {
+    if old == new {
+        return String::new();
+    }
+    let (old, new) = (shown(old), shown(new));
+    let diff = TextDiff::configure().algorithm(Algorithm::Patience).timeout(PATIENCE).diff_lines(&old, &new);
+    diff.unified_diff().header(name, name).to_string()
+}
+
+/// The text with what may be a secret in the table replaced.
+fn shown(text: &str) -> String {
+    let mut edits = Edits::default();
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(root) = nodes::root(body)
+        && let Some((_, table)) = root.get(KEY)
+    {
+        match &table.kind {
+            NodeKind::List { items, .. } => items.iter().for_each(|item| hide_fields(body, item, FIELDS, &mut edits)),
+            _ => hide(body, table, &mut edits),
+        }
+    }
+    edits.apply(body)
+}
+
+const HIDDEN: &str = "(secret)";
+
+fn hide_fields(text: &str, node: &Node, fields: &'static [Field], edits: &mut Edits) {
+    let NodeKind::Mapping { entries, .. } = &node.kind else { return hide(text, node, edits) };
+    for (key, value) in entries {
+        let kind = match &key.kind {
+            NodeKind::Scalar(name) => field(fields, name).map(|(_, kind)| kind),
+            _ => None,
+        };
+        match kind {
+            Some(Kind::Fields(fields)) => hide_fields(text, value, fields, edits),
+            Some(kind) => hide_values(text, value, kind, edits),
+            None => hide(text, value, edits),
+        }
+    }
+}
+
+fn hide_values(text: &str, node: &Node, kind: Kind, edits: &mut Edits) {
+    match &node.kind {
+        NodeKind::Scalar(value) if is_open(kind, value) => {}
+        NodeKind::List { items, .. } => items.iter().for_each(|item| hide_values(text, item, kind, edits)),
+        NodeKind::Mapping { entries, .. } if matches!(kind, Kind::NamedSecrets | Kind::Prices) => {
+            for (_, value) in entries {
+                hide_values(text, value, kind, edits);
+            }
+        }
+        _ => hide(text, node, edits),
+    }
+}
+
+fn is_open(kind: Kind, text: &str) -> bool {
+    match kind {
+        Kind::Flag | Kind::Prices | Kind::Duration | Kind::Status => text.len() < 16,
+        _ => matches!(kind.keep(&text.into()), Ok(Kept::Whole(_) | Kept::Empty)),
+    }
+}
+
+/// Hides every text in a node.
+fn hide(text: &str, node: &Node, edits: &mut Edits) {
+    match &node.kind {
+        NodeKind::Scalar(value) if value.is_empty() => {}
+        NodeKind::Scalar(_) => {
+            // A block of text ends where the next node begins.
+            let end = text[..node.place.end].trim_end().len().max(node.place.start);
+            edits.add(node.place.start..end, HIDDEN.to_owned());
+        }
+        NodeKind::Alias => {}
+        NodeKind::List { items, .. } => items.iter().for_each(|item| hide(text, item, edits)),
+        NodeKind::Mapping { entries, .. } => entries.iter().for_each(|(_, value)| hide(text, value, edits)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_shown_and_no_secret_around_it() {
+        let old = "mcp_clients:\n- name: a\n  connection_string: https://a/?key=planted\n  headers:\n    X: planted\n    \
+                   Y: env.Y\n  tls_config:\n    ca_cert_pem: |\n      planted\n      planted\n  stdio_config: {command: \
+                   'npx planted', args: [planted], envs: [\"A=planted\"]}\n  other: [planted]\n  disabled: false\n";
+        let new = old.replace("disabled: false", "disabled: true");
+        let diff = shown(old) + &diff("f.yaml", old, &new);
+        assert!(!diff.contains("planted"), "{diff}");
+        for part in ["-  disabled: false\n", "+  disabled: true\n", "Y: env.Y", "X: (secret)", "--- f.yaml"] {
+            assert!(diff.contains(part), "{part}\n{diff}");
+        }
+        assert_eq!(super::diff("f.yaml", old, old), "");
+    }
+}

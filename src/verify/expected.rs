@@ -1,0 +1,135 @@
+//! What a server is asked, and what it should answer.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use crate::{
+    config::{AuthType, Config, Profile, PublicUrl, Scheme, ServerAddress},
+    discovery::{AUTHORIZATION_SERVER, Discovery, PROTECTED_RESOURCE, Request, Verdict},
+};
+
+/// What the edge serves, compiled from a configuration.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    discovery: Discovery,
+    profile: Profile,
+    clients: BTreeMap<String, AuthType>,
+}
+
+/// A GET that a server is asked, and the answer of the edge to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// The public URL whose host and scheme are sent; without public URLs the server's own address.
+    pub base: PublicUrl,
+    /// The path of a document.
+    pub path: &'static str,
+    /// The members of the document that the edge serves there; `None` when it serves none.
+    pub document: Option<Map<String, Value>>,
+}
+
+impl Expected {
+    /// Compiles what the configuration serves.
+    pub fn new(config: &Config) -> Self {
+        Expected {
+            discovery: Discovery::compile(config),
+            profile: config.profile,
+            clients: config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type())).collect(),
+        }
+    }
+
+    /// The discovery of the edge.
+    pub fn discovery(&self) -> &Discovery {
+        &self.discovery
+    }
+
+    /// The generation of Bifrost that the edge serves.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// The MCP clients of the table, by name.
+    pub fn clients(&self) -> &BTreeMap<String, AuthType> {
+        &self.clients
+    }
+
+    /// What a server is asked: each document that Bifrost has, for each public URL.
+    pub fn questions(&self, server: &ServerAddress, scheme: Scheme) -> Vec<Question> {
+        let urls = self.discovery.origins().urls();
+        let bases = if urls.is_empty() {
+            PublicUrl::of_request(server.as_str().as_bytes(), scheme).into_iter().collect()
+        } else {
+            urls.to_vec()
+        };
+        let question = |base: PublicUrl| {
+            [AUTHORIZATION_SERVER, PROTECTED_RESOURCE].map(|path| Question {
+                document: self.document(&base, path),
+                base: base.clone(),
+                path,
+            })
+        };
+        bases.into_iter().flat_map(question).collect()
+    }
+
+    fn document(&self, base: &PublicUrl, path: &str) -> Option<Map<String, Value>> {
+        let verdict = self.discovery.decide(&Request {
+            method: &Method::GET,
+            target: path.as_bytes(),
+            host: Some(base.authority().as_bytes()),
+            scheme: base.scheme(),
+            if_none_match: None,
+        });
+        let body = match &verdict {
+            Verdict::Prepared(id) => &self.discovery.answers().get(id.0)?.body,
+            Verdict::Derived(answer) => &answer.body,
+            Verdict::NotOurs => return None,
+        };
+        // A refusal is text.
+        serde_json::from_slice(body).ok()
+    }
+}
+
+impl Question {
+    /// The URL of the document, as a client knows it.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.base, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Loaded;
+
+    fn questions(more: &str) -> Vec<Question> {
+        let yaml = format!(
+            "listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: \"bifrost.internal:8080\"}}]\n{more}"
+        );
+        let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
+        Expected::new(&config).questions(&config.servers[0].address, Scheme::Http)
+    }
+
+    const GITHUB: &str = "mcp_clients: [{name: a, auth_type: per_user_oauth, connection_type: inprocess}]\n";
+
+    #[test]
+    fn each_document_of_each_public_url_is_asked_for() {
+        let all = questions(&format!("public_urls: [\"https://a.example\", \"http://b.example:81\"]\n{GITHUB}"));
+        let urls: Vec<_> = all.iter().map(Question::url).collect();
+        assert_eq!(urls.len(), 4);
+        assert_eq!(urls[3], "http://b.example:81/.well-known/oauth-protected-resource");
+        assert_eq!(all[0].document.as_ref().unwrap()["issuer"], "https://a.example");
+        assert_eq!(all[3].document.as_ref().unwrap()["resource"], "http://b.example:81/mcp");
+    }
+
+    #[test]
+    fn without_public_urls_the_address_of_the_server_stands_in() {
+        let all = questions(GITHUB);
+        assert_eq!(all[0].document.as_ref().unwrap()["issuer"], "http://bifrost.internal:8080");
+    }
+
+    #[test]
+    fn with_discovery_off_no_document_is_expected() {
+        assert!(questions("public_urls: [\"https://a.example\"]\n").iter().all(|asked| asked.document.is_none()));
+    }
+}

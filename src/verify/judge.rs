@@ -1,0 +1,197 @@
+//! From what one server answered to whether it agrees with the edge.
+
+use std::net::SocketAddr;
+
+use super::{
+    Expected, Question,
+    documents::{self, Contract, DocumentAnswer, Published},
+    lists::{self, ListAnswer, ListedClient},
+    report::{ServerReport, Switch, Verdict},
+};
+use crate::config::ServerAddress;
+
+/// Everything that one server answered.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// To each question.
+    pub documents: Vec<(Question, DocumentAnswer)>,
+    /// For its MCP clients; `None` when it was not asked.
+    pub clients: Option<ClientAnswers>,
+}
+
+/// What one server answered for its MCP clients.
+#[derive(Debug, Clone)]
+pub struct ClientAnswers {
+    /// What its process serves.
+    pub memory: ListAnswer,
+    /// What is stored.
+    pub database: ListAnswer,
+}
+
+/// Whether a server agrees with the edge. `answers` may be why it could not be asked.
+pub fn judge(
+    expected: &Expected,
+    server: &ServerAddress,
+    address: SocketAddr,
+    answers: Result<Answers, String>,
+) -> ServerReport {
+    let mut report = ServerReport::unreachable(server.to_string(), Some(address), String::new());
+    match answers {
+        Err(why) => report.unreachable = Some(why),
+        Ok(answers) => {
+            report.unreachable = None;
+            documents_of(&answers.documents, expected, &mut report);
+            if let Some(clients) = answers.clients {
+                clients_of(&clients, expected, &mut report);
+            }
+        }
+    }
+    report.verdict = match (report.differences.is_empty(), &report.unreachable) {
+        (false, _) => Verdict::Disagrees,
+        (true, Some(_)) => Verdict::Unreachable,
+        (true, None) => Verdict::Agrees,
+    };
+    report.more_differences = report.differences.len().saturating_sub(ServerReport::MOST);
+    report.differences.truncate(ServerReport::MOST);
+    report
+}
+
+fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, report: &mut ServerReport) {
+    let (mut is_on, mut is_off) = (false, false);
+    for (question, answer) in answers {
+        let published = Published::of(answer);
+        let contract = match &published {
+            Published::On(document) => {
+                is_on = true;
+                Contract::shown_by(document)
+            }
+            Published::Off(contract) => {
+                is_off = true;
+                *contract
+            }
+            Published::Unexpected(_) => None,
+        };
+        report.contract = report.contract.or(contract);
+        documents::compare(question, &published, &mut report.differences);
+    }
+    report.discovery = match (is_on, is_off) {
+        (true, true) => Some(Switch::Mixed),
+        (false, false) => None,
+        (is_on, _) => Some(Switch::of(is_on)),
+    };
+    let wanted = Contract::of(expected.profile());
+    if let Some(contract) = report.contract.filter(|contract| *contract != wanted) {
+        report.warnings.push(format!(
+            "speaks the contract of {}; the profile is {}, for {}",
+            contract.versions(),
+            wanted.name(),
+            wanted.versions()
+        ));
+    }
+}
+
+fn clients_of(answers: &ClientAnswers, expected: &Expected, report: &mut ServerReport) {
+    report.clients = answers.memory.as_ref().ok().map(Vec::len);
+    let is_empty = |answer: &ListAnswer| answer.as_ref().is_ok_and(Vec::is_empty);
+    if is_empty(&answers.memory) && is_empty(&answers.database) && !expected.clients().is_empty() {
+        // It cannot be told from a server that has none; what it says for discovery has been compared.
+        report.warnings.push(
+            "lists no MCP client: a Bifrost without a config store lists none whatever its file says, so they were not \
+             compared"
+                .into(),
+        );
+        return;
+    }
+    let lists = [&answers.memory, &answers.database];
+    if let Some(why) = lists.iter().find_map(|answer| answer.as_ref().err()) {
+        report.unreachable = Some(why.clone());
+    }
+    let [memory, database] = lists.map(|answer| answer.as_ref().ok().map(Vec::as_slice));
+    lists::compare(expected.clients(), memory, database, &mut report.differences);
+}
+
+impl ClientAnswers {
+    /// Both lists, when the process and the database say the same.
+    pub fn same(clients: Vec<ListedClient>) -> Self {
+        ClientAnswers { memory: Ok(clients.clone()), database: Ok(clients) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    use super::*;
+    use crate::config::{Loaded, Scheme};
+
+    fn expected(clients: &str) -> (Expected, ServerAddress) {
+        let yaml = format!(
+            "listeners: [{{address: \"127.0.0.1:8000\"}}]\npublic_urls: [\"https://gw.example\"]\n\
+             servers: [{{address: \"bifrost.internal:8080\"}}]\nmcp_clients: [{clients}]\n"
+        );
+        let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
+        (Expected::new(&config), config.servers[0].address.clone())
+    }
+
+    const GITHUB: &str = "{name: github, auth_type: per_user_oauth, connection_type: inprocess}";
+
+    /// What a server answers that agrees, but for what `change` makes of each document.
+    fn report(clients: Option<ClientAnswers>, change: impl Fn(String) -> (u16, String)) -> ServerReport {
+        let (expected, server) = expected(GITHUB);
+        let documents = expected.questions(&server, Scheme::Http).into_iter().map(|question| {
+            let (status, body) = change(serde_json::to_string(&question.document).unwrap());
+            let answer = DocumentAnswer {
+                status: StatusCode::from_u16(status).unwrap(),
+                content_type: Some("application/json".into()),
+                body: Some(Bytes::from(body)),
+            };
+            (question, answer)
+        });
+        let answers = Answers { documents: documents.collect(), clients };
+        judge(&expected, &server, ([10, 0, 0, 1], 8080).into(), Ok(answers))
+    }
+
+    fn github() -> ListedClient {
+        ListedClient { name: "github".into(), auth_type: Some("per_user_oauth".into()) }
+    }
+
+    #[test]
+    fn a_server_that_answers_as_the_edge_agrees() {
+        let report = report(Some(ClientAnswers::same(vec![github()])), |document| (200, document));
+        assert_eq!(report.verdict, Verdict::Agrees, "{report:?}");
+        assert_eq!((report.discovery, report.contract), (Some(Switch::On), Some(Contract::PerUserOauth)));
+        assert!(report.warnings.is_empty() && report.clients == Some(1));
+    }
+
+    #[test]
+    fn one_that_serves_nothing_disagrees() {
+        let report = report(None, |_| (404, "Not Found".into()));
+        assert_eq!((report.verdict, report.discovery), (Verdict::Disagrees, Some(Switch::Off)));
+        assert_eq!(report.differences.len(), 2);
+    }
+
+    #[test]
+    fn one_of_another_generation_is_warned_of() {
+        let report = report(None, |document| (200, document.replace("/api/oauth/per-user/", "/oauth2/")));
+        assert_eq!((report.verdict, report.contract), (Verdict::Disagrees, Some(Contract::Oauth2)));
+        assert!(report.warnings[0].contains("Bifrost 1.6.3 and later"), "{:?}", report.warnings);
+    }
+
+    #[test]
+    fn an_empty_list_says_nothing_and_a_list_that_cannot_be_read_is_no_agreement() {
+        let empty = report(Some(ClientAnswers::same(Vec::new())), |document| (200, document));
+        assert_eq!(empty.verdict, Verdict::Agrees);
+        assert!(empty.warnings[0].contains("config store"), "{:?}", empty.warnings);
+        let refused = ClientAnswers { memory: Err("401".into()), database: Err("401".into()) };
+        let refused = report(Some(refused), |document| (200, document));
+        assert_eq!((refused.verdict, refused.unreachable.as_deref()), (Verdict::Unreachable, Some("401")));
+    }
+
+    #[test]
+    fn more_differences_than_anyone_reads_are_counted() {
+        let many = (0..1000).map(|number| ListedClient { name: number.to_string(), auth_type: None }).collect();
+        let report = report(Some(ClientAnswers::same(many)), |document| (200, document));
+        assert_eq!((report.differences.len(), report.more_differences), (ServerReport::MOST, 901));
+    }
+}

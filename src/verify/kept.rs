@@ -1,0 +1,85 @@
+//! The last report of a running edge, and when the next one is due.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
+
+use super::report::{Report, ServerReport, Verdict};
+
+/// The last report, kept for whoever asks. There is one for each process.
+#[derive(Debug, Default)]
+pub struct Kept {
+    last: ArcSwapOption<Report>,
+    due: Notify,
+}
+
+impl Kept {
+    /// The last report, if there was a verification and it is still wanted.
+    pub fn last(&self) -> Option<Arc<Report>> {
+        self.last.load_full()
+    }
+
+    /// Keeps a report, or none.
+    pub fn keep(&self, report: Option<Arc<Report>>) {
+        self.last.store(report);
+    }
+
+    /// Says that there is another configuration to verify.
+    pub fn reloaded(&self) {
+        self.due.notify_one();
+    }
+
+    /// Waits for that.
+    pub async fn when_reloaded(&self) {
+        self.due.notified().await;
+    }
+}
+
+/// The servers whose verdict is another one than before, each with the one from before. One that was not there before
+/// is new when it does not agree.
+pub fn changes<'a>(before: Option<&Report>, now: &'a Report) -> Vec<(&'a ServerReport, Option<Verdict>)> {
+    let verdict_before = |server: &ServerReport| {
+        let mut servers = before?.servers.iter();
+        let known = servers.find(|known| known.server == server.server && known.address == server.address);
+        known.map(|known| known.verdict)
+    };
+    let servers = now.servers.iter().map(|server| (server, verdict_before(server)));
+    servers.filter(|(server, before)| before.unwrap_or(Verdict::Agrees) != server.verdict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::verify::Switch;
+
+    fn report(verdicts: &[(&str, Verdict)]) -> Report {
+        let server = |(name, verdict): &(&str, Verdict)| ServerReport {
+            verdict: *verdict,
+            ..ServerReport::unreachable((*name).to_owned(), None, String::new())
+        };
+        Report {
+            at: SystemTime::UNIX_EPOCH,
+            profile: "per_user_oauth",
+            discovery: Switch::On,
+            clients: 0,
+            clients_compared: false,
+            servers: verdicts.iter().map(server).collect(),
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_once_each_way() {
+        use Verdict::{Agrees, Disagrees, Unreachable};
+        let told = |before: Option<&Report>, now: &Report| -> Vec<(String, Option<Verdict>)> {
+            changes(before, now).into_iter().map(|(server, before)| (server.server.clone(), before)).collect()
+        };
+        let first = report(&[("a", Agrees), ("b", Disagrees), ("c", Unreachable)]);
+        assert_eq!(told(None, &first), [("b".to_owned(), None), ("c".to_owned(), None)]);
+        assert!(told(Some(&first), &first).is_empty());
+        let second = report(&[("a", Disagrees), ("b", Agrees), ("c", Unreachable)]);
+        assert_eq!(told(Some(&first), &second), [("a".to_owned(), Some(Agrees)), ("b".to_owned(), Some(Disagrees))]);
+    }
+}

@@ -1,0 +1,274 @@
+//! `import --into` changes the MCP client table of a file and nothing else.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
+
+use bifrost_edge::{
+    config::Loaded,
+    import::{Table, merge},
+};
+use serde_json::{Value, json};
+
+use crate::support::{problems::GOOD, program::bifrost_edge, tls_server::Folder};
+
+/// The file after these clients have been merged into it.
+fn merged(file: &str, clients: &Value, prune: bool) -> String {
+    let entries: Vec<serde_yaml::Value> = serde_json::from_value(clients.clone()).unwrap();
+    let table = Table::new(&entries).unwrap();
+    match merge("f.yaml".as_ref(), file, &table, prune) {
+        Ok(merged) => {
+            let again = merge("f.yaml".as_ref(), &merged.text, &table, prune).unwrap();
+            assert_eq!(again.text, merged.text, "twice is not the same as once");
+            merged.text
+        }
+        Err(fault) => panic!("{fault}\n{file}"),
+    }
+}
+
+fn client(name: &str, auth_type: &str) -> Value {
+    json!({"name": name, "connection_type": "inprocess", "auth_type": auth_type})
+}
+
+const FILE: &str = "\
+# Ours.
+listeners: [{address: \"127.0.0.1:8000\"}] # here
+
+mcp_clients: # the table
+    # Why a is here.
+    - name: a   # first
+      connection_type: \"inprocess\"
+      auth_type: none
+
+    # Why b is here.
+    - {name: b, connection_type: inprocess, auth_type: none}
+    # Why c is here.
+    -
+      auth_type: none # why
+      connection_type: inprocess
+      name: c
+    # The end of the table.
+servers: []   # none yet
+# The end.
+";
+
+#[test]
+fn entries_that_say_the_same_keep_their_text_and_their_comments() {
+    let clients = json!([client("c", "none"), client("a", "none"), client("b", "none")]);
+    assert_eq!(merged(FILE, &clients, false), FILE);
+    assert_eq!(merged(FILE, &json!([]), false), FILE);
+}
+
+#[test]
+fn an_entry_that_says_something_else_is_replaced_and_a_new_one_comes_last() {
+    let clients = json!([client("new", "oauth"), client("b", "per_user_oauth"), client("c", "none")]);
+    let expected = FILE
+        .replace(
+            "    - {name: b, connection_type: inprocess, auth_type: none}\n",
+            "    - name: b\n      auth_type: per_user_oauth\n      connection_type: inprocess\n",
+        )
+        .replace(
+            "      name: c\n",
+            "      name: c\n    - name: new\n      auth_type: oauth\n      connection_type: inprocess\n",
+        );
+    assert_eq!(merged(FILE, &clients, false), expected);
+}
+
+#[test]
+fn an_entry_that_only_the_file_has_stays_unless_it_is_pruned() {
+    let clients = json!([client("b", "none")]);
+    assert_eq!(merged(FILE, &clients, false), FILE);
+    let pruned = merged(FILE, &clients, true);
+    let config = Loaded::from_text("f.yaml".as_ref(), &pruned).unwrap().config;
+    assert_eq!(config.mcp_clients.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    for comment in ["# Ours.", "# here", "# the table", "# Why b is here.", "# The end of the table.", "# none yet"] {
+        assert!(pruned.contains(comment), "{pruned}");
+    }
+    let emptied = merged(FILE, &json!([]), true);
+    assert!(Loaded::from_text("f.yaml".as_ref(), &emptied).unwrap().config.mcp_clients.is_empty());
+}
+
+#[test]
+fn a_table_that_is_not_there_yet_is_put_where_it_belongs() {
+    let entry = "  - name: a\n    auth_type: none\n    connection_type: inprocess\n";
+    let clients = json!([client("a", "none")]);
+    for (before, after) in [
+        (GOOD.to_owned(), format!("{GOOD}\nmcp_clients:\n{entry}")),
+        (GOOD.trim_end().to_owned(), format!("{GOOD}\nmcp_clients:\n{entry}")),
+        (format!("mcp_clients:\n# none\n{GOOD}"), format!("mcp_clients:\n{entry}# none\n{GOOD}")),
+        (format!("mcp_clients: null # none\n{GOOD}"), format!("mcp_clients: # none\n{entry}{GOOD}")),
+        (format!("mcp_clients: []\n{GOOD}"), format!("mcp_clients:\n{entry}{GOOD}")),
+        (format!("{GOOD}mcp_clients: ~"), format!("{GOOD}mcp_clients:\n{}", entry.trim_end())),
+        (format!("\u{feff}{GOOD}mcp_clients:"), format!("\u{feff}{GOOD}mcp_clients:\n{}", entry.trim_end())),
+    ] {
+        assert_eq!(merged(&before, &clients, false), after);
+    }
+    let json = r#"{"listeners": [{"address": "127.0.0.1:8000"}], "servers": []}"#;
+    let expected = r#"{"listeners": [{"address": "127.0.0.1:8000"}], "servers": [], "mcp_clients": [{"name": "a", "auth_type": "none", "connection_type": "inprocess"}]}"#;
+    assert_eq!(merged(json, &clients, false), expected);
+    for empty in ["[]", "null"] {
+        let before = json.replace("\"servers\"", &format!("\"mcp_clients\": {empty}, \"servers\""));
+        assert!(merged(&before, &clients, false).contains(r#""mcp_clients": [{"name": "a","#));
+    }
+}
+
+#[test]
+fn a_list_in_flow_style_stays_one() {
+    let b = r#"{"name": "b", "auth_type": "oauth", "connection_type": "inprocess"}"#;
+    let a = "{name: a, connection_type: inprocess, auth_type: none}";
+    let clients = json!([client("a", "none"), client("b", "oauth")]);
+    for (before, after) in [
+        (format!("[{a}] # c\n"), format!("[{a}, {b}] # c\n")),
+        (format!("[ {a} , ]\n"), format!("[ {a}, {b} , ]\n")),
+        (format!("[\n  {a}, # why\n]\n"), format!("[\n  {a},\n  {b}, # why\n]\n")),
+        (
+            "[\n  # none\n]\n".to_owned(),
+            format!("[{},\n{b}\n  # none\n]\n", b.replace("\"b\"", "\"a\"").replace("oauth", "none")),
+        ),
+        (format!("[{a}, {{name: b, connection_type: inprocess}}]\n"), format!("[{a}, {b}]\n")),
+    ] {
+        let after = if before.contains("# none") { after.replace(",\n", ", ") } else { after };
+        assert_eq!(
+            merged(&format!("mcp_clients: {before}{GOOD}"), &clients, false),
+            format!("mcp_clients: {after}{GOOD}")
+        );
+    }
+    let pasted =
+        "mcp_clients: [\n{\n\"name\": \"a\",\n\"connection_type\": \"inprocess\",\n\"auth_type\": \"oauth\"\n}\n]\n";
+    let expected = format!("mcp_clients: [\n{},\n{b}\n]\n{GOOD}", b.replace("\"b\"", "\"a\"").replace("oauth", "none"));
+    assert_eq!(merged(&format!("{pasted}{GOOD}"), &clients, false), expected);
+    let three = "[{name: x, connection_type: inprocess}, {name: a, connection_type: inprocess}, {name: y, connection_type: \
+                 inprocess}, ]\n";
+    for (clients, after) in [
+        (json!([]), "[]\n".to_owned()),
+        (
+            json!([{"name": "a", "connection_type": "inprocess"}]),
+            "[{name: a, connection_type: inprocess}, ]\n".to_owned(),
+        ),
+        (json!([client("b", "oauth")]), format!("[{b}, ]\n")),
+    ] {
+        let pruned = merged(&format!("mcp_clients: {three}{GOOD}"), &clients, true);
+        assert_eq!(pruned.replace("[ ]", "[]"), format!("mcp_clients: {after}{GOOD}"));
+    }
+}
+
+#[test]
+fn a_file_with_the_line_breaks_of_windows_keeps_them() {
+    let clients = json!([client("b", "oauth"), client("new", "none"), {"name": "long", "connection_type": "inprocess",
+        "tools_to_execute": ["one\ntwo\n"]}]);
+    let result = merged(&FILE.replace('\n', "\r\n"), &clients, false);
+    assert_eq!(result.matches('\n').count(), result.matches("\r\n").count());
+    assert_eq!(result.replace("\r\n", "\n"), merged(FILE, &clients, false));
+    let config = Loaded::from_text("f.yaml".as_ref(), &result).unwrap().config;
+    assert_eq!(config.mcp_clients[4].tools_to_execute.as_deref(), Some(&["one\ntwo\n".to_owned()][..]));
+}
+
+#[test]
+fn names_in_any_writing_are_told_apart() {
+    let names = ["日本語 😀", "a: b", "yes", "123", "# x", "é", "e\u{301}", "- dash", "tab\tend"];
+    let clients: Vec<_> = names.iter().map(|name| client(name, "none")).collect();
+    let first = merged(&format!("# 日本語 😀\n{GOOD}"), &json!(clients), false);
+    let config = Loaded::from_text("f.yaml".as_ref(), &first).unwrap().config;
+    assert_eq!(config.mcp_clients.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), names);
+    let second = merged(&first, &json!([client("é", "oauth")]), false);
+    assert_eq!(second.matches("oauth").count(), 1);
+    assert!(
+        merged(
+            &format!("{GOOD}mcp_clients: [{{name: 123, connection_type: inprocess, auth_type: none}}]\n"),
+            &json!([client("123", "none")]),
+            false
+        )
+        .ends_with("auth_type: none}]\n")
+    );
+}
+
+#[test]
+fn what_cannot_be_edited_is_refused_with_the_reason() {
+    let entries = [serde_yaml::to_value(client("a", "oauth")).unwrap()];
+    let table = Table::new(&entries).unwrap();
+    for (file, part) in [
+        ("listeners: [\n".to_owned(), "not valid YAML"),
+        (String::new(), "the file is empty"),
+        (format!("{GOOD}mcp_clients: {{}}\n"), "mcp_clients is no list"),
+        (format!("{GOOD}unknown: 1\n"), "unknown: unknown key"),
+        (format!("{GOOD}...\n"), "cannot be edited"),
+        (
+            format!(
+                "{GOOD}mcp_clients:\n- &a {{name: a, connection_type: inprocess, auth_type: &t none}}\n- {{name: b, \
+                 connection_type: inprocess, auth_type: *t}}\n"
+            ),
+            "cannot be edited",
+        ),
+    ] {
+        let fault = merge("f.yaml".as_ref(), &file, &table, false).unwrap_err().to_string();
+        assert!(fault.contains(part), "{fault}");
+    }
+}
+
+// === The command ===
+
+fn run(source: &Path, arguments: &[&str]) -> (String, String, i32) {
+    let output = bifrost_edge().arg("import").arg(source).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+fn source(folder: &Folder, clients: &Value) -> std::path::PathBuf {
+    folder.write("config.json", json!({"mcp": {"client_configs": clients}}).to_string())
+}
+
+#[test]
+fn the_diff_comes_first_and_only_yes_writes_it() {
+    let folder = Folder::new();
+    let secret = "    - name: old\n      connection_type: http\n      connection_string: https://a/?k=planted\n      headers: \
+                  {X: planted}\n";
+    let text = FILE.replace("    # The end of the table.\n", &format!("{secret}    # The end of the table.\n"));
+    let (source, target) = (source(&folder, &json!([client("new", "oauth")])), folder.write("proxy.yaml", &text));
+    let name = target.to_str().unwrap();
+    let (out, errors, code) = run(&source, &["--into", name]);
+    assert_eq!(code, 0, "{errors}");
+    let expected = "       connection_string: (secret)\n       headers: {X: (secret)}\n+    - name: new\n+      auth_type: \
+                    oauth\n+      connection_type: inprocess\n     # The end of the table.\n";
+    assert!(out.starts_with(&format!("--- {name}\n+++ {name}\n@@ ")) && out.contains(expected), "{out}");
+    assert!(errors.contains("1 added, 0 replaced, 0 taken out, 4 only in it"), "{errors}");
+    assert!(errors.contains("not written; --yes writes it"), "{errors}");
+    assert_eq!(fs::read_to_string(&target).unwrap(), text);
+    let (again, errors, code) = run(&source, &["--into", name, "--yes"]);
+    assert!(code == 0 && again == out && errors.contains("written"), "{errors}");
+    assert!(fs::read_to_string(&target).unwrap().contains("planted\n      headers: {X: planted}\n    - name: new\n"));
+    let (out, errors, code) = run(&source, &["--into", name, "--yes"]);
+    assert!(code == 0 && out.is_empty() && errors.contains("nothing to change"), "{out}\n{errors}");
+}
+
+#[test]
+fn permissions_and_a_symbolic_link_are_kept_and_nothing_is_left_beside_it() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!([client("new", "oauth")]));
+    fs::create_dir(folder.path().join("real")).unwrap();
+    let target = folder.write("real/proxy.yaml", FILE);
+    fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
+    let link = folder.path().join("proxy.yaml");
+    symlink("real/proxy.yaml", &link).unwrap();
+    let (_, errors, code) = run(&source, &["--into", link.to_str().unwrap(), "--yes"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&target).unwrap().contains("name: new"));
+    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert_eq!(fs::read_dir(folder.path().join("real")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_result_that_would_not_pass_check_is_not_written() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!([{"name": "new", "connection_type": "http"}]));
+    let target = folder.write("proxy.yaml", FILE);
+    let (out, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+    assert_eq!((out.as_str(), code), ("", 1), "{errors}");
+    assert!(errors.contains("mcp_clients[3].connection_string: an http or sse client needs one"), "{errors}");
+    assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
+    for (arguments, expected) in [(&["--yes"][..], 2), (&["--prune"], 2), (&["--into", "no-such-file.yaml"], 1)] {
+        assert_eq!(run(&source, arguments).2, expected, "{arguments:?}");
+    }
+}

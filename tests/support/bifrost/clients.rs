@@ -1,0 +1,137 @@
+//! `GET /api/mcp/clients`, and what can be wrong with discovery.
+
+use base64::Engine;
+use hyper::{StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{
+    Bifrost, lock, oauth, plain,
+    reply::{self, Reply},
+    route::Ask,
+};
+
+pub(super) const PATH: &str = "/api/mcp/clients";
+
+/// How discovery is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// As generation A does with a `per_user_oauth` client.
+    #[default]
+    On,
+    /// As it does without one.
+    Off,
+    /// By the dashboard, as versions that have no discovery do.
+    Page,
+    /// As generation B does.
+    Oauth2,
+    /// With an issuer that the request has no part in.
+    OwnIssuer,
+    /// By a redirect.
+    Redirect,
+    /// With more than any document.
+    Huge,
+    /// Not at all.
+    Silent,
+}
+
+/// The MCP clients, as `config` objects of the API.
+#[derive(Default)]
+pub(super) struct Table {
+    memory: Vec<Value>,
+    database: Vec<Value>,
+    /// Whether credentials are needed, those of [`Bifrost::TOKEN`], or [`Bifrost::USER`] and [`Bifrost::PASSWORD`].
+    is_closed: bool,
+    pub discovery: Discovery,
+}
+
+impl Bifrost {
+    pub const TOKEN: &str = "planted-token";
+    pub const USER: &str = "admin";
+    pub const PASSWORD: &str = "planted-password";
+
+    /// Says which MCP clients its process has, and which its database.
+    pub fn set_clients(&self, memory: &Value, database: &Value) {
+        let mut table = lock(&self.state.table);
+        table.memory.clone_from(memory.as_array().unwrap());
+        table.database.clone_from(database.as_array().unwrap());
+    }
+
+    /// Lets nobody ask for the MCP clients without credentials.
+    pub fn close_api(&self) {
+        lock(&self.state.table).is_closed = true;
+    }
+
+    /// Answers discovery so from now on.
+    pub fn set_discovery(&self, discovery: Discovery) {
+        lock(&self.state.table).discovery = discovery;
+    }
+}
+
+pub(super) fn list(ask: &Ask) -> Reply {
+    let table = lock(&ask.state.table);
+    if table.is_closed && !ask.texts(header::AUTHORIZATION).any(is_accepted) {
+        return reply::bifrost_error(StatusCode::UNAUTHORIZED, "Unauthorized");
+    }
+    let number = |name| ask.param(name).and_then(|value| value.parse::<usize>().ok());
+    let is_paged = ask.param("limit").is_some() || ask.param("offset").is_some();
+    let all = if is_paged { &table.database } else { &table.memory };
+    let (limit, offset) = (number("limit").unwrap_or(usize::MAX), number("offset").unwrap_or_default());
+    let page = all.iter().skip(offset).take(limit).map(|config| {
+        let tools = json!([{"name": "a_tool", "description": "what it does"}]);
+        json!({"config": config, "state": "connected", "tools": tools, "vk_configs": null})
+    });
+    let page: Vec<_> = page.collect();
+    let list = json!({
+        "clients": page, "count": page.len(), "limit": limit, "offset": offset, "total_count": all.len(),
+    });
+    reply::json(StatusCode::OK, &list)
+}
+
+fn is_accepted(authorization: &str) -> bool {
+    let pair = format!("{}:{}", Bifrost::USER, Bifrost::PASSWORD);
+    let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+    authorization == format!("Bearer {}", Bifrost::TOKEN) || authorization == format!("Basic {basic}")
+}
+
+/// A discovery document, or what is there in its place.
+pub(super) async fn document(ask: &Ask) -> Reply {
+    let discovery = lock(&ask.state.table).discovery;
+    let is_server = ask.path == oauth::SERVER_METADATA;
+    match discovery {
+        Discovery::On if is_server => oauth::server_metadata(ask),
+        Discovery::On => oauth::resource_metadata(ask),
+        Discovery::Off => reply::whole(StatusCode::NOT_FOUND, reply::TEXT, "Not Found"),
+        Discovery::Page => plain::dashboard(),
+        Discovery::Oauth2 => reply::json(StatusCode::OK, &oauth2(&ask.base(), is_server)),
+        Discovery::OwnIssuer => {
+            let base = "http://bifrost.internal:8080";
+            let document = json!({"issuer": base, "resource": format!("{base}/mcp")});
+            reply::json(StatusCode::OK, &document)
+        }
+        Discovery::Redirect => reply::found("https://elsewhere.example/"),
+        Discovery::Huge => reply::whole(StatusCode::OK, reply::JSON, format!("{{\"x\":\"{}\"}}", "x".repeat(100_000))),
+        Discovery::Silent => std::future::pending().await,
+    }
+}
+
+fn oauth2(base: &str, is_server: bool) -> Value {
+    if !is_server {
+        return json!({
+            "resource": format!("{base}/mcp"), "authorization_servers": [base], "scopes_supported": ["mcp"],
+            "bearer_methods_supported": ["header"],
+        });
+    }
+    json!({
+        "issuer": base,
+        "authorization_endpoint": format!("{base}/oauth2/authorize"),
+        "token_endpoint": format!("{base}/oauth2/token"),
+        "registration_endpoint": format!("{base}/oauth2/register"),
+        "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "response_types_supported": ["code"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "scopes_supported": ["mcp"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}

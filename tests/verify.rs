@@ -1,0 +1,268 @@
+//! `verify` tells an operator which servers do not answer what the edge serves, and why.
+
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    bifrost::{Bifrost, Discovery},
+    edge::CLIENTS,
+    nobody,
+    program::{bifrost_edge, config},
+    tls_server::{BOTH, Trust},
+};
+
+const HEAD: &str = "listeners: [{address: \"127.0.0.1:1\"}]\npublic_urls: [\"https://gw.example\"]\n";
+
+fn servers(servers: &[SocketAddr]) -> String {
+    let list: Vec<_> = servers.iter().map(|server| format!("{{address: \"{server}\"}}")).collect();
+    format!("servers: [{}]\n", list.join(", "))
+}
+
+/// A configuration for these servers, with one `per_user_oauth` client, `github`.
+fn yaml(fleet: &[SocketAddr]) -> String {
+    format!("{HEAD}{}{CLIENTS}", servers(fleet))
+}
+
+fn command(yaml: &str, credentials: &[(&str, &str)]) -> (Command, tempfile::NamedTempFile) {
+    let file = config(yaml);
+    let mut command = bifrost_edge();
+    for name in ["BIFROST_EDGE_API_TOKEN", "BIFROST_EDGE_API_USER", "BIFROST_EDGE_API_PASSWORD"] {
+        command.env_remove(name);
+    }
+    command.envs(credentials.iter().copied()).arg("verify").arg("--config").arg(file.path());
+    (command, file)
+}
+
+/// What it prints for a person, and its exit code.
+fn table(yaml: &str, credentials: &[(&str, &str)]) -> (String, i32) {
+    let (mut command, _file) = command(yaml, credentials);
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let (printed, errors) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(errors, "", "{printed}");
+    assert!(!printed.contains("planted"), "{printed}");
+    (printed, status.code().unwrap())
+}
+
+/// What it prints for a program, and its exit code.
+fn report(yaml: &str, credentials: &[(&str, &str)]) -> (Value, i32) {
+    let (mut command, _file) = command(yaml, credentials);
+    let output = command.args(["--format", "json"]).output().unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    (report, output.status.code().unwrap())
+}
+
+const TOKEN: &[(&str, &str)] = &[("BIFROST_EDGE_API_TOKEN", Bifrost::TOKEN)];
+const USER: &[(&str, &str)] =
+    &[("BIFROST_EDGE_API_USER", Bifrost::USER), ("BIFROST_EDGE_API_PASSWORD", Bifrost::PASSWORD)];
+
+fn client(name: &str, auth_type: &str) -> Value {
+    json!({"name": name, "auth_type": auth_type, "connection_type": "http", "headers": {"Authorization": "planted"}})
+}
+
+#[test]
+fn a_fleet_that_agrees_is_exit_code_0_and_says_that_clients_were_not_compared() {
+    let fleet = [Bifrost::start(), Bifrost::start()];
+    let (printed, code) = table(&yaml(&fleet.each_ref().map(Bifrost::address)), &[]);
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("2 servers: 2 agree, 0 disagree, 0 not reached"), "{printed}");
+    assert!(printed.contains("MCP clients were not compared") && printed.contains("BIFROST_EDGE_API_TOKEN"));
+    for bifrost in &fleet {
+        let asked = bifrost.recorded();
+        let targets: Vec<_> = asked.iter().map(|request| request.target.as_str()).collect();
+        assert_eq!(targets, ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"]);
+        for request in asked {
+            assert_eq!(request.headers_all("host"), ["gw.example"]);
+            assert_eq!(request.headers_all("x-forwarded-proto"), ["https"]);
+            assert_eq!(request.header("authorization"), None);
+        }
+    }
+}
+
+#[test]
+fn one_that_disagrees_and_one_that_is_gone_are_named_with_the_reason() {
+    let fleet = [Bifrost::start(), Bifrost::start()];
+    fleet[1].set_discovery(Discovery::Off);
+    let gone = nobody();
+    let (printed, code) = table(&yaml(&[fleet[0].address(), fleet[1].address(), gone]), &[]);
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.contains("3 servers: 1 agree, 1 disagree, 1 not reached"), "{printed}");
+    let row = |address: SocketAddr| {
+        let mut lines = printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        lines.find(|words| words.first() == Some(&address.to_string().as_str())).unwrap()[2..].join(" ")
+    };
+    assert_eq!(row(fleet[0].address()), "agrees on per_user_oauth -");
+    assert_eq!(row(fleet[1].address()), "disagrees off - -");
+    assert_eq!(row(gone), "unreachable - - -");
+    let url = "https://gw.example/.well-known/oauth-authorization-server";
+    assert!(printed.contains(&format!("{url}: the edge serves it, the server does not")), "{printed}");
+    assert!(printed.contains("not reached: Connection refused"), "{printed}");
+}
+
+#[test]
+fn every_way_in_which_a_server_can_differ_is_a_disagreement() {
+    let bifrost = Bifrost::start();
+    for (discovery, part) in [
+        (Discovery::Off, "\"server\":false"),
+        (Discovery::Page, "which have no discovery"),
+        (Discovery::Oauth2, "Bifrost 1.6.3 and later"),
+        (Discovery::OwnIssuer, "http://bifrost.internal:8080"),
+        (Discovery::Redirect, "302, a redirect"),
+        (Discovery::Huge, "more than any document"),
+    ] {
+        bifrost.set_discovery(discovery);
+        let (report, code) = report(&yaml(&[bifrost.address()]), &[]);
+        assert_eq!((code, &report["servers"][0]["verdict"]), (1, &json!("disagrees")), "{discovery:?}: {report}");
+        assert!(report.to_string().contains(part), "{discovery:?}: {report}");
+    }
+}
+
+#[test]
+fn with_discovery_off_a_web_page_is_as_good_as_no_document() {
+    let fleet = [Bifrost::start(), Bifrost::start()];
+    fleet[0].set_discovery(Discovery::Page);
+    fleet[1].set_discovery(Discovery::Off);
+    let (report, code) = report(&format!("{HEAD}{}", servers(&fleet.each_ref().map(Bifrost::address))), &[]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["discovery"], "off");
+}
+
+#[test]
+fn without_public_urls_the_servers_own_address_is_the_host() {
+    let bifrost = Bifrost::start();
+    let yaml = format!("listeners: [{{address: \"127.0.0.1:1\"}}]\n{}{CLIENTS}", servers(&[bifrost.address()]));
+    let (report, code) = report(&yaml, &[]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(bifrost.recorded()[0].header("host"), Some(bifrost.address().to_string().as_str()));
+}
+
+#[test]
+fn every_address_of_a_name_is_asked_and_a_name_without_one_is_unreachable() {
+    let bifrost = Bifrost::start();
+    let port = bifrost.address().port();
+    let yaml = format!(
+        "{HEAD}servers: [{{address: \"localhost:{port}\"}}, {{address: \"no-such-name.invalid:1\"}}]\n{CLIENTS}"
+    );
+    let (report, code) = report(&yaml, &[]);
+    assert_eq!(code, 1);
+    let servers = report["servers"].as_array().unwrap();
+    let named = |name: &str| servers.iter().filter(|server| server["server"] == name).collect::<Vec<_>>();
+    let localhost = named(&format!("localhost:{port}"));
+    let agreeing = localhost.iter().filter(|server| server["verdict"] == "agrees").count();
+    assert_eq!(agreeing, 1, "{report}");
+    let unresolved = named("no-such-name.invalid:1");
+    assert_eq!((unresolved[0]["verdict"].as_str(), &unresolved[0]["address"]), (Some("unreachable"), &Value::Null));
+}
+
+// === MCP clients ===
+
+#[test]
+fn clients_that_are_missing_on_either_side_are_named() {
+    let fleet = [Bifrost::start(), Bifrost::start()];
+    for bifrost in &fleet {
+        bifrost.close_api();
+    }
+    let github = client("github", "per_user_oauth");
+    fleet[0].set_clients(&json!([github]), &json!([github]));
+    fleet[1].set_clients(&json!([client("wiki", "oauth")]), &json!([github, client("wiki", "oauth")]));
+    let yaml = yaml(&fleet.each_ref().map(Bifrost::address));
+    for credentials in [TOKEN, USER] {
+        let (printed, code) = table(&yaml, credentials);
+        assert_eq!(code, 1, "{printed}");
+        for line in [
+            r#"  MCP client "github" (auth_type per_user_oauth): missing on the server's memory, the edge has it"#,
+            r#"  MCP client "wiki" (auth_type oauth): missing on the edge, the server has it"#,
+            "2 servers: 1 agree, 1 disagree, 0 not reached",
+        ] {
+            assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+        }
+        assert!(!printed.contains("were not compared"), "{printed}");
+    }
+}
+
+#[test]
+fn a_long_list_is_asked_for_page_by_page() {
+    let bifrost = Bifrost::start();
+    let clients: Vec<_> = (0..250).map(|number| client(&format!("c{number}"), "none")).collect();
+    bifrost.set_clients(&json!(clients), &json!(clients));
+    let entry = |number| format!("- {{name: c{number}, auth_type: none, connection_type: inprocess}}\n");
+    let table: String = (0..250).map(entry).collect();
+    bifrost.set_discovery(Discovery::Off);
+    let (report, code) = report(&format!("{HEAD}{}mcp_clients:\n{table}", servers(&[bifrost.address()])), TOKEN);
+    assert_eq!((code, &report["servers"][0]["clients"]), (0, &json!(250)), "{report}");
+    let asked: Vec<_> = bifrost.recorded().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked[3..], [0, 100, 200].map(|offset| format!("/api/mcp/clients?limit=100&offset={offset}")));
+}
+
+#[test]
+fn credentials_that_are_refused_are_exit_code_1_and_a_list_without_a_store_is_only_noted() {
+    let bifrost = Bifrost::start();
+    bifrost.close_api();
+    let (report, code) = report(&yaml(&[bifrost.address()]), &[("BIFROST_EDGE_API_TOKEN", "another")]);
+    assert_eq!((code, &report["servers"][0]["verdict"]), (1, &json!("unreachable")), "{report}");
+    assert!(report.to_string().contains("401, the credentials are not accepted"), "{report}");
+    let (printed, code) = table(&yaml(&[bifrost.address()]), TOKEN);
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("warning: lists no MCP client: a Bifrost without a config store"), "{printed}");
+}
+
+#[test]
+fn half_of_the_credentials_is_exit_code_2_before_anyone_is_asked() {
+    let bifrost = Bifrost::start();
+    let (mut command, _file) = command(&yaml(&[bifrost.address()]), &[("BIFROST_EDGE_API_USER", "planted")]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let fault = String::from_utf8(output.stderr).unwrap();
+    assert!(fault.contains("BIFROST_EDGE_API_PASSWORD is not; set both") && !fault.contains("planted"), "{fault}");
+    assert!(bifrost.recorded().is_empty());
+}
+
+// === How a server is reached ===
+
+#[test]
+fn a_server_behind_tls_is_asked_as_its_settings_say_and_else_is_unreachable() {
+    let (trust, other) = (Trust::new(), Trust::new());
+    let bifrost = Bifrost::start();
+    let github = json!([client("github", "per_user_oauth")]);
+    bifrost.set_clients(&github, &github);
+    // What ends TLS in front of a Bifrost: here an edge, which answers discovery itself.
+    let door = trust.edge_with_tls(&format!("{}{CLIENTS}", servers(&[bifrost.address()])));
+    let port = door.address.port();
+    for (ca, http2, verdict) in
+        [(&trust.ca, false, "agrees"), (&trust.ca, true, "agrees"), (&other.ca, false, "unreachable")]
+    {
+        let yaml = format!(
+            "listeners: [{{address: \"127.0.0.1:1\"}}]\npublic_urls: [\"https://localhost:{port}\"]\n\
+             servers: [{{address: \"localhost:{port}\", http2: {http2}, tls: {{{ca}}}}}]\n{CLIENTS}"
+        );
+        let (report, code) = report(&yaml, TOKEN);
+        let servers = report["servers"].as_array().unwrap();
+        let reached = servers.iter().find(|server| server["address"] == format!("127.0.0.1:{port}")).unwrap();
+        assert_eq!(reached["verdict"], verdict, "{report}");
+        // localhost may have an IPv6 address, too, where nobody listens.
+        assert_eq!(code, i32::from(servers.iter().any(|server| server["verdict"] != "agrees")), "{report}");
+    }
+    assert!(bifrost.recorded().iter().all(|request| request.header("authorization").is_some()));
+}
+
+#[test]
+fn a_server_of_http2_alone_is_asked_in_http2() {
+    let trust = Trust::new();
+    let server = trust.server(BOTH);
+    let yaml = format!("{HEAD}servers: [{}]\n{CLIENTS}", trust.over_http2(&server));
+    let (report, code) = report(&yaml, &[]);
+    assert_eq!((code, &report["servers"][0]["verdict"]), (1, &json!("disagrees")), "{report}");
+    let saw = server.saw_at("/.well-known/oauth-authorization-server").remove(0);
+    assert_eq!((saw.version.as_str(), saw.authority.as_deref()), ("HTTP/2.0", Some("gw.example")));
+    assert!(saw.headers.contains(&("x-forwarded-proto".to_owned(), "https".to_owned())), "{saw:?}");
+}
+
+#[test]
+fn a_configuration_with_problems_is_exit_code_1_and_nobody_is_asked() {
+    let (mut command, _file) = command("listeners: []\n", &[]);
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
