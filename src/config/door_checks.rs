@@ -9,6 +9,7 @@ use super::{
     problem::{KeyPath, Problem, unique},
     public_url::Scheme,
     schema::Config,
+    stop::StopOptions,
 };
 
 pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
@@ -17,7 +18,17 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         listener_options(config, listener, &KeyPath::root("listeners").index(place), problems);
     }
     limits(&config.limits, problems);
+    stop(&config.stop, problems);
     access(config, problems);
+}
+
+fn stop(stop: &StopOptions, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("stop");
+    for (key, value, example) in [("delay", stop.delay, "15s"), ("idle", stop.idle, "1s"), ("grace", stop.grace, "30s")]
+    {
+        // None at all is a choice.
+        sensible(&path, key, Some(value).filter(|value| !value.is_zero()), example, problems);
+    }
 }
 
 pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {

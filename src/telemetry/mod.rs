@@ -39,7 +39,9 @@ pub fn start() -> io::Result<()> {
 impl Log for EdgeLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let is_ours = metadata.target().starts_with("bifrost_edge");
-        (is_ours || metadata.level() <= Level::Info) && self.0.enabled(metadata)
+        // It warns of what clients send, once for each of their handshakes.
+        let is_flood = metadata.target().starts_with("rustls") && metadata.level() >= Level::Warn;
+        (is_ours || metadata.level() <= Level::Info && !is_flood) && self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -50,5 +52,22 @@ impl Log for EdgeLog {
 
     fn flush(&self) {
         self.0.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_cannot_make_a_library_fill_the_log() {
+        let log = EdgeLog(Builder::new().parse_filters("trace").build());
+        let is_logged = |target, level| log.enabled(&Metadata::builder().target(target).level(level).build());
+        // "Illegal SNI extension", for each handshake with an address for a name.
+        assert!(!is_logged("rustls::msgs::handshake", Level::Warn));
+        assert!(is_logged("rustls::msgs::handshake", Level::Error));
+        assert!(is_logged("pingora_core::connectors", Level::Warn));
+        assert!(!is_logged("pingora_core::protocols", Level::Debug));
+        assert!(is_logged("bifrost_edge::edge::failure", Level::Trace));
     }
 }

@@ -1,0 +1,144 @@
+//! The commands: from arguments to an exit code.
+
+mod import;
+mod run;
+mod show;
+mod summary;
+mod verify;
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use self::{
+    run::run,
+    show::{check, discover},
+};
+use crate::{
+    config::{self, Loaded},
+    upgrade::upgrade,
+};
+
+/// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
+/// (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
+/// else to the Bifrost servers.
+#[derive(Debug, Parser)]
+#[command(name = "bifrost-edge", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// The configuration file
+    #[arg(long, short, global = true, value_name = "FILE", default_value = "conf/proxy.yaml")]
+    config: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bifrost-edge                              run with conf/proxy.yaml
+  bifrost-edge check -c /etc/bifrost-edge/proxy.yaml
+  bifrost-edge discover | grep issuer
+  bifrost-edge verify --format json
+  bifrost-edge import config.json --into conf/proxy.yaml
+
+Exit codes:
+  0  done, or stopped by a signal
+  1  the configuration has problems, an address cannot be listened on, the edge was not
+     replaced, a server does not agree with the edge or was not reached (verify), or
+     nothing can be imported (import)
+  2  the command line is wrong, or the environment
+
+Environment:
+  RUST_LOG  how much is logged to standard error: warn, info (default), debug
+  BIFROST_EDGE_API_TOKEN, or BIFROST_EDGE_API_USER and BIFROST_EDGE_API_PASSWORD
+            credentials for Bifrost's API, for verify (command and key) and import; sent to no one else
+
+Signals to a running edge:
+  SIGTERM  stop: not ready for stop.delay, then no new connections, exit as soon as
+           the last request is done, or after stop.grace; a second one exits at once
+  SIGINT   exit at once
+  SIGHUP   look at the configuration now, and say what came of it
+  SIGUSR1  open the file of the access log anew, after it was renamed
+  SIGUSR2  start the program anew, hand the sockets over to it, and stop once it serves";
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Serve until stopped (also what happens without a command)
+    Run,
+    /// Check the configuration, print what would be served, and exit: 1 if there are problems
+    Check,
+    /// Print the discovery documents of each public URL, without serving
+    Discover,
+    /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
+    Verify(verify::Arguments),
+    /// Make the MCP client table from a Bifrost's, without its secrets
+    Import(import::Arguments),
+    /// Have the edge that runs with this configuration replaced by this program, without refusing a connection
+    Upgrade,
+    /// Print the JSON Schema of the configuration, with which editors complete and check it
+    Schema,
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let command = arguments.command.unwrap_or(Command::Run);
+    if let Command::Run = command {
+        return run(&arguments.config);
+    }
+    if let Command::Import(import) = &command {
+        return import::run(import);
+    }
+    if let Command::Schema = command {
+        return written(io::stdout().write_all(config::json_schema().as_bytes()), ExitCode::SUCCESS);
+    }
+    let Ok(loaded) = load(&arguments.config) else { return ExitCode::FAILURE };
+    let done = match command {
+        Command::Check => check(&loaded),
+        Command::Discover => discover(&loaded),
+        Command::Verify(verify) => return verify::run(&loaded, &verify),
+        Command::Upgrade => return replace_running(&loaded),
+        // They need no configuration that was read here.
+        Command::Run | Command::Import(_) | Command::Schema => Ok(()),
+    };
+    written(done, ExitCode::SUCCESS)
+}
+
+/// The exit code of a command that has written to standard output.
+fn written(done: io::Result<()>, code: ExitCode) -> ExitCode {
+    match done {
+        Ok(()) => code,
+        // The reader of a pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+        Err(error) => {
+            eprintln!("cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The configuration; its problems are shown, and returned.
+fn load(file: &Path) -> Result<Loaded, String> {
+    Loaded::from_file(file).map_err(|problems| {
+        let problems = problems.to_string();
+        eprintln!("{problems}");
+        problems
+    })
+}
+
+fn replace_running(loaded: &Loaded) -> ExitCode {
+    match upgrade(&loaded.config) {
+        Ok((old, new)) => {
+            println!("process {new} serves from now on, process {old} finishes what it has");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The command `run`.
+
+use std::{io, path::Path, process::ExitCode};
+
+use log::{error, info, warn};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::{
+    pin,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{load, summary::summary};
+use crate::{
+    config::{Config, Loaded},
+    server::{Inherited, Order, Predecessor, Program, Server},
+    state::{Phase, Reloader},
+    telemetry,
+};
+
+pub(super) fn run(file: &Path) -> ExitCode {
+    let (predecessor, inherited) = match Predecessor::find() {
+        Ok(found) => found.unzip(),
+        Err(error) => {
+            eprintln!(
+                "cannot take over from the edge that runs: {error}; unset BIFROST_EDGE_HANDOVER if there is none"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let failed = |predecessor: Option<Predecessor>, why: &str| {
+        if let Some(predecessor) = predecessor {
+            predecessor.failed(why);
+        }
+        ExitCode::FAILURE
+    };
+    let loaded = match load(file) {
+        Ok(loaded) => loaded,
+        Err(problems) => return failed(predecessor, &problems),
+    };
+    if let Err(error) = telemetry::start() {
+        eprintln!("cannot start the log: {error}");
+        return failed(predecessor, "its log cannot be started");
+    }
+    let threads = Server::threads(&loaded.config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve(loaded, inherited.unwrap_or_default(), predecessor));
+            // Whatever still runs, a name being looked up for example, is not waited for.
+            runtime.shutdown_background();
+            served
+        }
+        Err(error) => Err((format!("cannot start {threads} worker threads: {error}"), predecessor)),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((message, predecessor)) => {
+            error!("{message}");
+            failed(predecessor, &message)
+        }
+    }
+}
+
+/// Serves to the end. With an error comes the predecessor that has not heard of it.
+async fn serve(
+    loaded: Loaded,
+    inherited: Inherited,
+    predecessor: Option<Predecessor>,
+) -> Result<(), (String, Option<Predecessor>)> {
+    let (server, orders, _reloader) = match prepare(loaded, inherited) {
+        Ok(prepared) => prepared,
+        Err(message) => return Err((message, predecessor)),
+    };
+    let control = server.control().clone();
+    let serving = server.serve(orders);
+    pin!(serving);
+    let before = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = control.entered(Phase::Serving) => None,
+    };
+    let ended = if let Some(ended) = before {
+        ended.map_err(|error| (error.to_string(), predecessor))
+    } else {
+        if let Some(predecessor) = predecessor {
+            predecessor.ready();
+        }
+        serving.await.map_err(|error| (error.to_string(), None))
+    };
+    ended.map(|cut| info!("stopped, {cut} requests cut"))
+}
+
+type Prepared = (Server, mpsc::Receiver<Order>, AbortOnDropHandle<()>);
+
+/// A server whose sockets are bound, what it is told by signals, and what keeps its configuration up to date.
+fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
+    let (orders, asked) = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    info!("bifrost-edge {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
+    raise_open_files(&loaded.config);
+    let server = Server::bind(&loaded.config, inherited).map_err(|error| error.to_string())?;
+    for (listener, address) in server.listeners() {
+        info!("listening on {address} ({})", listener.protocol());
+    }
+    if let Some(address) = server.admin_address() {
+        info!("status page and metrics on http://{address}/");
+    }
+    for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
+        info!("{line}");
+    }
+    for warning in &loaded.warnings {
+        warn!("{}", warning.in_file(&loaded.file));
+    }
+    let reloader = Reloader::new(&loaded, server.control().clone());
+    // A large table needs its memory only until it is compiled.
+    drop(loaded);
+    Ok((server, orders, AbortOnDropHandle::new(tokio::spawn(reloader.run(asked)))))
+}
+
+/// A connection needs a file of its own and one to a server. The system gives a process fewer than it may have,
+/// unless it asks.
+fn raise_open_files(config: &Config) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!("the process may have {} open files, and not more: {error}", current.unwrap_or_default());
+    }
+    let wanted = config.limits.connections.0.map(|connections| 2 * connections as u64);
+    if let (Some(wanted), Some(maximum)) = (wanted, maximum)
+        && maximum < wanted
+    {
+        warn!(
+            "limits.connections needs up to {wanted} open files, and the process may have {maximum}; raise ulimit -n, \
+             or lower the limit"
+        );
+    }
+}
+
+/// Turns signals into orders to the server, and into words to look at the configuration.
+fn on_signals() -> io::Result<(mpsc::Receiver<Order>, mpsc::Receiver<()>)> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut replace = signal(SignalKind::user_defined2())?;
+    let ((order, orders), (ask, asked)) = (mpsc::channel(4), mpsc::channel(1));
+    tokio::spawn(async move {
+        loop {
+            let next = tokio::select! {
+                _ = terminate.recv() => Order::Stop,
+                _ = interrupt.recv() => Order::StopNow,
+                _ = replace.recv() => Order::Replace(Program::this()),
+                _ = hangup.recv() => {
+                    // One word that has not been heard yet stands for two.
+                    let _already_asked = ask.try_send(());
+                    continue;
+                }
+            };
+            info!("told to {}", next.name());
+            if order.send(next).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok((orders, asked))
+}

@@ -1,0 +1,66 @@
+//! The commands `check` and `discover`: what would be served.
+
+use std::io::{self, Write};
+
+use super::summary::summary;
+use crate::{
+    config::{Loaded, Scheme},
+    discovery::{
+        AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
+    },
+};
+
+pub(super) fn check(loaded: &Loaded) -> io::Result<()> {
+    let discovery = Discovery::compile(&loaded.config);
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}: valid", loaded.file.display())?;
+    for listener in &loaded.config.listeners {
+        writeln!(out, "listening on {} ({})", listener.address, listener.protocol())?;
+    }
+    if let Some(admin) = &loaded.config.admin {
+        writeln!(out, "status page and metrics on http://{}/", admin.address.0)?;
+    }
+    for line in summary(loaded, &discovery) {
+        writeln!(out, "{line}")?;
+    }
+    for warning in &loaded.warnings {
+        writeln!(out, "warning: {}", warning.in_file(&loaded.file))?;
+    }
+    for (url, answer) in documents(&discovery) {
+        writeln!(out, "GET {url} -> {}", answer.status.as_u16())?;
+    }
+    Ok(())
+}
+
+pub(super) fn discover(loaded: &Loaded) -> io::Result<()> {
+    let discovery = Discovery::compile(&loaded.config);
+    let mut out = io::stdout().lock();
+    if discovery.origins().are_derived() {
+        writeln!(out, "# no public_urls: the documents depend on the host of each request")?;
+    }
+    for (url, answer) in documents(&discovery) {
+        writeln!(out, "# GET {url} -> {}", answer.status.as_u16())?;
+        let body = String::from_utf8_lossy(&answer.body);
+        writeln!(out, "{}\n", body.trim_end())?;
+    }
+    Ok(())
+}
+
+/// What a GET of each document at each public URL is answered: asked of the discovery that serves.
+fn documents(discovery: &Discovery) -> impl Iterator<Item = (String, &Answer)> {
+    let paths = [AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP];
+    let urls = discovery.origins().urls().iter();
+    urls.flat_map(move |url| paths.map(|path| (url, path))).filter_map(|(url, path)| {
+        let verdict = discovery.decide(&Request {
+            method: &http::Method::GET,
+            target: path.as_bytes(),
+            host: Some(url.authority().as_bytes()),
+            scheme: Scheme::Http,
+            if_none_match: None,
+        });
+        match verdict {
+            Verdict::Prepared(id) => Some((format!("{url}{path}"), &discovery.answers()[id.0])),
+            Verdict::NotOurs | Verdict::Derived(_) => None,
+        }
+    })
+}
