@@ -1,15 +1,18 @@
 //! While one configuration after the other is loaded, every exchange is wholly of one of them, and none fails.
 
 use std::{
+    collections::HashMap,
     fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
 };
+
+use tempfile::TempDir;
 
 use crate::support::{bifrost::Bifrost, discovery::AS, edge::servers_yaml, http::Connection, program::Running, until};
 
@@ -34,11 +37,11 @@ fn put(file: &Path, text: &str) {
     fs::rename(&beside, file).unwrap();
 }
 
-/// What one client saw: how many answers of each scheme.
-type Seen = [usize; 2];
+/// What one client saw: how many documents of each scheme, and the scheme of each redirect by its request.
+type Asked = ([usize; 2], Vec<(String, String)>);
 
 /// Asks for a document and for a redirect in turn, on one connection, until it is told to stop.
-fn ask_on(edge: SocketAddr, client: usize, stop: Arc<AtomicBool>) -> JoinHandle<(Seen, Vec<(String, String)>)> {
+fn ask_on(edge: SocketAddr, client: usize, stop: Arc<AtomicBool>) -> JoinHandle<Asked> {
     const MOST: usize = 20_000;
     thread::spawn(move || {
         let (mut seen, mut redirects) = ([0, 0], Vec::new());
@@ -65,41 +68,68 @@ fn ask_on(edge: SocketAddr, client: usize, stop: Arc<AtomicBool>) -> JoinHandle<
     })
 }
 
+/// The program in front of a Bifrost, and clients that keep asking.
+struct UnderLoad {
+    bifrost: Bifrost,
+    servers: String,
+    file: PathBuf,
+    edge: Running,
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Asked>>,
+    _folder: TempDir,
+}
+
+impl UnderLoad {
+    fn start(clients: usize) -> Self {
+        let bifrost = Bifrost::start();
+        let servers = servers_yaml(&[bifrost.address()]);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("proxy.yaml");
+        put(&file, &yaml("http", &servers, CLIENT));
+        let mut edge = Running::start(&file);
+        let address = edge.address();
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..clients).map(|client| ask_on(address, client, Arc::clone(&stop))).collect();
+        UnderLoad { bifrost, servers, file, edge, stop, clients, _folder: folder }
+    }
+
+    fn forwarded(&self) -> usize {
+        self.bifrost.recorded().len()
+    }
+
+    fn change(&self, scheme: &str, clients: &str) {
+        put(&self.file, &yaml(scheme, &self.servers, clients));
+    }
+
+    /// Lets the requests that are under way end, and returns what each client saw.
+    fn stop(&mut self) -> Vec<Asked> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients.drain(..).map(|client| client.join().unwrap()).collect()
+    }
+}
+
 #[test]
 fn every_exchange_is_wholly_of_one_version() {
     const FLIPS: usize = 40;
-    let bifrost = Bifrost::start();
-    let servers = servers_yaml(&[bifrost.address()]);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("proxy.yaml");
-    put(&file, &yaml("http", &servers, CLIENT));
-    let mut edge = Running::start(&file);
-    let address = edge.address();
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..3).map(|client| ask_on(address, client, Arc::clone(&stop))).collect();
+    let mut load = UnderLoad::start(3);
     for flip in 0..FLIPS {
-        until("requests flow", || bifrost.recorded().len() > 5 * flip);
-        put(&file, &yaml(["https", "http"][flip % 2], &servers, CLIENT));
-        edge.signal("HUP");
-        edge.wait_for(&format!("served as generation {}", flip + 2));
+        until("requests flow", || load.forwarded() > 5 * flip);
+        load.change(["https", "http"][flip % 2], CLIENT);
+        load.edge.signal("HUP");
+        load.edge.wait_for(&format!("served as generation {}", flip + 2));
     }
-    stop.store(true, Ordering::Relaxed);
-
-    let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    let clients = load.stop();
 
     // The server was told the scheme of the version that also repaired its answer.
-    let told: std::collections::HashMap<_, _> = bifrost
-        .recorded()
+    let recorded = load.bifrost.recorded();
+    let told: HashMap<_, _> = recorded
         .iter()
-        .map(|request| {
-            let header = |name| request.header(name).unwrap().to_owned();
-            (header("x-test-id"), header("x-forwarded-proto"))
-        })
+        .map(|request| (request.header("x-test-id").unwrap(), request.header("x-forwarded-proto").unwrap()))
         .collect();
     let mut all = [0, 0];
     for (seen, redirects) in clients {
         for (id, scheme) in redirects {
-            assert_eq!(told.get(&id), Some(&scheme), "request {id}");
+            assert_eq!(told.get(&*id), Some(&&*scheme), "request {id}");
         }
         all = [all[0] + seen[0], all[1] + seen[1]];
     }
@@ -108,22 +138,11 @@ fn every_exchange_is_wholly_of_one_version() {
 
 #[test]
 fn a_hundred_thousand_clients_are_loaded_while_requests_flow() {
-    let bifrost = Bifrost::start();
-    let servers = servers_yaml(&[bifrost.address()]);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("proxy.yaml");
-    put(&file, &yaml("http", &servers, CLIENT));
-    let mut edge = Running::start(&file);
-    let address = edge.address();
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..2).map(|client| ask_on(address, client, Arc::clone(&stop))).collect();
+    let mut load = UnderLoad::start(2);
     let table: String = (0..100_000).map(|number| CLIENT.replace("github", &format!("client-{number}"))).collect();
-    let before = bifrost.recorded().len();
-    put(&file, &yaml("https", &servers, &table));
-    edge.wait_for("served as generation 2");
-    assert!(bifrost.recorded().len() > before, "no request was answered while the table was loaded");
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.join().unwrap();
-    }
+    let before = load.forwarded();
+    load.change("https", &table);
+    load.edge.wait_for("served as generation 2");
+    assert!(load.forwarded() > before, "no request was answered while the table was loaded");
+    load.stop();
 }

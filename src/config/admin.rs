@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    json_schema,
+    null::empty_when_null,
+    patterns,
     public_url::{check_host, check_no_secret, shown, split_port},
-    schema::empty_when_null,
 };
 
 /// The admin listener.
@@ -28,20 +28,20 @@ pub struct Admin {
 /// An IP address and port for the admin listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = json_schema::admin_address(), "examples" = ["127.0.0.1:8001"]))]
+#[schemars(with = "String", extend("pattern" = patterns::admin_address(), "examples" = ["127.0.0.1:8001"]))]
 pub struct AdminAddress(pub SocketAddr);
 
 /// A host without a port: a DNS name in lower case, or an IP address, one of IPv6 in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = json_schema::admin_host(), "examples" = ["edge.monitoring.svc"]))]
+#[schemars(with = "String", extend("pattern" = patterns::admin_host(), "examples" = ["edge.monitoring.svc"]))]
 pub struct AdminHost(String);
 
 /// A path at which traffic listeners answer whether the edge is ready, whatever the `Host`. Matched byte for byte,
 /// and spelled so that every server would read it in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = json_schema::READINESS_PATH, "examples" = ["/edge-readyz"]))]
+#[schemars(with = "String", extend("pattern" = patterns::READINESS_PATH, "examples" = ["/edge-readyz"]))]
 pub struct ReadinessPath(String);
 
 impl AdminHost {

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    json_schema::{self, Wait},
     path_prefix::PathPrefix,
+    patterns::{self, Wait},
     server_address::ServerAddress,
     server_tls::ServerTls,
 };
@@ -40,7 +40,7 @@ pub struct Server {
 /// How a server is chosen for a request.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = json_schema::hash_needs_its_key)]
+#[schemars(transform = patterns::hash_needs_its_key)]
 pub struct Balance {
     /// By which rule.
     pub policy: Policy,
@@ -71,7 +71,7 @@ pub enum Policy {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
-    "pattern" = json_schema::HASH_KEY,
+    "pattern" = patterns::HASH_KEY,
     "examples" = ["header:Mcp-Session-Id", "cookie:session", "client_address"]
 ))]
 pub enum HashKey {
@@ -203,7 +203,7 @@ pub struct Timeouts {
     #[schemars(with = "Wait")]
     pub idle: Duration,
     /// Other limits for some paths; the longest prefix counts.
-    #[serde(deserialize_with = "super::schema::empty_when_null")]
+    #[serde(deserialize_with = "super::null::empty_when_null")]
     #[schemars(with = "Option<Vec<PathTimeouts>>")]
     pub paths: Vec<PathTimeouts>,
 }
@@ -234,7 +234,7 @@ pub struct PathTimeouts {
 
 /// A `tls:` whose keys are all commented out is TLS all the same, never plain text.
 fn tls_when_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServerTls>, D::Error> {
-    super::schema::default_when_null(deserializer).map(Some)
+    super::null::default_when_null(deserializer).map(Some)
 }
 
 // === impl ===

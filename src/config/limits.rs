@@ -9,7 +9,7 @@ use serde::{
     de::{self, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
-use super::json_schema::{self, Wait};
+use super::patterns::{self, Wait};
 
 /// What the edge takes from clients, and how long it waits for them.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
-    "type" = ["integer", "string"], "minimum" = 1, "pattern" = json_schema::COUNT, "examples" = [1000, "unlimited"]
+    "type" = ["integer", "string"], "minimum" = 1, "pattern" = patterns::COUNT, "examples" = [1000, "unlimited"]
 ))]
 pub struct Count(pub Option<usize>);
 
@@ -73,7 +73,7 @@ pub struct Count(pub Option<usize>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
-    "type" = ["integer", "string"], "minimum" = 1, "pattern" = json_schema::SIZE, "examples" = ["100MiB", "unlimited"]
+    "type" = ["integer", "string"], "minimum" = 1, "pattern" = patterns::SIZE, "examples" = ["100MiB", "unlimited"]
 ))]
 pub struct Size(pub Option<u64>);
 

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{json_schema, listener_tls::ListenerTls};
+use super::{listener_tls::ListenerTls, patterns};
 
 /// One address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -38,7 +38,7 @@ pub struct Listener {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
-    "pattern" = json_schema::listen_address(),
+    "pattern" = patterns::listen_address(),
     "examples" = ["0.0.0.0:8000", "[::]:8000", "unix:/run/bifrost-edge.sock"]
 ))]
 pub enum ListenAddress {
@@ -51,7 +51,7 @@ pub enum ListenAddress {
 /// The permissions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = json_schema::MODE, "examples" = ["0660", "0666"]))]
+#[schemars(with = "String", extend("pattern" = patterns::MODE, "examples" = ["0660", "0666"]))]
 pub struct Mode(pub u32);
 
 impl Listener {

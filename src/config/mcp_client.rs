@@ -12,12 +12,12 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use super::json_schema;
+use super::patterns;
 
 /// One entry of the MCP client table.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = json_schema::mcp_client_needs)]
+#[schemars(transform = patterns::mcp_client_needs)]
 pub struct McpClient {
     /// Bifrost's identifier of the client.
     #[serde(default)]

@@ -3,18 +3,19 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts, Verify},
-    json_schema::{self, WaitOrNone},
     limits::Limits,
     listener::Listener,
     mcp_client::McpClient,
     network::Network,
+    null::{default_when_null, empty_when_null},
     path_prefix::PathPrefix,
+    patterns::{self, WaitOrNone},
     public_url::PublicUrl,
     stop::StopOptions,
 };
@@ -147,7 +148,7 @@ pub struct DiscoveryOptions {
 #[schemars(extend("anyOf" = [{"required": ["allow"]}, {"required": ["deny"]}]))]
 pub struct AccessRule {
     /// The path; of several rules the one with the longest counts. Discovery is open to everybody.
-    #[schemars(extend("pattern" = json_schema::PLAIN_PATH))]
+    #[schemars(extend("pattern" = patterns::PLAIN_PATH))]
     pub path: PathPrefix,
     /// The only networks from which it can be reached. Default: all.
     #[serde(default, deserialize_with = "empty_when_null")]
@@ -173,22 +174,4 @@ impl Profile {
             Profile::PerUserOauth => "per_user_oauth",
         }
     }
-}
-
-/// A key whose items are all commented out reads as null: that means an empty list.
-pub(super) fn empty_when_null<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// The same for a section.
-pub(super) fn default_when_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    json_schema,
+    patterns,
     public_url::{check_host, check_no_secret, check_port, shown, split_port},
 };
 
 /// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = json_schema::server_address(), "examples" = ["10.0.0.7:8080", "bifrost.internal:8080"]))]
+#[schemars(with = "String", extend("pattern" = patterns::server_address(), "examples" = ["10.0.0.7:8080", "bifrost.internal:8080"]))]
 pub struct ServerAddress {
     text: String,
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    json_schema, pem,
+    patterns, pem,
     problem::{KeyPath, Problem},
     public_url::check_host,
 };
@@ -34,7 +34,7 @@ pub struct ServerTls {
 /// The name that a certificate is issued for: a DNS name or an IP address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = json_schema::server_name(), "examples" = ["bifrost.internal"]))]
+#[schemars(with = "String", extend("pattern" = patterns::server_name(), "examples" = ["bifrost.internal"]))]
 pub struct ServerName(pub String);
 
 /// The contents of the files of a [`ServerTls`], in DER.

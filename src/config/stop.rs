@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::json_schema::WaitOrNone;
+use super::patterns::WaitOrNone;
 
 /// How the edge stops when it is told to (SIGTERM), or is replaced by its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -11,10 +11,10 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
-    account,
     client_stream::LINGER,
     connection::Connection,
     exchange::{Exchange, X_REQUEST_ID},
+    finish,
     patience::Expired,
     websocket,
 };
@@ -161,7 +161,7 @@ pub(super) fn take_note(
 ) {
     counters.failed(refusal.reason);
     let bytes_out = answer.map_or(0, |answer| answer.body.len());
-    account::refused(counters, refusal.reason, connection, id, head, bytes_out);
+    finish::refused(counters, refusal.reason, connection, id, head, bytes_out);
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();

@@ -32,7 +32,7 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    account, admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, headers, ready, redirect,
+    admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, finish, headers, ready, redirect,
     retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
 use crate::{limits::Rates, state::Phase, telemetry::Counters};
@@ -236,7 +236,7 @@ impl ProxyHttp for Edge {
         if error.is_none() {
             exchange.answered();
         }
-        account::close(session, exchange, &self.counters);
+        finish::finish(session, exchange, &self.counters);
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

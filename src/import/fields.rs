@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use super::{secrets, table::is_nothing};
+use super::secrets;
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
@@ -199,6 +199,17 @@ impl Kind {
             Kind::Secret | Kind::Secrets | Kind::NamedSecrets => Kept::Nothing,
             Kind::Flag | Kind::Prices | Kind::Fields(_) | Kind::Status => return Err("is not what it should be"),
         })
+    }
+}
+
+/// What nobody misses.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Sequence(list) => list.is_empty(),
+        Value::Mapping(mapping) => mapping.is_empty(),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::{
     KEY,
-    fields::{FIELDS, Field, Kept, Kind, field},
+    fields::{FIELDS, Field, Kept, Kind, field, is_nothing},
     render,
     secrets::is_header_name,
 };
@@ -216,17 +216,6 @@ impl Sieve<'_> {
 
     fn fault(&self, field: &str, message: &'static str) -> Fault {
         Fault { client: format!("{:?}", self.client), field: field.to_owned(), message }
-    }
-}
-
-/// What nobody misses.
-pub(super) fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Sequence(list) => list.is_empty(),
-        Value::Mapping(mapping) => mapping.is_empty(),
-        _ => false,
     }
 }
 

@@ -3,27 +3,26 @@
 
 mod handover;
 mod manager;
+mod running;
 mod sockets;
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::AsFd,
     sync::Arc,
     thread::available_parallelism,
 };
 
-use log::{error, info, warn};
 use pingora::{server::configuration::ServerConf, tls::load_platform_certs_incl_env_into_store};
 use rustls::RootCertStore;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
-    time::{sleep, timeout},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use self::handover::Successor;
+use self::running::{NamedSockets, Running, told_to_stop};
 pub use self::{
     handover::{Predecessor, Program},
     sockets::{BoundSocket, Inherited},
@@ -32,7 +31,7 @@ use crate::{
     admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress, Retries},
     edge::{self, Door, ListeningSocket, TlsListener},
-    state::{Control, Phase, Replacement},
+    state::{Control, Phase},
     telemetry::access_log::{self, AccessLogError},
 };
 
@@ -62,32 +61,6 @@ struct BoundAdmin {
     configured: ListenAddress,
     address: SocketAddr,
     socket: TcpListener,
-}
-
-/// An edge that lets connections in.
-struct Running {
-    control: Control,
-    door: Arc<Door>,
-    in_flight: TaskTracker,
-    /// True once it takes no more connections.
-    stop: watch::Sender<bool>,
-    listening: JoinSet<()>,
-    sockets: NamedSockets,
-    admin: Option<AbortOnDropHandle<()>>,
-    /// The process that is about to take over.
-    successor: Option<Successor>,
-}
-
-/// Sockets that listen, by what the configuration calls them.
-type NamedSockets = Vec<(String, OwnedFd)>;
-
-/// Why a running edge ends.
-#[derive(Debug, Clone, Copy)]
-enum Ending {
-    Stopped,
-    Now,
-    /// By the process of this number.
-    Replaced(u32),
 }
 
 /// A listener whose socket is bound.
@@ -288,112 +261,6 @@ impl Server {
 
     fn certificates(&self) -> Vec<TlsListener> {
         self.listeners.iter().filter_map(|bound| bound.tls.clone()).collect()
-    }
-}
-
-impl Running {
-    /// Serves until there is a reason to end. A successor that fails is none.
-    async fn until_told(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<Ending, ServeError> {
-        loop {
-            tokio::select! {
-                order = orders.recv() => match order {
-                    Some(Order::Stop) => return Ok(Ending::Stopped),
-                    Some(Order::StopNow) | None => return Ok(Ending::Now),
-                    Some(Order::Replace(program)) => self.start_successor(&program),
-                },
-                is_ready = ready(&mut self.successor) => match (is_ready, self.successor.take()) {
-                    (Ok(process), Some(successor)) => {
-                        successor.release();
-                        return Ok(Ending::Replaced(process));
-                    }
-                    (Err(why), _) => self.not_replaced(why),
-                    (Ok(_), None) => {}
-                },
-                Some(ended) = self.listening.join_next() => return Err(ServeError::Ended(ended.err())),
-            }
-        }
-    }
-
-    fn start_successor(&mut self, program: &Program) {
-        if self.successor.is_some() {
-            return warn!("a successor is being started already");
-        }
-        match Successor::start(program, &self.sockets) {
-            Ok(successor) => {
-                self.control.is_replacing(Replacement::Starting);
-                self.successor = Some(successor);
-            }
-            Err(error) => self.not_replaced(error.to_string()),
-        }
-    }
-
-    fn not_replaced(&self, why: String) {
-        error!("the successor does not serve, and this edge goes on: {why}");
-        self.control.is_replacing(Replacement::Failed(why));
-    }
-
-    /// Takes no more connections, finishes what there is, and returns how many requests were cut.
-    async fn end(mut self, ending: Ending, orders: &mut mpsc::Receiver<Order>) -> usize {
-        let ended = async {
-            match ending {
-                Ending::Now => return,
-                Ending::Stopped => {
-                    manager::stopping();
-                    self.control.enter(Phase::Leaving);
-                    let delay = self.control.snapshot().stop.delay;
-                    info!("not ready any more; connections are taken for another {delay:?}");
-                    sleep(delay).await;
-                }
-                Ending::Replaced(process) => {
-                    info!("process {process} serves from now on, this one finishes what it has");
-                    manager::replaced_by(process);
-                    // It answers there from now on.
-                    self.admin = None;
-                }
-            }
-            self.control.enter(Phase::Draining);
-            info!("no more connections are taken; finishing {} requests in flight", self.in_flight.len());
-            self.stop.send_replace(true);
-            // Connections that nobody will accept must not wait here.
-            self.sockets.clear();
-            self.in_flight.close();
-            let drained = async {
-                while self.listening.join_next().await.is_some() {}
-                self.in_flight.wait().await;
-                self.door.drained().await;
-            };
-            let _in_time = timeout(self.control.snapshot().stop.grace, drained).await;
-        };
-        tokio::select! {
-            () = ended => {}
-            () = told_to_stop(orders, |_| warn!("an edge that ends is not replaced")) => {}
-        }
-        self.account_for_the_cut()
-    }
-
-    fn account_for_the_cut(&self) -> usize {
-        let cut = self.in_flight.len();
-        if cut > 0 {
-            let servers = self.control.report().servers.into_iter().filter(|server| server.in_flight > 0);
-            let servers: Vec<_> = servers.map(|server| format!("{} of {}", server.in_flight, server.server)).collect();
-            warn!("{cut} requests are cut, with their servers: {}", servers.join(", "));
-        }
-        cut
-    }
-}
-
-/// Waits until the successor serves, for ever if there is none.
-async fn ready(successor: &mut Option<Successor>) -> Result<u32, String> {
-    match successor {
-        Some(successor) => successor.ready().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for the word to stop; nobody being left to give it is one.
-async fn told_to_stop(orders: &mut mpsc::Receiver<Order>, mut told_to_replace: impl FnMut(Program)) {
-    while let Some(Order::Replace(program)) = orders.recv().await {
-        told_to_replace(program);
     }
 }
 
