@@ -40,8 +40,8 @@ impl Admin {
             public_urls: PublicUrls::of(snapshot.discovery.discovery()),
             fleet: FleetStatus::of(&control.report()),
             clients: Clients::of(control.counters()),
-            access_log: LogStatus::of(control.counters()),
             verification: control.verification().map(|report| report.shortened(MOST_DIFFERENCES)),
+            access_log: LogStatus::of(control.counters()),
             history: self.history.plots(),
         }
     }
