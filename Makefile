@@ -2,7 +2,7 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check bench fuzz prerequisites test-prerequisites
+.PHONY: run test check schema bench fuzz prerequisites test-prerequisites
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -17,6 +17,12 @@ check: prerequisites
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
+
+# What editors complete and check the configuration with, made anew from the types of its keys.
+schema: prerequisites
+	cargo build --quiet --locked
+	cargo run --quiet --locked -- schema >conf/proxy.schema.json.new
+	mv conf/proxy.schema.json.new conf/proxy.schema.json
 
 bench: prerequisites
 	cargo bench --locked
@@ -34,8 +40,8 @@ prerequisites:
 
 # The tests also need the languages of the MCP clients, a TLS terminator, and clients of TLS.
 test-prerequisites:
-	@$(call need,openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
 	@command -v promtool >/dev/null || tests/promtool.sh
+	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
 
 # $(call need,PROGRAM:DEBIAN_PACKAGE ...): makes sure that every program is there.

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    config::{Config, Loaded, Scheme},
+    config::{self, Config, Loaded, Scheme},
     discovery::{
         AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
@@ -86,6 +86,8 @@ enum Command {
     Import(import::Arguments),
     /// Have the edge that runs with this configuration replaced by this program, without refusing a connection
     Upgrade,
+    /// Print the JSON Schema of the configuration, with which editors complete and check it
+    Schema,
 }
 
 /// Runs the program with the arguments of the process.
@@ -98,6 +100,9 @@ pub fn main() -> ExitCode {
     if let Command::Import(import) = &command {
         return import::run(import);
     }
+    if let Command::Schema = command {
+        return written(io::stdout().write_all(config::json_schema().as_bytes()), ExitCode::SUCCESS);
+    }
     let Ok(loaded) = load(&arguments.config) else { return ExitCode::FAILURE };
     let done = match command {
         Command::Check => check(&loaded),
@@ -105,7 +110,7 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => return verify::run(&loaded, &verify),
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.
-        Command::Run | Command::Import(_) => Ok(()),
+        Command::Run | Command::Import(_) | Command::Schema => Ok(()),
     };
     written(done, ExitCode::SUCCESS)
 }

@@ -73,9 +73,9 @@ fn the_examples_in_the_shipped_file_are_valid() {
         .replace("  # hosts:", "  hosts:")
         .replace("# readiness_path:", "readiness_path:")
         .replace("access: []", "access:")
-        .replace("#  - path: ", "  - path: ")
-        .replace("#    allow: ", "    allow: ")
-        .replace("#    deny: ", "    deny: ");
+        .replace("# - path: ", "- path: ")
+        .replace("#   allow: ", "  allow: ")
+        .replace("#   deny: ", "  deny: ");
     let config = Loaded::from_text(Path::new(SHIPPED), &example).unwrap_or_else(|problems| panic!("{problems}")).config;
     assert_eq!(config.timeouts.paths.len(), 1);
     assert_eq!((config.listeners.len(), config.access.len()), (2, 2));

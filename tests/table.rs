@@ -2,9 +2,17 @@
 
 use bifrost_edge::{config::Loaded, discovery::Discovery};
 
+use crate::support::schema;
+
 fn load(clients: &str) -> Result<Loaded, String> {
     let head = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: []\n";
-    Loaded::from_text("t.yaml".as_ref(), &format!("{head}mcp_clients: {clients}\n")).map_err(|error| error.to_string())
+    let text = format!("{head}mcp_clients: {clients}\n");
+    let loaded = Loaded::from_text("t.yaml".as_ref(), &text).map_err(|error| error.to_string())?;
+    // Not a table of 100,000 clients, though: the validator takes its time.
+    if text.len() < 100_000 {
+        schema::takes(&text);
+    }
+    Ok(loaded)
 }
 
 /// Every field of Bifrost's `MCPClientConfig`, as its `config.json` or its API writes it.

@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::problem::{KeyPath, Problem};
 
 /// One line for each request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {
     /// The form of a line.
@@ -20,7 +21,7 @@ pub struct AccessLog {
 }
 
 /// The form of a line of the access log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessLogFormat {
     /// For people.
@@ -31,8 +32,9 @@ pub enum AccessLogFormat {
 }
 
 /// Where the access log goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bifrost-edge/access.log"]))]
 pub enum AccessLogTarget {
     /// To standard output, written `stdout`.
     #[default]
@@ -40,6 +42,15 @@ pub enum AccessLogTarget {
     /// To the end of a file, which is created if it is not there. A relative path starts at the folder of the
     /// configuration.
     File(PathBuf),
+}
+
+impl Serialize for AccessLogTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            AccessLogTarget::Stdout => "stdout".serialize(serializer),
+            AccessLogTarget::File(file) => file.serialize(serializer),
+        }
+    }
 }
 
 impl AccessLog {

@@ -2,15 +2,17 @@
 
 use std::{fmt, net::SocketAddr};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    json_schema,
     public_url::{check_host, check_no_secret, shown, split_port},
     schema::empty_when_null,
 };
 
 /// The admin listener.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// IP address and port, for example `127.0.0.1:8001`.
@@ -19,23 +21,27 @@ pub struct Admin {
     /// answered 421, so that no web page that a browser shows can reach it under a name of its own (DNS rebinding).
     /// Default: none.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<AdminHost>>")]
     pub hosts: Vec<AdminHost>,
 }
 
 /// An IP address and port for the admin listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::admin_address(), "examples" = ["127.0.0.1:8001"]))]
 pub struct AdminAddress(pub SocketAddr);
 
 /// A host without a port: a DNS name in lower case, or an IP address, one of IPv6 in brackets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::admin_host(), "examples" = ["edge.monitoring.svc"]))]
 pub struct AdminHost(String);
 
 /// A path at which traffic listeners answer whether the edge is ready, whatever the `Host`. Matched byte for byte,
 /// and spelled so that every server would read it in the same way.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::READINESS_PATH, "examples" = ["/edge-readyz"]))]
 pub struct ReadinessPath(String);
 
 impl AdminHost {

@@ -10,9 +10,6 @@ use super::{
     schema::Config,
 };
 
-/// No machine has more cores to give.
-const MOST_THREADS: usize = 1024;
-
 /// Everything that makes the configuration wrong, although each value alone is well formed.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -22,8 +19,8 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     loops(config, &mut problems);
     discovery(config, &mut problems);
     mcp_clients(&config.mcp_clients, &mut problems);
-    if config.threads.is_some_and(|threads| threads.get() > MOST_THREADS) {
-        let message = format!("more than {MOST_THREADS} threads help nobody; leave it out for one a core");
+    if config.threads.is_some_and(|threads| threads.get() > Config::MOST_THREADS) {
+        let message = format!("more than {} threads help nobody; leave it out for one a core", Config::MOST_THREADS);
         problems.push(Problem::new(KeyPath::root("threads"), message));
     }
     problems

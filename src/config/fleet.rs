@@ -4,19 +4,26 @@
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{path_prefix::PathPrefix, server_address::ServerAddress, server_tls::ServerTls};
+use super::{
+    json_schema::{self, Wait},
+    path_prefix::PathPrefix,
+    server_address::ServerAddress,
+    server_tls::ServerTls,
+};
 
 /// One Bifrost server, or several behind one name: every address of a name is a server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Host and port, for example `10.0.0.7:8080` or `bifrost.internal:8080`.
     pub address: ServerAddress,
-    /// Its share next to the others, 0 to [`Server::MOST_WEIGHT`]. Default 1. With 0 it gets no new
+    /// Its share next to the others, 0 to 100. Default 1. With 0 it gets no new
     /// requests.
     #[serde(default = "Server::default_weight")]
+    #[schemars(range(max = Server::MOST_WEIGHT))]
     pub weight: u16,
     /// Whether it gets requests only while no other server is available. Default false.
     #[serde(default)]
@@ -31,20 +38,22 @@ pub struct Server {
 }
 
 /// How a server is chosen for a request.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = json_schema::hash_needs_its_key)]
 pub struct Balance {
     /// By which rule.
     pub policy: Policy,
-    /// For [`Policy::Hash`]: what keeps to one server.
+    /// For `policy: hash`: what keeps to one server.
     pub hash_key: Option<HashKey>,
-    /// For [`Policy::Hash`]: a server takes at most so many times its fair share of the requests in
+    /// For `policy: hash`: a server takes at most so many times its fair share of the requests in
     /// flight, but at least 10; what is above goes to the next server of that key. Default 1.25.
+    #[schemars(range(min = 1, max = 100))]
     pub hash_load: f64,
 }
 
 /// The rule by which a server is chosen. Weights count in each of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// Of two servers drawn by lot, the one with fewer requests in flight for its weight.
@@ -59,8 +68,12 @@ pub enum Policy {
 }
 
 /// What a request is hashed by: `header:NAME`, `cookie:NAME` or `client_address`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend(
+    "pattern" = json_schema::HASH_KEY,
+    "examples" = ["header:Mcp-Session-Id", "cookie:session", "client_address"]
+))]
 pub enum HashKey {
     /// The value of this header.
     Header(HeaderName),
@@ -71,127 +84,151 @@ pub enum HashKey {
 }
 
 /// The active checks of every server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthChecks {
     /// Whether servers are checked at all. Default true.
     pub enabled: bool,
     /// What is asked for with GET. Default `/health`.
+    #[schemars(regex(pattern = "^/[!-~]*$"))]
     pub path: String,
     /// Between two checks of one server, give or take a tenth. Default 5 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub interval: Duration,
     /// For one check, from connecting to the end of the answer. Default 5 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub timeout: Duration,
     /// So many good checks in a row bring a server up. Default 2. The first check of all decides alone.
+    #[schemars(range(min = 1))]
     pub rise: u32,
     /// So many bad checks in a row take it down. Default 3.
+    #[schemars(range(min = 1))]
     pub fall: u32,
     /// The statuses of a good check. Default 200.
+    #[schemars(length(min = 1))]
     pub statuses: Vec<HealthyStatus>,
 }
 
 /// A status from 100 to 599.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "u16")]
+#[schemars(with = "u16", extend("minimum" = 100, "maximum" = 599))]
 pub struct HealthyStatus(pub StatusCode);
 
 /// When a server is given a pause because of what became of its requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerOptions {
     /// Whether there is a breaker. Default true.
     pub enabled: bool,
     /// Opens after so many requests in a row that could not connect, broke off or timed out, or whose
     /// answers broke off. Default 5.
+    #[schemars(range(min = 1))]
     pub failures: u32,
     /// Opens after so many answers in a row with a status from 500. Default 20: Bifrost passes on the
     /// statuses of its providers, and their trouble is not the server's.
+    #[schemars(range(min = 1))]
     pub server_errors: u32,
     /// How long it stays open at first; then one request probes the server. Each failed probe doubles
     /// the time. Default 1 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub open: Duration,
     /// It stays open no longer than this, and a probe that has said nothing for so long is followed by
     /// another. Default 30 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub longest_open: Duration,
 }
 
 /// How often a request may be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retries {
     /// Attempts to deliver one request, the first included, each to another server. Default 4.
+    #[schemars(range(min = 1, max = Retries::MOST_ATTEMPTS))]
     pub attempts: usize,
-    /// All retries together are at most so many percent of all requests, besides
-    /// [`Retries::BURST`] at once. Default 50.
+    /// All retries together are at most so many percent of all requests, besides 100 at once. Default 50.
+    #[schemars(range(max = 100))]
     pub budget: u32,
 }
 
 /// How the names of servers are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
     /// Between two lookups of a name. Default 10 s. A name that does not resolve keeps its last
     /// addresses.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub interval: Duration,
 }
 
 /// Whether the servers agree with the edge about discovery.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Verify {
     /// Between two times that every server is asked, give or take a tenth. Default: never.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
     pub interval: Option<Duration>,
 }
 
 /// How long the edge waits for a server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For a connection to be made, TLS included. Default 5 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub connect: Duration,
     /// For the first byte of an answer, after the last byte of the request. Default 15 min, because
     /// Bifrost sends nothing until the provider's first token.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub first_byte: Duration,
     /// Between two bytes of an answer. Default 15 min. Does not apply to a WebSocket.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub silence: Duration,
     /// For a whole request, from its head to the last byte of its answer. Default: no limit. Does not
     /// apply to a WebSocket.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
     pub request: Option<Duration>,
     /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub idle: Duration,
     /// Other limits for some paths; the longest prefix counts.
     #[serde(deserialize_with = "super::schema::empty_when_null")]
+    #[schemars(with = "Option<Vec<PathTimeouts>>")]
     pub paths: Vec<PathTimeouts>,
 }
 
 /// The limits of the paths under a prefix. What is left out is as for all.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathTimeouts {
     /// The path and everything below it.
     pub prefix: PathPrefix,
-    /// As [`Timeouts::connect`].
+    /// As `timeouts.connect`.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
     pub connect: Option<Duration>,
-    /// As [`Timeouts::first_byte`].
+    /// As `timeouts.first_byte`.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
     pub first_byte: Option<Duration>,
-    /// As [`Timeouts::silence`].
+    /// As `timeouts.silence`.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
     pub silence: Option<Duration>,
-    /// As [`Timeouts::request`].
+    /// As `timeouts.request`.
     #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
     pub request: Option<Duration>,
 }
 
@@ -266,6 +303,12 @@ impl TryFrom<u16> for HealthyStatus {
     fn try_from(status: u16) -> Result<Self, String> {
         let known = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() < 600);
         known.map(HealthyStatus).ok_or_else(|| format!("{status} is no status; write one from 100 to 599"))
+    }
+}
+
+impl Serialize for HealthyStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_u16().serialize(serializer)
     }
 }
 

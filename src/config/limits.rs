@@ -3,13 +3,16 @@
 use std::{fmt, time::Duration};
 
 use bytesize::ByteSize;
+use schemars::JsonSchema;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
+use super::json_schema::{self, Wait};
+
 /// What the edge takes from clients, and how long it waits for them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Open connections on all listeners together. Default 10,000. What is above is closed at once, and
@@ -19,20 +22,25 @@ pub struct Limits {
     /// proxies may open any number.
     pub connections_per_client: Count,
     /// The head of a request, in bytes. Default 64 KiB, at most 512 KiB.
+    #[schemars(extend("not" = {"const": "unlimited"}))]
     pub head: Size,
     /// The headers of a request. Default 100, at most 256.
+    #[schemars(range(min = 1, max = Limits::MOST_HEADERS))]
     pub headers: usize,
     /// From the first byte of a request to the last one of its head; and for all that comes before the first
     /// request: the header of the PROXY protocol and the TLS handshake. Default 10 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub head_time: Duration,
     /// How long a connection is kept without a request on it. Default 75 s: a little more than the minute that
     /// load balancers keep theirs, so that the edge is not the first to close.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub idle: Duration,
     /// Requests on one connection, which then is closed in good order. Default 10,000.
     pub requests_per_connection: Count,
     /// Requests at a time on one connection of HTTP/2. Default 100.
+    #[schemars(range(min = 1, max = 10_000))]
     pub http2_streams: u32,
     /// Streams that one connection of HTTP/2 may have reset within a minute, by the client or because of its
     /// mistakes. Default 200. Trusted proxies may have any number.
@@ -43,6 +51,7 @@ pub struct Limits {
     pub body_rate: Size,
     /// How long a client may be silent within a body, or read nothing of what there is for it. Default 60 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
     pub client_silence: Duration,
     /// Requests of one client address, or of one IPv6 network of 64 bits, discovery aside. Default 1,000 a
     /// second, and 2,000 at once.
@@ -53,28 +62,53 @@ pub struct Limits {
 }
 
 /// A number, or `unlimited`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend(
+    "type" = ["integer", "string"], "minimum" = 1, "pattern" = json_schema::COUNT, "examples" = [1000, "unlimited"]
+))]
 pub struct Count(pub Option<usize>);
 
 /// A number of bytes such as `100MiB`, or `unlimited`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend(
+    "type" = ["integer", "string"], "minimum" = 1, "pattern" = json_schema::SIZE, "examples" = ["100MiB", "unlimited"]
+))]
 pub struct Size(pub Option<u64>);
 
 /// How often.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// On average; above 0, a fraction is fine.
+    #[schemars(range(min = 0.001, max = 1e9))]
     pub per_second: f64,
     /// So many at once; at least 1.
+    #[schemars(range(min = 1))]
     pub burst: u32,
 }
 
-/// A [`RateLimit`], or `unlimited`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How often, or `unlimited`.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema)]
+#[schemars(with = "RateOrUnlimited")]
 pub struct ClientRate(pub Option<RateLimit>);
+
+/// The two forms of a [`ClientRate`], for the schema alone.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum RateOrUnlimited {
+    Rate(RateLimit),
+    Unlimited(Unlimited),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum Unlimited {
+    Unlimited,
+}
 
 // === impl ===
 
@@ -172,6 +206,39 @@ impl TryFrom<String> for Size {
         match text.parse::<ByteSize>() {
             Ok(size) if size.as_u64() > 0 => Ok(Size(Some(size.as_u64()))),
             _ => Err(format!("{text:?} is no size; write for example \"100MiB\", or \"unlimited\"")),
+        }
+    }
+}
+
+// === impl Serialize: the defaults, as the schema shows them ===
+
+/// The text for no limit.
+const UNLIMITED: &str = "unlimited";
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(count) => count.serialize(serializer),
+            None => UNLIMITED.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Size {
+    /// In the largest unit of which it is a whole number.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(bytes) = self.0 else { return UNLIMITED.serialize(serializer) };
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")];
+        let (unit, name) = units.into_iter().find(|(unit, _)| bytes % unit == 0).unwrap_or((1, "B"));
+        serializer.collect_str(&format_args!("{}{name}", bytes / unit))
+    }
+}
+
+impl Serialize for ClientRate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(rate) => rate.serialize(serializer),
+            None => UNLIMITED.serialize(serializer),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::listener_tls::ListenerTls;
+use super::{json_schema, listener_tls::ListenerTls};
 
 /// One address that clients connect to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port, for example `0.0.0.0:8000`, where port 0 lets the system choose; or the path of a
@@ -15,6 +16,7 @@ pub struct Listener {
     pub address: ListenAddress,
     /// Who may connect to a Unix socket, in the octal digits of `chmod`. Default `0660`.
     #[serde(default)]
+    #[schemars(extend("default" = "0660"))]
     pub mode: Option<Mode>,
     /// TLS. Default: plain text.
     #[serde(default)]
@@ -33,8 +35,12 @@ pub struct Listener {
 }
 
 /// An address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend(
+    "pattern" = json_schema::listen_address(),
+    "examples" = ["0.0.0.0:8000", "[::]:8000", "unix:/run/bifrost-edge.sock"]
+))]
 pub enum ListenAddress {
     /// An IP address and port.
     Ip(SocketAddr),
@@ -43,8 +49,9 @@ pub enum ListenAddress {
 }
 
 /// The permissions of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::MODE, "examples" = ["0660", "0666"]))]
 pub struct Mode(pub u32);
 
 impl Listener {

@@ -12,7 +12,8 @@ use rustls::{
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     certificates::Certificates,
@@ -21,10 +22,14 @@ use super::{
 };
 
 /// How clients connect with TLS. Files are PEM; a relative path starts at the folder of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["client_ca"]}, {"properties": {"client_certificates": {"const": "required"}}}
+]))]
 pub struct ListenerTls {
     /// The certificates, at least one. A client gets the one for the name it asks for (SNI), or else the first.
+    #[schemars(length(min = 1))]
     pub certificates: Vec<CertificateFiles>,
     /// The oldest version that is spoken. Default 1.2.
     #[serde(default)]
@@ -41,7 +46,7 @@ pub struct ListenerTls {
 }
 
 /// A certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateFiles {
     /// The certificate, with the chain after it.
@@ -51,7 +56,7 @@ pub struct CertificateFiles {
 }
 
 /// A version of TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum TlsVersion {
     /// RFC 5246.
     #[default]
@@ -63,7 +68,7 @@ pub enum TlsVersion {
 }
 
 /// Whether clients must have a certificate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientCertificates {
     /// A client without one is refused in the handshake.

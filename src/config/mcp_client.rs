@@ -6,19 +6,24 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
+use super::json_schema;
+
 /// One entry of the MCP client table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = json_schema::mcp_client_needs)]
 pub struct McpClient {
     /// Bifrost's identifier of the client.
     #[serde(default)]
     pub client_id: Option<String>,
     /// The name operators know it by; unique in the table.
+    #[schemars(regex(pattern = r"\S"))]
     pub name: String,
     /// How Bifrost's users authenticate to it. The only field that decides about discovery.
     /// Bifrost's default: `headers`.
@@ -108,7 +113,7 @@ pub struct McpClient {
 }
 
 /// How Bifrost's users authenticate to an MCP client.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthType {
     /// Not at all.
@@ -127,7 +132,7 @@ pub enum AuthType {
 }
 
 /// How Bifrost connects to an MCP client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectionType {
     Http,
@@ -138,14 +143,17 @@ pub enum ConnectionType {
 
 /// A value that Bifrost may keep secret: literal text, a reference such as `env.NAME`, or the object
 /// that Bifrost's API shows. The edge needs no secret, so only whether it is empty is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend(
+    "type" = ["string", "object"], "additionalProperties" = {"type": ["string", "boolean", "null"]}
+))]
 pub struct Secret {
     /// Whether there is neither a value nor a reference.
     pub is_empty: bool,
 }
 
 /// The command of a `stdio` client.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StdioConfig {
     pub command: String,
@@ -156,7 +164,7 @@ pub struct StdioConfig {
 }
 
 /// TLS towards an MCP server.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
     #[serde(default)]
@@ -166,7 +174,7 @@ pub struct TlsConfig {
 }
 
 /// An OAuth configuration in place.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OauthConfig {
     #[serde(default)]
@@ -190,7 +198,7 @@ pub struct OauthConfig {
 }
 
 /// Delegated token exchange.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenExchange {
     #[serde(default)]
@@ -208,7 +216,8 @@ pub struct TokenExchange {
 }
 
 /// A duration as Bifrost reads it: text such as `10m`, or a whole number. Kept as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum GoDuration {
     Text(String),
     Number(i64),

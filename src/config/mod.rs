@@ -21,6 +21,7 @@ mod fault;
 mod fixed;
 mod fleet;
 mod fleet_checks;
+mod json_schema;
 mod limits;
 mod lines;
 mod listener;
@@ -54,6 +55,7 @@ pub use self::{
         Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
         Timeouts, Verify,
     },
+    json_schema::json_schema,
     limits::{ClientRate, Count, Limits, RateLimit, Size},
     listener::{ListenAddress, Listener, Mode},
     listener_tls::{CertificateFiles, ClientCertificates, FileFault, ListenerTls, TlsVersion},

@@ -1,11 +1,15 @@
 //! Networks of IP addresses.
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::json_schema;
+
 /// A network, or a single address, in CIDR notation, without host bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::network(), "examples" = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"]))]
 pub struct Network(pub IpNet);
 
 impl TryFrom<String> for Network {

@@ -1,13 +1,15 @@
 //! A path and everything below it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::public_url::shown;
+use super::{json_schema, public_url::shown};
 
 /// A path prefix, matched by whole segments: `/v1` is `/v1` and `/v1/models`, not `/v10`. `/` is every
 /// path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::PATH_PREFIX, "examples" = ["/v1"]))]
 pub struct PathPrefix {
     /// Without a slash at its end.
     text: String,

@@ -2,13 +2,17 @@
 
 use std::{fmt, net::Ipv6Addr};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::json_schema;
 
 /// An origin (RFC 6454): scheme, host and port, nothing else. Lowercase, without the scheme's
 /// default port and without a trailing slash, so that this very string can be an issuer
 /// (RFC 8414 section 2: compared code point by code point).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::public_url(), "examples" = ["https://gateway.example.com", "http://localhost:8000"]))]
 pub struct PublicUrl {
     text: String,
     scheme: Scheme,

@@ -2,12 +2,14 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
     fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts, Verify},
+    json_schema::{self, WaitOrNone},
     limits::Limits,
     listener::Listener,
     mcp_client::McpClient,
@@ -18,22 +20,25 @@ use super::{
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where clients connect. At least one.
+    #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
     /// Where the edge says of itself what it does: status page, metrics, readiness. Default: nowhere.
     #[serde(default)]
     pub admin: Option<Admin>,
-    /// Where each request becomes a line. Default: nowhere. A change needs a restart.
+    /// Where each request becomes a line. Default: nowhere. A change needs another process.
     #[serde(default)]
     pub access_log: Option<AccessLog>,
     /// How it stops.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<StopOptions>")]
     pub stop: StopOptions,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
+    #[schemars(range(min = 1, max = Config::MOST_THREADS))]
     pub threads: Option<NonZeroUsize>,
     /// A path at which every listener answers whether the edge is ready, whatever the `Host`: for load balancers
     /// that must check the port of the traffic. Default: none.
@@ -42,6 +47,7 @@ pub struct Config {
     /// The origins that clients type. Every issuer comes from one of them. When left out, the issuer
     /// is derived from the request, as Bifrost does it.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<PublicUrl>>", extend("uniqueItems" = true))]
     pub public_urls: Vec<PublicUrl>,
     /// What becomes of a request whose host is none of the public URLs'.
     #[serde(default)]
@@ -51,47 +57,60 @@ pub struct Config {
     pub profile: Profile,
     /// How discovery is answered.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<DiscoveryOptions>")]
     pub discovery: DiscoveryOptions,
     /// The Bifrost servers of the fleet.
+    #[schemars(extend("type" = ["array", "null"]))]
     pub servers: Vec<Server>,
     /// How a server is chosen for a request.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Balance>")]
     pub balance: Balance,
     /// The active checks of the servers.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<HealthChecks>")]
     pub health: HealthChecks,
     /// When a server is given a pause because of what became of its requests.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<BreakerOptions>")]
     pub breaker: BreakerOptions,
     /// How often a request may be tried.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Retries>")]
     pub retries: Retries,
     /// How the names of servers are looked up.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Dns>")]
     pub dns: Dns,
     /// Whether the servers agree with the edge about discovery.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Verify>")]
     pub verify: Verify,
     /// How long the edge waits for a server.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Timeouts>")]
     pub timeouts: Timeouts,
     /// What the edge takes from clients.
     #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Limits>")]
     pub limits: Limits,
     /// Which client addresses may reach which paths. Default: all may reach all.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<AccessRule>>")]
     pub access: Vec<AccessRule>,
     /// Peers whose `X-Forwarded-*` headers and PROXY protocol are believed. Default: none.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<Network>>")]
     pub trusted_proxies: Vec<Network>,
     /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<McpClient>>")]
     pub mcp_clients: Vec<McpClient>,
 }
 
 /// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
 /// unknown hosts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownHosts {
     /// It is answered 421 (RFC 9110 section 15.5.20).
@@ -102,7 +121,7 @@ pub enum UnknownHosts {
 }
 
 /// Which generation of Bifrost's discovery contract is served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// Bifrost 1.5.0 to 1.5.2: endpoints under `/api/oauth/per-user/`.
@@ -111,31 +130,41 @@ pub enum Profile {
 }
 
 /// How discovery is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoveryOptions {
     /// How long a client or a shared cache may keep a document, in whole seconds. Default 0:
     /// `Cache-Control: no-store`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "WaitOrNone")]
     pub max_age: Duration,
 }
 
 /// Which client addresses may reach a path and all below it, in whatever spelling. Addresses that nothing is
 /// said of may.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["allow"]}, {"required": ["deny"]}]))]
 pub struct AccessRule {
     /// The path; of several rules the one with the longest counts. Discovery is open to everybody.
+    #[schemars(extend("pattern" = json_schema::PLAIN_PATH))]
     pub path: PathPrefix,
     /// The only networks from which it can be reached. Default: all.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<Network>>")]
     pub allow: Vec<Network>,
     /// Networks from which it cannot be reached, even where `allow` has them. Default: none.
     #[serde(default, deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<Network>>")]
     pub deny: Vec<Network>,
 }
 
 // === impl ===
+
+impl Config {
+    /// No machine has more cores to give.
+    pub(super) const MOST_THREADS: usize = 1024;
+}
 
 impl Profile {
     /// The name as it is written in the file.

@@ -2,13 +2,18 @@
 
 use std::{fmt, net::SocketAddr};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::public_url::{check_host, check_no_secret, check_port, shown, split_port};
+use super::{
+    json_schema,
+    public_url::{check_host, check_no_secret, check_port, shown, split_port},
+};
 
 /// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::server_address(), "examples" = ["10.0.0.7:8080", "bifrost.internal:8080"]))]
 pub struct ServerAddress {
     text: String,
 }

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    pem,
+    json_schema, pem,
     problem::{KeyPath, Problem},
     public_url::check_host,
 };
 
 /// How the edge connects to a server with TLS (1.2 or 1.3). The server's certificate is always
 /// verified. Files are PEM; a relative path starts at the folder of the configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("dependencies" = {"certificate": ["key"], "key": ["certificate"]}))]
 pub struct ServerTls {
     /// The authorities that may have signed the server's certificate. Default: those of the system.
     pub ca: Option<PathBuf>,
@@ -30,8 +32,9 @@ pub struct ServerTls {
 }
 
 /// The name that a certificate is issued for: a DNS name or an IP address.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = json_schema::server_name(), "examples" = ["bifrost.internal"]))]
 pub struct ServerName(pub String);
 
 /// The contents of the files of a [`ServerTls`], in DER.

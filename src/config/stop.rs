@@ -2,21 +2,27 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::json_schema::WaitOrNone;
+
 /// How the edge stops when it is told to (SIGTERM), or is replaced by its successor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopOptions {
     /// It is not ready for so long before it takes no more connections, so that load balancers notice. Default
     /// 0 s; a replaced edge does not wait.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "WaitOrNone")]
     pub delay: Duration,
     /// Then a connection without a request is kept for so long, in case one is on its way. Default 1 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "WaitOrNone")]
     pub idle: Duration,
     /// And requests may take so long before they are cut. Default 30 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "WaitOrNone")]
     pub grace: Duration,
 }
 

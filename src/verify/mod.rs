@@ -1,5 +1,5 @@
 //! Whether every server of the fleet answers for discovery what the edge serves, and has the MCP clients of its
-//! table. Decides only: what to ask is in [`Expected`], [`judge`] compares the answers, [`crate::edge::Verifier`]
+//! table. Decides only: what to ask is in [`Expected`], [`judge()`] compares the answers, [`crate::edge::Verifier`]
 //! asks.
 
 mod difference;

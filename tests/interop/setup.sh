@@ -60,7 +60,7 @@ setup() {
     local -a sources
     cd "$here/$client" 2>/dev/null || die "no client named $client"
     case $client in
-        python-v1 | python-v2 | tls-scanner)
+        python-v1 | python-v2 | tls-scanner | packaging)
             need_python
             kind=python product=$env_dir/$client/bin/python version=$(python3 --version)
             sources=(requirements.txt)
@@ -90,7 +90,7 @@ setup() {
     echo "$key" >"$stamp"
 }
 
-[ $# -gt 0 ] || set -- python-v1 python-v2 node-v1 node-v2 rust-rmcp tls-scanner
+[ $# -gt 0 ] || set -- python-v1 python-v2 node-v1 node-v2 rust-rmcp tls-scanner packaging
 for client in "$@"; do
     setup "$client"
 done

@@ -19,7 +19,7 @@ use tokio::{runtime, sync::mpsc};
 use super::{
     bifrost::Bifrost,
     http::{Connection, Response},
-    raw,
+    raw, schema,
 };
 
 /// Dropping it stops the edge.
@@ -43,6 +43,7 @@ impl Edge {
         Self::start_with(|address| {
             let file = folder.join("proxy.yaml");
             fs::write(&file, plain_text(address, yaml)).unwrap();
+            schema::takes(&plain_text(address, yaml));
             Loaded::from_file(&file).unwrap_or_else(|problems| panic!("{problems}")).config
         })
     }
@@ -204,7 +205,9 @@ pub fn config(address: SocketAddr, yaml: &str) -> Config {
 }
 
 fn parse(text: &str) -> Config {
-    Loaded::from_text("test.yaml".as_ref(), text).unwrap_or_else(|problems| panic!("{problems}")).config
+    let loaded = Loaded::from_text("test.yaml".as_ref(), text).unwrap_or_else(|problems| panic!("{problems}"));
+    schema::takes(text);
+    loaded.config
 }
 
 fn plain_text(address: SocketAddr, yaml: &str) -> String {

@@ -13,6 +13,7 @@ pub mod http;
 pub mod problems;
 pub mod program;
 pub mod raw;
+pub mod schema;
 pub mod tls_client;
 pub mod tls_server;
 pub mod troubled;

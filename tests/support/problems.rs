@@ -2,6 +2,8 @@
 
 use bifrost_edge::config::Loaded;
 
+use super::schema;
+
 /// A good file.
 pub const GOOD: &str = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"127.0.0.1:8080\"}]\n";
 
@@ -9,7 +11,11 @@ pub const GOOD: &str = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{a
 pub fn problems(text: &str) -> Vec<String> {
     match Loaded::from_text("f.yaml".as_ref(), text) {
         Ok(_) => panic!("taken as good:\n{text}"),
-        Err(problems) => problems.to_string().lines().map(str::to_owned).collect(),
+        Err(problems) => {
+            let problems: Vec<_> = problems.to_string().lines().map(str::to_owned).collect();
+            schema::refuses(text, &problems);
+            problems
+        }
     }
 }
 

@@ -1,0 +1,95 @@
+//! The JSON Schema with which editors complete and check `conf/proxy.yaml` says what the edge says. That all the
+//! other tests' configurations are taken, and their mistakes refused, is asserted where they are made:
+//! `support::schema`.
+
+use std::fs;
+
+use bifrost_edge::config::{Loaded, json_schema};
+
+use crate::support::{
+    problems::GOOD,
+    program::bifrost_edge,
+    schema::{self, SCHEMA},
+};
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
+
+#[test]
+fn the_committed_schema_is_that_of_the_types() {
+    let committed = include_str!("../conf/proxy.schema.json");
+    assert!(committed == json_schema(), "conf/proxy.schema.json is not current; update it with: make schema");
+    let printed = bifrost_edge().arg("schema").output().unwrap();
+    assert!(printed.status.success());
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), committed);
+}
+
+#[test]
+fn the_schema_is_one() {
+    assert!(jsonschema::meta::is_valid(&SCHEMA));
+    let text = json_schema();
+    // Links of Rust's documentation, and formats that only Rust knows, are nothing for an editor.
+    assert!(!text.contains("[`") && !text.contains("\"format\": \""), "{text}");
+}
+
+#[test]
+fn the_shipped_file_names_the_schema_and_is_taken_by_it() {
+    let text = fs::read_to_string(SHIPPED).unwrap();
+    assert!(text.lines().any(|line| line == "# yaml-language-server: $schema=proxy.schema.json"));
+    schema::takes(&text);
+}
+
+/// A key whose items are all commented out reads as null.
+#[test]
+fn a_key_without_a_value_is_judged_alike() {
+    for key in SCHEMA["properties"].as_object().unwrap().keys() {
+        let line = format!("{key}:");
+        let mut lines: Vec<_> = GOOD.lines().filter(|other| !other.starts_with(&line)).collect();
+        lines.push(&line);
+        let text = lines.join("\n");
+        let is_taken = Loaded::from_text("f.yaml".as_ref(), &text).is_ok();
+        let faults = schema::faults(&text);
+        assert_eq!(faults.is_empty(), is_taken, "{key}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_is_fuzzed_with_is_judged_alike() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/seeds/yaml");
+    for seed in fs::read_dir(folder).unwrap() {
+        let Ok(text) = fs::read_to_string(seed.unwrap().path()) else { continue };
+        match Loaded::from_text("f.yaml".as_ref(), &text) {
+            Ok(_) => schema::takes(&text),
+            Err(problems) => {
+                let problems: Vec<_> = problems.to_string().lines().map(str::to_owned).collect();
+                schema::refuses(&text, &problems);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_spelling_that_the_edge_takes_is_taken() {
+    for more in [
+        "limits: {connections: unlimited, head: 65536, request_body: 1.5 GiB, body_rate: \"500\", idle: 1m30s}\n",
+        "limits: {http2_resets: \"7\", requests: unlimited, logins: {per_second: 0.5, burst: 1}, head_time: 2 min 5sec}\n",
+        "discovery: {max_age: 0s}\n",
+        "discovery: {max_age: \"0\"}\n",
+        "balance: {policy: hash, hash_key: \"header: Mcp-Session-Id\", hash_load: 2}\n",
+        "balance: {policy: hash, hash_key: client_address}\n",
+        "access: [{path: /api/, allow: [10.0.0.0/8, \"::1\", \"fd00::/8\"]}, {path: /, deny: [192.0.2.1]}]\n",
+        "trusted_proxies: [\"::/0\", 127.0.0.1]\n",
+        "timeouts: {request: 2h, paths: [{prefix: /v1, request: 5m}]}\n",
+        "public_urls: [\"https://gw.example.com\", \"http://[::1]:8443\", \"https://10.0.0.7:80\", \"http://h:443\"]\n",
+        "mcp_clients: [{name: a, connection_type: stdio, stdio_config: {command: x, args: [env.X], envs: null}}]\n",
+        "mcp_clients: [{name: a, connection_type: sse, connection_string: {value: \"\", env_var: env.X, from_env: true},\n\
+           tls: {insecure_skip_verify: true}, tool_sync_interval: 10m, tool_execution_timeout: 30}]\n",
+        "admin: {address: \"[::1]:0\"}\n",
+        "threads: 2\n",
+    ] {
+        let text = format!("{GOOD}{more}");
+        if let Err(problems) = Loaded::from_text("f.yaml".as_ref(), &text) {
+            panic!("{problems}");
+        }
+        schema::takes(&text);
+    }
+}

@@ -1,0 +1,167 @@
+//! What README and the shipped configuration say of the keys is what the types say, by way of the JSON Schema: no
+//! key is missing, none is there that is gone, and every default is the one that counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytesize::ByteSize;
+use humantime_serde::re::humantime::parse_duration;
+use serde_json::Value;
+
+use crate::support::schema::{Key, keys};
+
+const README: &str = include_str!("../README.md");
+const SHIPPED: &str = include_str!("../conf/proxy.yaml");
+
+/// A row of README's table.
+struct Row {
+    keys: Vec<String>,
+    default: String,
+    meaning: String,
+}
+
+/// The table of keys in README's section "Configuration".
+fn rows() -> Vec<Row> {
+    let section = README.split("\n## Configuration\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows = cells.skip_while(|row| !row.starts_with("key |")).skip(1);
+    let rows = rows.take_while(|row| row.starts_with('`')).map(|row| {
+        let cells: Vec<_> = row.splitn(3, " | ").collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        let names = code(cells[0]);
+        let section = &names[0][..names[0].rfind('.').unwrap_or_default()];
+        let full = |name: &str| if name.starts_with('.') { format!("{section}{name}") } else { name.to_owned() };
+        let keys = names.into_iter().map(full).collect();
+        Row { keys, default: cells[1].to_owned(), meaning: cells[2].to_owned() }
+    });
+    rows.collect()
+}
+
+/// What stands between backticks.
+fn code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_key_is_in_the_readme_and_no_other() {
+    let keys = keys();
+    let rows = rows();
+    assert!(rows.len() > 50, "README's table of keys is not found");
+    let mut described = BTreeSet::new();
+    for name in rows.iter().flat_map(|row| &row.keys) {
+        let known = match name.strip_suffix(".*") {
+            Some(section) => keys.contains_key(section.trim_end_matches("[]")),
+            None => keys.contains_key(name),
+        };
+        assert!(known, "README describes {name}, which is no key");
+        assert!(described.insert(name.clone()), "README describes {name} twice");
+    }
+    for (name, key) in &keys {
+        // The keys of a mapping are described with it.
+        let parents = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+        let is_described = parents
+            .flat_map(|parent| [format!("{parent}.*"), parent.to_owned()])
+            .filter(|parent| parent.ends_with(".*") || keys.get(parent).is_some_and(|key| key.default.is_some()))
+            .chain([name.clone()])
+            .any(|name| described.contains(&name));
+        assert!(is_described || key.is_section, "{name} is not in README's table of keys");
+    }
+}
+
+#[test]
+fn every_default_in_the_readme_is_that_of_the_type() {
+    let keys = keys();
+    for row in rows() {
+        assert!(!row.default.is_empty() && row.meaning.len() > 10, "{:?} is not described", row.keys);
+        let stated = code(&row.default);
+        for (place, name) in row.keys.iter().enumerate() {
+            let Some(Key { default, is_required, .. }) = keys.get(name) else { continue };
+            assert_eq!(row.default.starts_with("needed"), *is_required, "{name}: whether it is needed");
+            match default {
+                Some(default) if !is_required => {
+                    let stated = stated.get(place).unwrap_or_else(|| panic!("{name}: no default, but {default}"));
+                    assert!(is_same(stated, default), "{name}: README says {stated}, the type {default}");
+                }
+                _ => assert!(stated.len() != row.keys.len() || !row.default.starts_with('`'), "{name} has no default"),
+            }
+        }
+    }
+}
+
+/// Whether a default as it is written is this one: 60s is one minute, too.
+fn is_same(stated: &str, default: &Value) -> bool {
+    let stated: Value = serde_yaml::from_str(stated).unwrap();
+    if let (Some(stated), Some(default)) = (stated.as_str(), default.as_str())
+        && stated != default
+    {
+        let duration = parse_duration(stated).ok();
+        let size = stated.parse::<ByteSize>().ok();
+        return duration.is_some() && duration == parse_duration(default).ok()
+            || size.is_some() && size == default.parse().ok();
+    }
+    plain(&stated) == plain(default)
+}
+
+/// With every number as one with a fraction.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().into(),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(entries) => entries.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn every_key_is_in_the_shipped_file_and_no_other() {
+    let keys = keys();
+    let shown = shown();
+    for (line, name) in &shown {
+        assert!(keys.contains_key(name), "conf/proxy.yaml:{line} shows {name}, which is no key");
+    }
+    for name in keys.keys() {
+        let is_shown = shown.values().any(|shown| shown == name) || name.starts_with("mcp_clients[].");
+        // Those of a path are those of all.
+        let is_shown_above = name.starts_with("timeouts.paths[].") && !name.ends_with(".prefix");
+        // Written in one line.
+        let is_inline = ["per_second", "burst"].iter().any(|key| name.ends_with(key));
+        assert!(is_shown || is_shown_above || is_inline, "{name} is not in conf/proxy.yaml");
+    }
+}
+
+/// The keys in the shipped file, commented out or not, with their lines.
+fn shown() -> BTreeMap<usize, String> {
+    let mut shown = BTreeMap::new();
+    // Where each open mapping begins, and the name of its key.
+    let mut open: Vec<(usize, String)> = Vec::new();
+    for (number, line) in SHIPPED.lines().enumerate() {
+        let line = line.replacen("# ", "", 1);
+        let mut indent = line.len() - line.trim_start().len();
+        let mut rest = line.trim_start();
+        let is_item = rest.starts_with("- ");
+        if is_item {
+            rest = rest[2..].trim_start();
+        }
+        let Some((key, value)) = rest.split_once(':') else { continue };
+        let is_key =
+            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte));
+        if !is_key || !(value.is_empty() || value.starts_with(' ')) {
+            continue;
+        }
+        if is_item {
+            // A list may stand at the margin of its key.
+            open.retain(|(column, _)| *column <= indent);
+            if let Some((_, list)) = open.last_mut()
+                && !list.ends_with("[]")
+            {
+                list.push_str("[]");
+            }
+            indent += 2;
+        } else {
+            open.retain(|(column, _)| *column < indent);
+        }
+        let parents: Vec<_> = open.iter().map(|(_, name)| name.as_str()).collect();
+        shown.insert(number + 1, [&parents[..], &[key]].concat().join("."));
+        open.push((indent, key.to_owned()));
+    }
+    shown
+}
