@@ -17,6 +17,8 @@ const UNSEEN: &[&str] = &[
     " again; ",
     "(first: ",
     "cannot be read",
+    "is a directory; name a file",
+    "there is no directory for",
     "holds no certificate",
     "does not fit the certificate",
     "longer than a year",
