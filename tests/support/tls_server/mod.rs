@@ -184,6 +184,11 @@ impl Server {
         self.saw().iter().map(|saw| saw.connection).collect::<HashSet<_>>().len()
     }
 
+    /// Whether a connection has had a second request.
+    pub fn is_reused(&self) -> bool {
+        self.connections_used() < self.saw().len()
+    }
+
     /// Lets one more piece of a stream through, now or as soon as there is one.
     pub fn release(&self) {
         self.state.gate.add_permits(1);
