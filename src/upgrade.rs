@@ -67,8 +67,12 @@ pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
     let address = reachable(config.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
     let before = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
     let old = before.pid;
-    if !is_edge(old) {
-        return Err(UpgradeError::Stranger(old));
+    match is_edge(old) {
+        Ok(true) => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(UpgradeError::NotTold(old, rustix::io::Errno::ACCESS));
+        }
+        Ok(false) | Err(_) => return Err(UpgradeError::Stranger(old)),
     }
     let process = Pid::from_raw(old).ok_or(UpgradeError::Stranger(old))?;
     kill_process(process, Signal::USR2).map_err(|error| UpgradeError::NotTold(old, error))?;
@@ -99,10 +103,10 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Whoever answers on that port, only an edge is sent a signal that ends most other programs.
-fn is_edge(process: i32) -> bool {
-    let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+fn is_edge(process: i32) -> io::Result<bool> {
+    let program = fs::read_link(format!("/proc/{process}/exe"))?;
     // " (deleted)" follows when another one is installed in its place.
-    program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bifrost-edge"))
+    Ok(program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bifrost-edge")))
 }
 
 fn ask(address: SocketAddr) -> io::Result<Status> {

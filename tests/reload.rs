@@ -71,3 +71,18 @@ fn health_checks_that_are_switched_off_keep_nobody_down() {
     ask(&edge, 40);
     assert!(!fleet[0].recorded().is_empty());
 }
+
+#[test]
+fn an_idle_connection_is_held_to_the_limits_of_its_next_request() {
+    let bifrost = Bifrost::start();
+    let servers = servers_yaml(&[bifrost.address()]);
+    let edge = Edge::start(&format!("{servers}limits: {{head: 1KiB}}\n"));
+    let mut idle = edge.connect();
+    let large = format!("X-Large: {}\r\n", "x".repeat(10_000));
+    assert_eq!(idle.ask("GET", "/echo", "x", "").status, 200);
+    assert_eq!(edge.connect().ask("GET", "/echo", "x", &large).status, 431);
+    edge.reload(&servers);
+    assert_eq!(idle.ask("GET", "/echo", "x", &large).status, 200);
+    edge.reload(&format!("{servers}limits: {{head: 1KiB}}\n"));
+    assert_eq!(idle.ask("GET", "/echo", "x", &large).status, 431);
+}

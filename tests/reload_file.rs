@@ -6,11 +6,12 @@ use std::{
     net::SocketAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use tempfile::TempDir;
 
-use crate::support::{discovery::AS, edge::CLIENTS, http::Connection, program::Running};
+use crate::support::{discovery::AS, edge::CLIENTS, http::Connection, program::Running, until};
 
 /// The program, with a file in a folder of its own.
 struct Operated {
@@ -187,8 +188,49 @@ fn a_new_authority_of_a_server_is_used_although_the_text_is_the_same() {
     let ca = operated.folder.path().join("ca.pem");
     fs::write(&ca, "nothing").unwrap();
     operated.edge.wait_for("servers[0].tls.ca: ");
+    // The text of the configuration is still that of what is served, and it would not start.
+    operated.edge.signal("HUP");
+    operated.edge.wait_for("servers[0].tls.ca: ");
     fs::write(&ca, authority()).unwrap();
     operated.edge.wait_for("served as generation 2");
+    // Named before it is there.
+    operated.write(&with_tls.replace("ca.pem", "new.pem"));
+    operated.edge.wait_for("servers[0].tls.ca: ");
+    fs::write(operated.folder.path().join("new.pem"), authority()).unwrap();
+    operated.edge.wait_for("served as generation 3");
+}
+
+#[test]
+fn a_pipe_in_place_of_the_file_is_no_end_of_reloading() {
+    let mut operated = Operated::plain();
+    let pipe = operated.folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::rename(&pipe, operated.file()).unwrap();
+    operated.edge.wait_for("no regular file");
+    fs::remove_file(operated.file()).unwrap();
+    operated.write(&yaml(2));
+    operated.loads_again(2);
+}
+
+/// With a table that takes a while to be read.
+#[test]
+fn a_signal_that_comes_before_the_edge_serves_does_not_end_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("proxy.yaml");
+    let client = "- {name: N, connection_type: http, connection_string: x}\n";
+    let table: String = (0..20_000).map(|number| client.replace('N', &format!("c{number}"))).collect();
+    fs::write(&file, format!("listeners: [{{address: \"127.0.0.1:0\"}}]\n{REST}mcp_clients:\n{table}")).unwrap();
+    let mut edge = Running::start(&file);
+    let catches = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", edge.child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        // SIGHUP is 1, SIGUSR1 10, SIGUSR2 12.
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 0b1010_0000_0001 == 0b1010_0000_0001
+    };
+    until("it listens to signals", catches);
+    edge.signal("HUP");
+    edge.signal("USR1");
+    edge.address();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixDatagram,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -12,6 +12,8 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
+
+use tempfile::TempDir;
 
 use crate::support::{
     PATIENCE,
@@ -21,7 +23,7 @@ use crate::support::{
     http::Connection,
     program::{Running, bifrost_edge, signal},
     raw,
-    troubled::Troubled,
+    troubled::{Troubled, event_text},
     websocket::{self, UPGRADE},
 };
 
@@ -59,7 +61,8 @@ impl Generations {
 
     /// Stops the last one, and waits for the end of all.
     fn stop(mut self) -> String {
-        assert!(signal(self.process, "TERM"));
+        // It may have been told already.
+        signal(self.process, "TERM");
         self.first.whole_log()
     }
 }
@@ -73,7 +76,7 @@ impl Drop for Generations {
 }
 
 /// A configuration in a folder of its own.
-fn configured(folder: &Path, more: &str) -> std::path::PathBuf {
+fn configured(folder: &Path, more: &str) -> PathBuf {
     let file = folder.join("proxy.yaml");
     fs::write(&file, format!("listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\n{more}")).unwrap();
     file
@@ -152,7 +155,7 @@ fn five_replacements_lose_no_connection_and_no_request() {
     for server in &servers {
         server.release(100);
     }
-    assert_eq!(held.read_chunks().len(), 2 * crate::support::troubled::event_text(0).len());
+    assert_eq!(held.read_chunks().len(), 2 * event_text(0).len());
     drop((client, held));
     let log = edge.stop();
     assert!(!log.contains("are cut"), "{log}");
@@ -180,29 +183,51 @@ fn a_successor_takes_over_the_sockets_and_binds_what_is_new() {
     assert!(log.contains("stopped, 0 requests cut"), "{log}");
 }
 
-#[test]
-fn a_successor_that_fails_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("bifrost-edge");
-    let installed = |from: &dyn Fn(&Path)| {
-        let beside = folder.path().join("new");
-        from(&beside);
-        fs::rename(beside, &program).unwrap();
-    };
-    let good = |to: &Path| {
-        fs::copy(env!("CARGO_BIN_EXE_bifrost-edge"), to).unwrap();
-    };
-    let script = |text: &'static str| {
-        move |to: &Path| {
+/// A program that can be replaced by another one of the same name.
+struct Installed {
+    folder: TempDir,
+    program: PathBuf,
+}
+
+impl Installed {
+    fn good() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let installed = Installed { program: folder.path().join("bifrost-edge"), folder };
+        installed.install_good();
+        installed
+    }
+
+    fn install(&self, put: impl FnOnce(&Path)) {
+        let beside = self.folder.path().join("new");
+        put(&beside);
+        fs::rename(beside, &self.program).unwrap();
+    }
+
+    fn install_good(&self) {
+        self.install(|to| {
+            fs::copy(env!("CARGO_BIN_EXE_bifrost-edge"), to).unwrap();
+        });
+    }
+
+    fn install_script(&self, text: &str) {
+        self.install(|to| {
             fs::write(to, text).unwrap();
             fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        }
-    };
-    installed(&good);
-    let file = configured(folder.path(), "servers: []\n");
-    let mut command = Command::new(&program);
-    command.env("RUST_LOG", "info");
-    let mut edge = Generations::run(command, &file);
+        });
+    }
+
+    fn run(&self, config: &Path) -> Generations {
+        let mut command = Command::new(&self.program);
+        command.env("RUST_LOG", "info");
+        Generations::run(command, config)
+    }
+}
+
+#[test]
+fn a_successor_that_fails_changes_nothing() {
+    let installed = Installed::good();
+    let file = configured(installed.folder.path(), "servers: []\n");
+    let mut edge = installed.run(&file);
     let serves = |edge: &Generations| Connection::to(edge.address).ask("GET", "/x", "x", "").status == 503;
 
     // A bad configuration.
@@ -218,15 +243,73 @@ fn a_successor_that_fails_changes_nothing() {
         ("#!/bin/sh\nexec 0<&-\nexec sleep 20\n", "it closed its standard input"),
         ("no program\n", "Exec format error"),
     ] {
-        installed(&script(text));
+        installed.install_script(text);
         edge.ask_to_be_replaced();
         edge.first.wait_for(why);
         assert!(serves(&edge));
     }
-    installed(&good);
+    installed.install_good();
     edge.replace();
     assert!(serves(&edge));
     edge.stop();
+}
+
+#[test]
+fn an_edge_that_is_told_to_stop_takes_its_starting_successor_along() {
+    let installed = Installed::good();
+    let file = configured(installed.folder.path(), "servers: []\nstop: {delay: 2s}\n");
+    let mut edge = installed.run(&file);
+    assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
+    let late = format!("#!/bin/sh\nsleep 1\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_bifrost-edge"));
+    installed.install_script(&late);
+    edge.ask_to_be_replaced();
+    edge.first.wait_for("told to start a successor");
+    edge.first.signal("TERM");
+    edge.first.wait_for("the successor does not serve, and this edge goes on: this edge was told to stop");
+    // To the end of all who write to it.
+    let log = edge.first.whole_log();
+    assert!(edge.first.child.wait().unwrap().success(), "{log}");
+    assert!(Connection::try_to(edge.address).is_err());
+    assert!(!log.contains("serves from now on"), "{log}");
+}
+
+/// Nobody has told it to stop yet: it ends because it was replaced.
+#[test]
+fn a_replaced_edge_does_not_take_the_first_word_to_stop_for_the_second() {
+    let server = Troubled::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut edge = Generations::start(&configured(folder.path(), &servers_yaml(&[server.address()])));
+    let mut held = Connection::to(edge.address);
+    held.send("GET /stream/2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(held.read_head().status, 200);
+    edge.replace();
+    edge.first.signal("TERM");
+    edge.first.wait_for("told to stop");
+    // The successor, told to stop, waits for it: a manager of services would end what is left with the main process.
+    assert!(signal(edge.process, "TERM"));
+    edge.first.wait_for("told to stop");
+    server.release(100);
+    assert_eq!(held.read_chunks().len(), 2 * event_text(0).len());
+    drop(held);
+    let log = edge.stop();
+    assert_eq!(log.matches("stopped, 0 requests cut, 0 came too late").count(), 2, "{log}");
+}
+
+#[test]
+fn a_successor_that_dies_while_its_predecessor_drains_is_an_error() {
+    let server = Troubled::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut edge = Generations::start(&configured(folder.path(), &servers_yaml(&[server.address()])));
+    let mut held = Connection::to(edge.address);
+    held.send("GET /stream/2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(held.read_head().status, 200);
+    edge.replace();
+    assert!(signal(edge.process, "KILL"));
+    edge.first.wait_for("which took over, has ended (signal: 9 (SIGKILL)): nobody serves");
+    server.release(100);
+    assert_eq!(held.read_chunks().len(), 2 * event_text(0).len());
+    drop(held);
+    assert_eq!(edge.first.child.wait().unwrap().code(), Some(1));
 }
 
 #[test]

@@ -117,3 +117,19 @@ fn a_client_that_asks_on_and_reads_nothing_is_cut_off() {
     let cut = (0..100_000).find(|_| sender.write_all(request.as_bytes()).is_err());
     assert!(cut.is_some(), "it could send for ever");
 }
+
+#[test]
+fn empty_lines_keep_no_idle_connection_open() {
+    let edge = Edge::start("servers: []\nlimits: {idle: 200ms}\n");
+    let mut client = edge.connect();
+    let mut sender = client.sender();
+    // Until the edge has closed.
+    let sending = thread::spawn(move || {
+        while sender.write_all(b"\r\n").is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    assert!(client.is_closed());
+    drop(client);
+    sending.join().unwrap();
+}

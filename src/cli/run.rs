@@ -5,7 +5,6 @@ use std::{io, path::Path, process::ExitCode};
 use log::{error, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
-    pin,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
@@ -14,12 +13,16 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{load, summary::summary};
 use crate::{
     config::{Config, Loaded},
-    server::{Inherited, Order, Predecessor, Program, Server},
-    state::{Phase, Reloader},
+    server::{Ended, Inherited, Order, Predecessor, Program, Server},
+    state::Reloader,
     telemetry,
 };
 
 pub(super) fn run(file: &Path) -> ExitCode {
+    if let Err(error) = survive_early_signals() {
+        eprintln!("cannot wait for signals: {error}");
+        return ExitCode::FAILURE;
+    }
     let (predecessor, inherited) = match Predecessor::find() {
         Ok(found) => found.unzip(),
         Err(error) => {
@@ -29,66 +32,56 @@ pub(super) fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let failed = |predecessor: Option<Predecessor>, why: &str| {
-        if let Some(predecessor) = predecessor {
-            predecessor.failed(why);
-        }
-        ExitCode::FAILURE
-    };
-    let loaded = match load(file) {
-        Ok(loaded) => loaded,
-        Err(problems) => return failed(predecessor, &problems),
-    };
-    if let Err(error) = telemetry::start() {
-        eprintln!("cannot start the log: {error}");
-        return failed(predecessor, "its log cannot be started");
-    }
-    let threads = Server::threads(&loaded.config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let served = match runtime {
-        Ok(runtime) => {
-            let served = runtime.block_on(serve(loaded, inherited.unwrap_or_default(), predecessor));
-            // Whatever still runs, a name being looked up for example, is not waited for.
-            runtime.shutdown_background();
-            served
-        }
-        Err(error) => Err((format!("cannot start {threads} worker threads: {error}"), predecessor)),
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((message, predecessor)) => {
-            error!("{message}");
-            failed(predecessor, &message)
+    match start(file, inherited.unwrap_or_default(), predecessor.clone()) {
+        Ok(code) => code,
+        Err(why) => {
+            if let Some(predecessor) = predecessor {
+                predecessor.failed(&why);
+            }
+            ExitCode::FAILURE
         }
     }
 }
 
-/// Serves to the end. With an error comes the predecessor that has not heard of it.
-async fn serve(
-    loaded: Loaded,
-    inherited: Inherited,
-    predecessor: Option<Predecessor>,
-) -> Result<(), (String, Option<Predecessor>)> {
-    let (server, orders, _reloader) = match prepare(loaded, inherited) {
-        Ok(prepared) => prepared,
-        Err(message) => return Err((message, predecessor)),
-    };
-    let control = server.control().clone();
-    let serving = server.serve(orders);
-    pin!(serving);
-    let before = tokio::select! {
-        ended = &mut serving => Some(ended),
-        () = control.entered(Phase::Serving) => None,
-    };
-    let ended = if let Some(ended) = before {
-        ended.map_err(|error| (error.to_string(), predecessor))
-    } else {
-        if let Some(predecessor) = predecessor {
-            predecessor.ready();
+/// A reload or a replacement that somebody asks for while the configuration is still being read must not end the
+/// process, as these signals do when nobody listens.
+fn survive_early_signals() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for kind in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()] {
+            let _never_heard = signal(kind)?;
         }
-        serving.await.map_err(|error| (error.to_string(), None))
-    };
-    ended.map(|cut| info!("stopped, {cut} requests cut"))
+        Ok(())
+    })
+}
+
+/// Serves to the end. An error has been told to the operator.
+fn start(file: &Path, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
+    let loaded = load(file)?;
+    telemetry::start().map_err(|error| {
+        eprintln!("cannot start the log: {error}");
+        error.to_string()
+    })?;
+    let served = serve(loaded, inherited, predecessor);
+    served.inspect_err(|why| error!("{why}"))
+}
+
+fn serve(loaded: Loaded, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
+    let threads = Server::threads(&loaded.config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start {threads} worker threads: {error}"))?;
+    let ended = runtime.block_on(async {
+        let (mut server, orders, _reloader) = prepare(loaded, inherited)?;
+        if let Some(predecessor) = predecessor {
+            server.replace(predecessor);
+        }
+        server.serve(orders).await.map_err(|error| error.to_string())
+    });
+    // Whatever still runs, a name being looked up for example, is not waited for.
+    runtime.shutdown_background();
+    let Ended { cut, missed, is_orphaned } = ended?;
+    info!("stopped, {cut} requests cut, {missed} came too late");
+    Ok(if is_orphaned { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 type Prepared = (Server, mpsc::Receiver<Order>, AbortOnDropHandle<()>);

@@ -112,6 +112,11 @@ impl Problems {
     /// More problems than this are counted, not shown.
     pub const MOST: usize = 100;
 
+    /// A problem with the file as a whole.
+    pub(crate) fn of_file(file: &Path, message: &str) -> Self {
+        Self::new(file, vec![Problem::of_file(message)])
+    }
+
     pub(super) fn new(file: &Path, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| problem.line.unwrap_or(0));
         let more = list.len().saturating_sub(Self::MOST);

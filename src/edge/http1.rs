@@ -53,11 +53,18 @@ pub(super) async fn serve(door: &Door, client: Box<ClientStream>, connection: &C
 async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Connection) -> bool {
     let mut served = 0;
     loop {
+        if !begins(door, &mut client, served == 0).await {
+            let is_idle = client.unread().is_empty();
+            client.end_with(&[]).await;
+            return is_idle;
+        }
+        // Only now: a waiting connection keeps no version of the configuration.
         let snapshot = door.snapshot.load_full();
         let limits = &snapshot.limits;
-        let head = match next(door, &mut client, limits, connection.has_http2 && served == 0, served == 0).await {
+        let head = match next(&mut client, limits, connection.has_http2 && served == 0).await {
             Next::Request(head, body) => client.begin(head, body, limits.client_silence),
             Next::Http2 => {
+                drop(snapshot);
                 Box::pin(http2::serve(door, client, connection)).await;
                 return false;
             }
@@ -66,9 +73,8 @@ async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Conne
                 return false;
             }
             Next::Closed => {
-                let is_idle = client.unread().is_empty();
                 client.end_with(&[]).await;
-                return is_idle;
+                return false;
             }
         };
         served += 1;
@@ -76,7 +82,6 @@ async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Conne
             connection.end_soon();
         }
         let idle = limits.idle.as_secs().max(1);
-        // A waiting connection keeps no version of the configuration.
         drop(snapshot);
         let mut session = ServerSession::new_http1(client);
         session.set_keepalive(Some(idle));
@@ -97,21 +102,31 @@ async fn requests(door: &Door, mut client: Box<ClientStream>, connection: &Conne
     }
 }
 
-/// Waits for the next request and reads its head.
-async fn next(door: &Door, client: &mut ClientStream, limits: &Limits, has_http2: bool, is_new: bool) -> Next {
+/// Waits for the first byte of the next request. False: there will be none. Empty lines are no request, and give no
+/// more time.
+async fn begins(door: &Door, client: &mut ClientStream, is_new: bool) -> bool {
+    let idle = sleep(door.snapshot.load().limits.idle);
+    let is_over = async {
+        select! {
+            () = door.last_call() => {}
+            () = door.crowded(is_new) => {}
+            () = idle => {}
+        }
+    };
+    pin!(is_over);
     while skip_empty_lines(client.unread()) {
         client.rest();
-        let first = select! {
+        select! {
             biased;
-            first = client.fill() => first,
-            () = door.last_call() => return Next::Closed,
-            () = door.crowded(is_new) => return Next::Closed,
-            () = sleep(limits.idle) => return Next::Closed,
-        };
-        if !first.is_ok_and(|read| read > 0) {
-            return Next::Closed;
+            first = client.fill() => if !first.is_ok_and(|read| read > 0) { return false },
+            () = &mut is_over => return false,
         }
     }
+    true
+}
+
+/// Reads the head of the next request.
+async fn next(client: &mut ClientStream, limits: &Limits, has_http2: bool) -> Next {
     let deadline = sleep_until(Instant::now() + limits.head_time);
     pin!(deadline);
     let most = limits.head.most();

@@ -114,7 +114,10 @@ impl Http2<'_> {
         loop {
             let is_over = match self.next().await {
                 // One who does not want to hear that there will be no more requests.
-                Event::Accepted(Ok(Some(H2Accept::Session(_)))) if self.has_ended() => self.requests.is_empty(),
+                Event::Accepted(Ok(Some(H2Accept::Session(_)))) if self.has_ended() => {
+                    self.door.counters.missed();
+                    self.requests.is_empty()
+                }
                 Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
                     self.begin(session);
                     false
@@ -179,7 +182,8 @@ impl Http2<'_> {
 
     /// Whether the client has had the time to hear that there will be no more requests.
     fn has_ended(&self) -> bool {
-        self.ending.is_some_and(|since| since.elapsed() > FAREWELL)
+        let farewell = FAREWELL.max(self.door.snapshot.load().stop.idle);
+        self.ending.is_some_and(|since| since.elapsed() > farewell)
     }
 
     fn begin(&mut self, session: HttpSession) {

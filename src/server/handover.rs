@@ -2,7 +2,8 @@
 //!
 //! The edge starts the program that it was started as anew, with one end of a pair of Unix sockets as its standard
 //! input. On it the sockets go over, with their names, and the word back that the successor serves, or why it does
-//! not. Until then nothing has changed.
+//! not. Until then nothing has changed. It stays open: the successor, told to stop, waits for the end of its
+//! predecessor, lest a manager of services that sees the main process end kills what the other still finishes.
 
 use std::{
     env,
@@ -14,7 +15,8 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
-    process::Stdio,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,6 +27,7 @@ use rustix::{
         RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
         recvmsg, sendmsg,
     },
+    process::{Pid, Signal, kill_process},
 };
 use tokio::{
     io::AsyncReadExt,
@@ -44,7 +47,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const MOST_SAID: usize = 64 * 1024;
 /// A process that ends has closed its standard input a moment before.
 const LAST_BREATH: Duration = Duration::from_secs(1);
-const READY: &str = "ready";
+const READY: &[u8] = b"ready\n";
 
 /// The program that replaces this one, as it was started.
 #[derive(Debug, Clone)]
@@ -60,9 +63,9 @@ pub(super) struct Successor {
     is_released: bool,
 }
 
-/// The process that this one is about to replace.
-#[derive(Debug)]
-pub struct Predecessor(UnixStream);
+/// The process that this one is about to replace, or has replaced. All clones are the same.
+#[derive(Debug, Clone)]
+pub struct Predecessor(Arc<UnixStream>);
 
 impl Program {
     /// This program, with its arguments.
@@ -100,12 +103,17 @@ impl Successor {
     /// Waits until it serves, and returns its process id. May be given up and called again.
     pub async fn ready(&mut self) -> Result<u32, String> {
         let hear = async {
-            while self.said.len() < MOST_SAID && self.link.read_buf(&mut self.said).await.is_ok_and(|read| read > 0) {}
+            while self.said != READY
+                && self.said.len() < MOST_SAID
+                && self.link.read_buf(&mut self.said).await.is_ok_and(|read| read > 0)
+            {}
         };
         let is_late = timeout_at(self.deadline, hear).await.is_err();
+        if let (READY, Some(id)) = (&self.said[..], self.process.id()) {
+            return Ok(id);
+        }
         let said = String::from_utf8_lossy(&self.said);
         match (said.trim(), self.process.id()) {
-            (READY, Some(id)) => Ok(id),
             _ if is_late => Err(format!("not ready within {PATIENCE:?}")),
             ("", _) => match timeout(LAST_BREATH, self.process.wait()).await {
                 Ok(Ok(status)) => Err(format!("it ended with {status}; the log has its last words")),
@@ -115,15 +123,28 @@ impl Successor {
         }
     }
 
-    /// It goes on without this process.
-    pub fn release(mut self) {
+    /// It goes on without this process. It hears when this process ends.
+    pub fn release(&mut self) {
         self.is_released = true;
+    }
+
+    /// Tells it to stop, whether it serves already or not.
+    pub fn stop(&self) {
+        let process = self.process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        // It may have ended.
+        let _told = process.map(|process| kill_process(process, Signal::TERM));
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.process.wait().await
     }
 }
 
 impl Drop for Successor {
     fn drop(&mut self) {
         if !self.is_released
+            && self.process.id().is_some()
             && let Err(error) = self.process.start_kill()
         {
             warn!("the successor cannot be ended: {error}");
@@ -142,23 +163,31 @@ impl Predecessor {
         }
         let link = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         let sockets = take(&link)?;
-        Ok(Some((Predecessor(link), Inherited(sockets))))
+        Ok(Some((Predecessor(Arc::new(link)), Inherited(sockets))))
     }
 
     /// Says that this process serves; the predecessor finishes what it has, and ends.
-    pub fn ready(self) {
-        self.say(READY);
+    pub(super) fn ready(&self) {
+        // It may be gone: then this one has replaced it already.
+        let _heard = (&*self.0).write_all(READY);
     }
 
     /// Says why this process does not serve; the predecessor goes on.
-    pub fn failed(self, why: &str) {
-        self.say(why);
+    pub fn failed(&self, why: &str) {
+        let words = &why.as_bytes()[..why.len().min(MOST_SAID)];
+        let _heard = (&*self.0).write_all(words).and_then(|()| self.0.shutdown(Shutdown::Both));
     }
 
-    fn say(mut self, words: &str) {
-        let words = &words.as_bytes()[..words.len().min(MOST_SAID)];
-        // It may be gone: then this one has replaced it already.
-        let _heard = self.0.write_all(words).and_then(|()| self.0.shutdown(Shutdown::Both));
+    /// Waits for its end.
+    pub(super) async fn gone(&self) {
+        let watched = self.0.try_clone().and_then(|link| {
+            link.set_nonblocking(true)?;
+            tokio::net::UnixStream::from_std(link)
+        });
+        match watched {
+            Ok(mut link) => while link.read(&mut [0; 16]).await.is_ok_and(|read| read > 0) {},
+            Err(error) => warn!("the end of the predecessor cannot be waited for: {error}"),
+        }
     }
 }
 

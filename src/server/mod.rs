@@ -25,6 +25,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use self::running::{NamedSockets, Running, told_to_stop};
 pub use self::{
     handover::{Predecessor, Program},
+    running::Ended,
     sockets::{BoundSocket, Inherited},
 };
 use crate::{
@@ -54,6 +55,7 @@ pub struct Server {
     listeners: Vec<BoundListener>,
     admin: Option<BoundAdmin>,
     access_log: Option<config::AccessLog>,
+    predecessor: Option<Predecessor>,
 }
 
 /// The admin listener, whose socket is bound.
@@ -158,6 +160,7 @@ impl Server {
                 .collect::<io::Result<_>>()?,
             admin: admin.transpose()?,
             access_log: config.access_log.clone(),
+            predecessor: None,
         })
     }
 
@@ -183,12 +186,16 @@ impl Server {
         config.threads.map_or_else(cores, usize::from)
     }
 
-    /// Serves on the current Tokio runtime until it is told to stop, or nobody is left to tell it. Returns how many
-    /// requests were cut.
+    /// Once it serves, it replaces this process.
+    pub fn replace(&mut self, predecessor: Predecessor) {
+        self.predecessor = Some(predecessor);
+    }
+
+    /// Serves on the current Tokio runtime until it is told to stop, or nobody is left to tell it.
     ///
     /// # Errors
     /// When it cannot begin, or the listeners end without having been told to.
-    pub async fn serve(self, mut orders: mpsc::Receiver<Order>) -> Result<usize, ServeError> {
+    pub async fn serve(mut self, mut orders: mpsc::Receiver<Order>) -> Result<Ended, ServeError> {
         // Pingora would panic, whether a server needs them or not.
         load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
         // Dropped last: it waits for the last lines to be written.
@@ -196,7 +203,9 @@ impl Server {
         let mut early = None;
         tokio::select! {
             () = self.control.resolve_names() => {}
-            () = told_to_stop(&mut orders, |replace| early = Some(replace)) => return Ok(0),
+            () = told_to_stop(&mut orders, 0, |replace| early = Some(replace)) => {
+                return Ok(Ended { cut: 0, missed: 0, is_orphaned: false });
+            }
         }
         let control = self.control.clone();
         let sockets = self.named_sockets().map_err(ServeError::Listener)?;
@@ -204,15 +213,19 @@ impl Server {
         let _certificates = AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, counters)));
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(control.supervise()));
         let _verifier = AbortOnDropHandle::new(tokio::spawn(control.keep_verifying()));
+        let predecessor = self.predecessor.take();
         let mut running = self.start(sockets).await?;
 
         control.enter(Phase::Serving);
         manager::serving();
+        if let Some(predecessor) = &predecessor {
+            predecessor.ready();
+        }
         if let Some(program) = early {
             running.start_successor(&program);
         }
         let ending = running.until_told(&mut orders).await?;
-        Ok(running.end(ending, &mut orders).await)
+        Ok(running.end(ending, &mut orders, predecessor).await)
     }
 
     /// Lets connections in.

@@ -4,6 +4,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use log::{error, info, warn};
 use tokio::{
+    pin,
     sync::{mpsc, watch},
     task::JoinSet,
     time::{sleep, timeout},
@@ -12,7 +13,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
     Order, ServeError,
-    handover::{Program, Successor},
+    handover::{Predecessor, Program, Successor},
     manager,
 };
 use crate::{
@@ -46,6 +47,17 @@ pub(super) enum Ending {
     Replaced(u32),
 }
 
+/// How an edge has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Requests that were cut.
+    pub cut: usize,
+    /// Requests that came while their idle connection was being closed, since the start.
+    pub missed: u64,
+    /// The process that had taken over ended before this one: nobody serves.
+    pub is_orphaned: bool,
+}
+
 impl Running {
     /// Serves until there is a reason to end. A successor that fails is none.
     pub async fn until_told(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<Ending, ServeError> {
@@ -56,13 +68,12 @@ impl Running {
                     Some(Order::StopNow) | None => return Ok(Ending::Now),
                     Some(Order::Replace(program)) => self.start_successor(&program),
                 },
-                is_ready = ready(&mut self.successor) => match (is_ready, self.successor.take()) {
-                    (Ok(process), Some(successor)) => {
-                        successor.release();
-                        return Ok(Ending::Replaced(process));
+                is_ready = ready(&mut self.successor) => match is_ready {
+                    Ok(process) => return Ok(Ending::Replaced(process)),
+                    Err(why) => {
+                        self.successor = None;
+                        self.not_replaced(why);
                     }
-                    (Err(why), _) => self.not_replaced(why),
-                    (Ok(_), None) => {}
                 },
                 Some(ended) = self.listening.join_next() => return Err(ServeError::Ended(ended.err())),
             }
@@ -87,43 +98,83 @@ impl Running {
         self.control.is_replacing(Replacement::Failed(why));
     }
 
-    /// Takes no more connections, finishes what there is, and returns how many requests were cut.
-    pub async fn end(mut self, ending: Ending, orders: &mut mpsc::Receiver<Order>) -> usize {
-        let ended = async {
-            match ending {
-                Ending::Now => return,
-                Ending::Stopped => {
-                    manager::stopping();
-                    self.control.enter(Phase::Leaving);
-                    let delay = self.control.snapshot().stop.delay;
-                    info!("not ready any more; connections are taken for another {delay:?}");
-                    sleep(delay).await;
-                }
-                Ending::Replaced(process) => {
-                    info!("process {process} serves from now on, this one finishes what it has");
-                    manager::replaced_by(process);
-                    // It answers there from now on.
-                    self.admin = None;
-                }
+    /// Takes no more connections, finishes what there is, and waits for the end of the predecessor, if there is one
+    /// that still does.
+    pub async fn end(
+        mut self,
+        ending: Ending,
+        orders: &mut mpsc::Receiver<Order>,
+        predecessor: Option<Predecessor>,
+    ) -> Ended {
+        match (ending, &mut self.successor) {
+            (Ending::Replaced(_), Some(successor)) => successor.release(),
+            // It may have begun to serve in this moment.
+            (_, Some(successor)) => {
+                successor.stop();
+                self.not_replaced("this edge was told to stop".to_owned());
             }
-            self.control.enter(Phase::Draining);
-            info!("no more connections are taken; finishing {} requests in flight", self.in_flight.len());
-            self.stop.send_replace(true);
-            // Connections that nobody will accept must not wait here.
-            self.sockets.clear();
-            self.in_flight.close();
-            let drained = async {
-                while self.listening.join_next().await.is_some() {}
-                self.in_flight.wait().await;
-                self.door.drained().await;
-            };
-            let _in_time = timeout(self.control.snapshot().stop.grace, drained).await;
-        };
-        tokio::select! {
-            () = ended => {}
-            () = told_to_stop(orders, |_| warn!("an edge that ends is not replaced")) => {}
+            (_, None) => {}
         }
-        self.account_for_the_cut()
+        let mut is_orphaned = false;
+        // A replaced edge has not been told to stop yet.
+        let ignored = usize::from(matches!(ending, Ending::Replaced(_)));
+        tokio::select! {
+            () = self.drain(ending, predecessor, &mut is_orphaned) => {}
+            () = told_to_stop(orders, ignored, |_| warn!("an edge that ends is not replaced")) => {}
+        }
+        let cut = self.account_for_the_cut();
+        Ended { cut, missed: self.control.counters().requests_missed(), is_orphaned }
+    }
+
+    async fn drain(&mut self, ending: Ending, predecessor: Option<Predecessor>, is_orphaned: &mut bool) {
+        match ending {
+            Ending::Now => return,
+            Ending::Stopped => {
+                manager::stopping();
+                self.control.enter(Phase::Leaving);
+                let delay = self.control.snapshot().stop.delay;
+                info!("not ready any more; connections are taken for another {delay:?}");
+                sleep(delay).await;
+            }
+            Ending::Replaced(process) => {
+                info!("process {process} serves from now on, this one finishes what it has");
+                manager::replaced_by(process);
+                // It answers there from now on.
+                self.admin = None;
+            }
+        }
+        self.control.enter(Phase::Draining);
+        info!("no more connections are taken; finishing {} requests in flight", self.in_flight.len());
+        self.stop.send_replace(true);
+        // Connections that nobody will accept must not wait here.
+        self.sockets.clear();
+        self.in_flight.close();
+        let grace = self.control.snapshot().stop.grace;
+        let mut successor = self.successor.as_mut();
+        let stopped = if let Ending::Replaced(_) = ending { None } else { successor.take() };
+        let drained = async {
+            while self.listening.join_next().await.is_some() {}
+            self.in_flight.wait().await;
+            self.door.drained().await;
+            if let Some(predecessor) = predecessor {
+                predecessor.gone().await;
+            }
+            if let Some(successor) = stopped {
+                let _status = successor.ended().await;
+            }
+        };
+        let drained = timeout(grace, drained);
+        pin!(drained);
+        tokio::select! {
+            _in_time = &mut drained => {}
+            status = ended(successor) => {
+                if let Ending::Replaced(process) = ending {
+                    *is_orphaned = true;
+                    error!("process {process}, which took over, has ended ({status}): nobody serves");
+                }
+                let _in_time = drained.await;
+            }
+        }
     }
 
     fn account_for_the_cut(&self) -> usize {
@@ -145,9 +196,25 @@ async fn ready(successor: &mut Option<Successor>) -> Result<u32, String> {
     }
 }
 
-/// Waits for the word to stop; nobody being left to give it is one.
-pub(super) async fn told_to_stop(orders: &mut mpsc::Receiver<Order>, mut told_to_replace: impl FnMut(Program)) {
-    while let Some(Order::Replace(program)) = orders.recv().await {
-        told_to_replace(program);
+/// Waits for the end of the successor, for ever if there is none.
+async fn ended(successor: Option<&mut Successor>) -> String {
+    match successor {
+        Some(successor) => successor.ended().await.map_or_else(|error| error.to_string(), |status| status.to_string()),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the word to stop, the first ones of which may be ignored; nobody being left to give it is one.
+pub(super) async fn told_to_stop(
+    orders: &mut mpsc::Receiver<Order>,
+    mut ignored: usize,
+    mut told_to_replace: impl FnMut(Program),
+) {
+    loop {
+        match orders.recv().await {
+            Some(Order::Replace(program)) => told_to_replace(program),
+            Some(Order::Stop) if ignored > 0 => ignored -= 1,
+            Some(Order::Stop | Order::StopNow) | None => return,
+        }
     }
 }

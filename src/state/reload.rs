@@ -9,7 +9,12 @@ use std::{
 };
 
 use log::{error, info, warn};
-use tokio::{select, sync::mpsc, task::spawn_blocking, time::sleep};
+use tokio::{
+    select,
+    sync::mpsc,
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 
 use super::Control;
 use crate::config::{Contents, Fixed, Loaded, Problems, read};
@@ -54,6 +59,8 @@ enum Seen {
 /// Between two looks. Looking is cheap, works on every file system, and sees every kind of change: in place, by
 /// rename, by the symbolic links of Kubernetes. A file is read once it looks the same twice.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// A file with something wrong in it is read again after this: what it names may have come.
+const AGAIN: Duration = Duration::from_secs(5);
 
 impl Reloader {
     /// For an edge that serves this configuration.
@@ -75,20 +82,26 @@ impl Reloader {
     /// has found even if that is nothing new.
     pub async fn run(mut self, mut asked: mpsc::Receiver<()>) {
         let (mut seen, mut considered) = (None, None);
+        let mut is_asked = false;
+        let mut last = Instant::now();
         loop {
-            let is_asked = select! {
-                Some(()) = asked.recv() => true,
-                () = sleep(INTERVAL) => false,
-            };
+            select! {
+                Some(()) = asked.recv() => is_asked = true,
+                () = sleep(INTERVAL) => {}
+            }
             let files = self.files();
             let Ok(now) = spawn_blocking(move || stamps(&files)).await else { return };
             let is_stable = seen.as_ref() == Some(&now);
-            if is_asked || (is_stable && considered.as_ref() != Some(&now)) {
+            // What was missing may be there now.
+            let is_worth_another = self.wrong.is_some() && last.elapsed() >= AGAIN;
+            if is_asked || (is_stable && (is_worth_another || considered.as_ref() != Some(&now))) {
                 let is_done = self.consider(&now, is_asked).await.unwrap_or_else(|fault| {
                     error!("{}: not loaded again: {fault}", self.file.display());
                     true
                 });
                 considered = is_done.then(|| now.clone());
+                is_asked &= !is_done;
+                last = Instant::now();
             }
             seen = Some(now);
         }
@@ -101,16 +114,17 @@ impl Reloader {
     /// Reads the file, and serves what it says if it is new and good. False: it must be looked at again.
     async fn consider(&mut self, now: &Stamps, is_asked: bool) -> io::Result<bool> {
         let (file, fixed, used, files) = (self.file.clone(), self.fixed.clone(), self.used, self.files());
-        let is_named_same = now.get(1..) == Some(&self.named_stamps);
+        let is_named_same = now.get(1..) == Some(&self.named_stamps) && self.wrong.is_none();
         let stamps_before = now.clone();
         let seen = spawn_blocking(move || {
             let seen = look_into(&file, &fixed, used, is_named_same);
             if stamps(&files) == stamps_before { seen } else { Seen::Torn }
         });
         let seen = seen.await?;
-        if !matches!(seen, Seen::Torn) {
-            self.named_stamps = now.get(1..).unwrap_or_default().to_vec();
-        }
+        self.named_stamps = match seen {
+            Seen::Served | Seen::Other(_) => now.get(1..).unwrap_or_default().to_vec(),
+            Seen::Wrong(_) | Seen::Torn => Vec::new(),
+        };
         match seen {
             Seen::Torn => return Ok(false),
             Seen::Served => self.served(is_asked),
@@ -121,11 +135,11 @@ impl Reloader {
     }
 
     async fn replace(&mut self, loaded: Loaded) -> io::Result<()> {
+        let generation = self.control.replace(loaded.config).await?;
         (self.used, self.wrong) = (loaded.contents, None);
         if self.named != loaded.named {
             (self.named, self.named_stamps) = (loaded.named, Vec::new());
         }
-        let generation = self.control.replace(loaded.config).await?;
         info!("{}: loaded again, and served as generation {generation}", self.file.display());
         for warning in &loaded.warnings {
             warn!("{}", warning.in_file(&self.file));
@@ -152,6 +166,10 @@ impl Reloader {
 }
 
 fn look_into(file: &Path, fixed: &Fixed, used: Contents, is_named_same: bool) -> Seen {
+    if fs::metadata(file).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+        // Reading it could take for ever.
+        return Seen::Wrong(Problems::of_file(file, "no regular file, so it is not read again"));
+    }
     let text = match read(file) {
         Ok(text) => text,
         Err(problems) => return Seen::Wrong(problems),

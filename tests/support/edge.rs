@@ -10,7 +10,7 @@ use std::{
 use bifrost_edge::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
-    server::{BoundSocket, Order, Server},
+    server::{BoundSocket, Ended, Order, Server},
     state::{Control, Phase},
     telemetry::Counters,
 };
@@ -28,7 +28,7 @@ pub struct Edge {
     pub admin: SocketAddr,
     control: Control,
     stop: Option<mpsc::Sender<Order>>,
-    thread: Option<JoinHandle<usize>>,
+    thread: Option<JoinHandle<Ended>>,
 }
 
 impl Edge {
@@ -182,7 +182,7 @@ impl Edge {
 
     /// Waits for its end and returns how many requests were cut.
     pub fn ended(mut self) -> usize {
-        self.thread.take().unwrap().join().unwrap()
+        self.thread.take().unwrap().join().unwrap().cut
     }
 
     /// Stops it in good order and returns how many requests were cut.
