@@ -12,6 +12,7 @@
 
 mod access_log;
 mod admin;
+mod bounds;
 mod certificates;
 mod checks;
 mod contents;

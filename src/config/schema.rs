@@ -61,6 +61,7 @@ pub struct Config {
     #[schemars(with = "Option<DiscoveryOptions>")]
     pub discovery: DiscoveryOptions,
     /// The Bifrost servers of the fleet.
+    #[serde(deserialize_with = "empty_when_null")]
     #[schemars(extend("type" = ["array", "null"]))]
     pub servers: Vec<Server>,
     /// How a server is chosen for a request.
@@ -145,7 +146,7 @@ pub struct DiscoveryOptions {
 /// said of may.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("anyOf" = [{"required": ["allow"]}, {"required": ["deny"]}]))]
+#[schemars(transform = patterns::access_rule_names_a_network)]
 pub struct AccessRule {
     /// The path; of several rules the one with the longest counts. Discovery is open to everybody.
     #[schemars(extend("pattern" = patterns::PLAIN_PATH))]
