@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
-    fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts, Verify},
+    dns::Dns,
+    fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::Limits,
     listener::Listener,
     mcp_client::McpClient,
@@ -18,6 +19,8 @@ use super::{
     patterns::{self, WaitOrNone},
     public_url::PublicUrl,
     stop::StopOptions,
+    timeouts::Timeouts,
+    verify::Verify,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
