@@ -100,6 +100,12 @@ fn a_wrong_type_says_what_to_write() {
 }
 
 #[test]
+fn a_list_where_a_file_belongs_says_what_to_write() {
+    let found = problems("listeners: [{address: \"127.0.0.1:1\"}]\nservers: [{address: \"a:1\", tls: {ca: [x]}}]\n");
+    assert_eq!(found, ["f.yaml:2: servers[0].tls.ca: found a list; write the path of a file"]);
+}
+
+#[test]
 fn the_table_is_checked() {
     for (clients, line) in [
         (

@@ -138,12 +138,16 @@ fn nonsense_is_refused_by_the_edge_and_by_the_schema() {
         "readiness_path: /.Well-Known/x\n",
         "readiness_path: /.WELL-KNOWN\n",
         "access_log: {to: null}\n",
+        "public_urls: [\"https://1.2.3\"]\n",
+        "admin: {address: \"127.0.0.1:8001\", hosts: [\"7\"]}\n",
         "admin: {address: \"127.0.0.1:8001\", hosts: [null]}\n",
     ] {
         let text = format!("{GOOD}{more}");
         assert!(Loaded::from_text("f.yaml".as_ref(), &text).is_err(), "the edge takes {more}");
         assert!(!schema::faults(&text).is_empty(), "the schema takes {more}");
     }
+    let server = "listeners: [{address: \"127.0.0.1:1\"}]\nservers: [{address: \"1.2.3:80\"}]\n";
+    assert!(Loaded::from_text("f.yaml".as_ref(), server).is_err() && !schema::faults(server).is_empty());
     let unix = "listeners: [{address: \"unix:/x\", mode: 660}]\nservers: [{address: \"a:1\"}]\n";
     assert!(Loaded::from_text("f.yaml".as_ref(), unix).is_err() && !schema::faults(unix).is_empty());
 }

@@ -103,6 +103,7 @@ fn in_yaml_words(expected: &dyn de::Expected) -> String {
         "a boolean" => "true or false".into(),
         "a duration" => "a duration such as 5s, 10m or 1h 30m".into(),
         "f64" => "a number".into(),
+        "path string" => "the path of a file".into(),
         other if other.starts_with("struct ") => "a mapping of keys to values".into(),
         _ => expected,
     }

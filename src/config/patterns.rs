@@ -97,7 +97,8 @@ fn ipv4() -> String {
 /// A DNS name or an IPv4 address, of these letters.
 fn host(letters: &str) -> String {
     let label = format!("[{letters}0-9_]([{letters}0-9_-]{{0,61}}[{letters}0-9_])?");
-    format!(r"{label}(\.{label})*")
+    // A last label of digits alone is that of an IPv4 address.
+    format!(r"(({label}\.)*(?![0-9]+(:|$)){label}|{})", ipv4())
 }
 
 // === what stands between the keys of one section ===
