@@ -29,6 +29,11 @@ fn nonsense_about_listeners() {
         ),
         (&listener("mode: \"0660\""), "listeners[0].mode: only a Unix socket has one; remove it"),
         ("[{address: \"unix:/x\", mode: \"9\"}]", "listeners[0].mode: \"9\" is no mode; write octal digits in quotes"),
+        (
+            "[{address: \"unix:/x\", mode: 660}]",
+            "listeners[0].mode: found a whole number; write octal digits in quotes, for example \"0660\"",
+        ),
+        ("[{address: \"unix:/x\", mode: \"+66\"}]", "listeners[0].mode: \"+66\" is no mode; write octal digits"),
         (&listener("proxy_protocol: true"), "listeners[0].proxy_protocol: believed from trusted_proxies alone"),
         (&listener("redirect_to_https: true"), "listeners[0].redirect_to_https: no public URL is https"),
         (&listener("tls: {certificates: []}"), "listeners[0].tls.certificates: empty; add at least one"),

@@ -1,5 +1,7 @@
 //! Bad input gets one clear line for each problem: where it is, what is wrong, how to mend it.
 
+use bifrost_edge::config::Loaded;
+
 use crate::support::problems::{GOOD, problem, problems};
 
 #[test]
@@ -47,9 +49,32 @@ fn an_unknown_value_names_the_one_that_was_meant() {
 #[test]
 fn a_wrong_type_says_what_to_write() {
     for (more, line) in [
-        ("threads: many\n", "f.yaml:3: threads: found text; write a whole number above 0"),
+        ("threads: many\n", "f.yaml:3: threads: found text; write a whole number from 1 to 1024"),
         ("threads: 5000\n", "f.yaml:3: threads: more than 1024 threads help nobody"),
-        ("threads: 0\n", "f.yaml:3: threads: not a value that fits; write a whole number above 0"),
+        ("threads: 0\n", "f.yaml:3: threads: not a value that fits; write a whole number from 1 to 1024"),
+        ("limits: {headers: many}\n", "f.yaml:3: limits.headers: found text; write a whole number from 1 to 256"),
+        (
+            "health: {rise: 4294967296}\n",
+            "f.yaml:3: health.rise: not a value that fits; write a whole number from 1 to 4294967295",
+        ),
+        (
+            "health: {fall: 1.5}\n",
+            "f.yaml:3: health.fall: found a number with a fraction; write a whole number from 1 to 4294967295",
+        ),
+        (
+            "health: {statuses: [ok]}\n",
+            "f.yaml:3: health.statuses[0]: found text; write a whole number from 100 to 599",
+        ),
+        (
+            "breaker: {failures: -1}\n",
+            "f.yaml:3: breaker.failures: not a value that fits; write a whole number from 1 to 4294967295",
+        ),
+        ("retries: {attempts: x}\n", "f.yaml:3: retries.attempts: found text; write a whole number from 1 to 16"),
+        ("retries: {budget: x}\n", "f.yaml:3: retries.budget: found text; write a whole number from 0 to 100"),
+        (
+            "limits: {requests: {per_second: 1, burst: 4294967296}}\n",
+            "f.yaml:3: limits.requests.burst: not a value that fits; write a whole number from 1 to 4294967295",
+        ),
         ("public_urls: \"http://localhost:8000\"\n", "f.yaml:3: public_urls: found text; write a list"),
         ("public_urls: [7]\n", "f.yaml:3: public_urls[0]: \"7\" is no public URL: the scheme is missing"),
         ("discovery: 5m\n", "f.yaml:3: discovery: found text; write a mapping of keys to values"),
@@ -72,6 +97,12 @@ fn a_wrong_type_says_what_to_write() {
         let found = problem(more);
         assert!(found.starts_with(line), "{found}");
     }
+}
+
+#[test]
+fn a_list_where_a_file_belongs_says_what_to_write() {
+    let found = problems("listeners: [{address: \"127.0.0.1:1\"}]\nservers: [{address: \"a:1\", tls: {ca: [x]}}]\n");
+    assert_eq!(found, ["f.yaml:2: servers[0].tls.ca: found a list; write the path of a file"]);
 }
 
 #[test]
@@ -182,6 +213,43 @@ fn a_value_is_judged_alike_beside_a_fault_and_without() {
     assert!(found.starts_with("f.yaml:3: zzz: unknown key"), "{found}");
     let one = problem("mcp_clients: [{name: a, connection_type: http, connection_string: [x]}]\n");
     assert!(one.contains("connection_string: found a list; write text"), "{one}");
+}
+
+/// YAML without quotes takes `null` for text, and an MCP client called "null" is nobody's wish.
+#[test]
+fn nothing_is_no_name() {
+    let client = |fields: &str| format!("mcp_clients: [{{connection_type: inprocess, {fields}}}]\n");
+    for (more, key) in [
+        (client("name: null"), "mcp_clients[0].name"),
+        (client("name: ~"), "mcp_clients[0].name"),
+        (client("name: "), "mcp_clients[0].name"),
+        (client("name: a, tools_to_execute: [b, null]"), "mcp_clients[0].tools_to_execute[1]"),
+        (client("name: a, oauth_scopes: [~]"), "mcp_clients[0].oauth_scopes[0]"),
+        (client("name: a, stdio_config: {command: null}"), "mcp_clients[0].stdio_config.command"),
+    ] {
+        let found = problem(&more);
+        let expected = format!("f.yaml:3: {key}: found nothing; write text; the word null only in quotes");
+        assert_eq!(found, expected, "{more}");
+    }
+    for (more, expected) in [
+        ("access_log: {to: null}\n", "access_log.to: empty; write stdout, or the path of a file"),
+        ("admin: {address: \"127.0.0.1:1\", hosts: [null]}\n", "admin.hosts[0]: \"\" is no host: the host is missing"),
+    ] {
+        let found = problem(more);
+        assert!(found.contains(expected), "{found}");
+    }
+    let quoted = format!("{GOOD}{}", client("name: \"null\""));
+    let config = Loaded::from_text("f.yaml".as_ref(), &quoted).unwrap().config;
+    assert_eq!(config.mcp_clients[0].name, "null");
+}
+
+#[test]
+fn a_key_that_is_there_by_both_its_names_is_refused() {
+    let found = problem("mcp_clients: [{name: a, connection_type: inprocess, tls: {}, tls_config: {}}]\n");
+    assert_eq!(
+        found,
+        "f.yaml:3: mcp_clients[0]: the key \"tls_config\" is there twice, once by its other name; remove one"
+    );
 }
 
 #[test]

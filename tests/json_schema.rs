@@ -85,11 +85,97 @@ fn every_spelling_that_the_edge_takes_is_taken() {
            tls: {insecure_skip_verify: true}, tool_sync_interval: 10m, tool_execution_timeout: 30}]\n",
         "admin: {address: \"[::1]:0\"}\n",
         "threads: 2\n",
+        "health: {interval: 1.5s, timeout: 0.5 min}\n",
+        "stop: {delay: 0, idle: 1.5s, grace: 0}\n",
+        "discovery: {max_age: 0}\n",
+        "breaker: {open: 250ms, longest_open: 1 hour 2min3s}\n",
+        "timeouts: {connect: 7000000 µs, first_byte: 1d, silence: 2weeks, request: 1M, idle: 5 secs}\n",
+        "limits: {head: 1KiB}\n",
+        "limits: {head: 512 KiB}\n",
+        "limits: {head: \"524288\"}\n",
+        "limits: {head: 0.5MiB}\n",
+        "limits: {head: 64k, connections: 18446744073709551615}\n",
+        "trusted_proxies: [10.0.0.0/08]\n",
+        "admin: {address: \"127.0.0.1:08001\"}\n",
+        "mcp_clients: [{name: 5, client_id: 7, slug: true, connection_type: inprocess, tools_to_execute: [1, a]}]\n",
+        "mcp_clients: [{name: 1.5, connection_type: stdio, stdio_config: {command: 7}, oauth_config: {scopes: [1]}}]\n",
     ] {
         let text = format!("{GOOD}{more}");
         if let Err(problems) = Loaded::from_text("f.yaml".as_ref(), &text) {
             panic!("{problems}");
         }
         schema::takes(&text);
+    }
+}
+
+/// What the edge refuses, and an editor should see at once.
+#[test]
+fn nonsense_is_refused_by_the_edge_and_by_the_schema() {
+    for more in [
+        "health: {interval: 5 bananas}\n",
+        "health: {interval: 5S}\n",
+        "health: {interval: 5}\n",
+        "health: {interval: 0.0s}\n",
+        "stop: {grace: 1.s}\n",
+        "stop: {grace: 1}\n",
+        "stop: {grace: null}\n",
+        "access: [{path: /a}]\n",
+        "access: [{path: /a, allow: []}]\n",
+        "access: [{path: /a, allow: null, deny: []}]\n",
+        "mcp_clients: [{name: a, connection_type: inprocess, tls: {}, tls_config: {}}]\n",
+        "mcp_clients: [{name: null, connection_type: inprocess}]\n",
+        "health: {rise: 4294967296}\n",
+        "health: {fall: 4294967296}\n",
+        "breaker: {failures: 4294967296}\n",
+        "breaker: {server_errors: 4294967296}\n",
+        "limits: {requests: {per_second: 1, burst: 4294967296}}\n",
+        "limits: {head: 1TiB}\n",
+        "limits: {head: 513KiB}\n",
+        "limits: {head: 524289}\n",
+        "limits: {head: 1023}\n",
+        "limits: {head: 1MiB}\n",
+        "limits: {connections: \"99999999999999999999999\"}\n",
+        "readiness_path: /.Well-Known/x\n",
+        "readiness_path: /.WELL-KNOWN\n",
+        "access_log: {to: null}\n",
+        "public_urls: [\"https://1.2.3\"]\n",
+        "admin: {address: \"127.0.0.1:8001\", hosts: [\"7\"]}\n",
+        "admin: {address: \"127.0.0.1:8001\", hosts: [null]}\n",
+    ] {
+        let text = format!("{GOOD}{more}");
+        assert!(Loaded::from_text("f.yaml".as_ref(), &text).is_err(), "the edge takes {more}");
+        assert!(!schema::faults(&text).is_empty(), "the schema takes {more}");
+    }
+    let server = "listeners: [{address: \"127.0.0.1:1\"}]\nservers: [{address: \"1.2.3:80\"}]\n";
+    assert!(Loaded::from_text("f.yaml".as_ref(), server).is_err() && !schema::faults(server).is_empty());
+    let unix = "listeners: [{address: \"unix:/x\", mode: 660}]\nservers: [{address: \"a:1\"}]\n";
+    assert!(Loaded::from_text("f.yaml".as_ref(), unix).is_err() && !schema::faults(unix).is_empty());
+}
+
+/// A list whose items are all commented out is empty, in each of the ways in which YAML can say nothing.
+#[test]
+fn a_list_of_servers_with_nothing_in_it_is_judged_alike_however_it_is_written() {
+    for nothing in ["", "null", "~", "[]"] {
+        let text = format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: {nothing}\n");
+        if let Err(problems) = Loaded::from_text("f.yaml".as_ref(), &text) {
+            panic!("{problems}");
+        }
+        schema::takes(&text);
+    }
+}
+
+#[test]
+fn the_units_of_time_are_those_that_the_edge_reads() {
+    const UNITS: &str = "nanos nsec ns usec us µs millis msec ms seconds second secs sec s minutes minute min mins m \
+                         hours hour hr hrs h days day d weeks week wk wks w months month M years year yr yrs y";
+    const OTHERS: &str = "bananas S MIN H D W Y hs ds ws ys Ms mo micros µsec msecs nsecs";
+    let with = |unit: &str| format!("{GOOD}stop: {{delay: 0{unit} 0 {unit}}}\n");
+    for unit in UNITS.split(' ') {
+        assert!(Loaded::from_text("f.yaml".as_ref(), &with(unit)).is_ok(), "{unit}");
+        schema::takes(&with(unit));
+    }
+    for unit in OTHERS.split(' ') {
+        assert!(Loaded::from_text("f.yaml".as_ref(), &with(unit)).is_err(), "{unit}");
+        assert!(!schema::faults(&with(unit)).is_empty(), "{unit}");
     }
 }

@@ -3,11 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bifrost_edge::config::Loaded;
 use bytesize::ByteSize;
 use humantime_serde::re::humantime::parse_duration;
 use serde_json::Value;
 
-use crate::support::schema::{Key, keys};
+use crate::support::{
+    problems::GOOD,
+    schema::{Key, keys},
+};
 
 const README: &str = include_str!("../README.md");
 const SHIPPED: &str = include_str!("../conf/proxy.yaml");
@@ -39,6 +43,22 @@ fn rows() -> Vec<Row> {
 /// What stands between backticks.
 fn code(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn what_can_be_unlimited_is_what_the_readme_says() {
+    let sentence = README.lines().find(|line| line.contains("may also be `unlimited`")).unwrap();
+    let (may, times) = sentence.split_once(';').unwrap();
+    assert!(may.starts_with("Every number and size in `limits`") && times == " the times may not.", "{sentence}");
+    let but = code(may.split_once("but for").unwrap().1);
+    let keys = keys();
+    let limits = keys.iter().filter_map(|(name, key)| Some((name.strip_prefix("limits.")?, key)));
+    for (name, key) in limits.filter(|(name, _)| !name.contains('.')) {
+        let text = format!("{GOOD}limits: {{{name}: unlimited}}\n");
+        let is_time = key.default.as_ref().and_then(Value::as_str).is_some_and(|text| parse_duration(text).is_ok());
+        let is_taken = Loaded::from_text("f.yaml".as_ref(), &text).is_ok();
+        assert_eq!(is_taken, !is_time && !but.contains(&name), "{name}");
+    }
 }
 
 #[test]

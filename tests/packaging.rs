@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use bifrost_edge::config::Loaded;
+use bifrost_edge::config::{Fixed, Loaded};
+use bytesize::ByteSize;
 use humantime_serde::re::humantime::parse_duration;
 use serde::Deserialize;
 use serde_json::Value;
@@ -166,6 +167,48 @@ fn the_manifests_fit_the_configuration_in_the_config_map() {
     // One worker thread for each core that is asked for.
     let cores: usize = container["resources"]["requests"]["cpu"].as_str().unwrap().parse().unwrap();
     assert_eq!(config.threads.unwrap().get(), cores);
+}
+
+/// The number before each unit in a text, in order, such as `30 MiB`.
+fn sizes(text: &str) -> Vec<u64> {
+    let words: Vec<_> = text.split_whitespace().map(|word| word.trim_matches(['(', ')'])).collect();
+    let sizes = words.windows(2).filter(|pair| matches!(pair[1], "KiB" | "MiB"));
+    sizes.map(|pair| format!("{}{}", pair[0], pair[1]).parse::<ByteSize>().unwrap().as_u64()).collect()
+}
+
+#[test]
+fn as_many_requests_as_the_config_map_allows_fit_into_the_memory_of_a_pod() {
+    let readme = read("README.md");
+    let formula = readme.lines().find(|line| line.starts_with("memory of a replica = ")).unwrap();
+    let sizes = sizes(formula);
+    assert_eq!(sizes.len(), 5, "{formula}");
+    let (program, costliest) = (sizes[0], sizes[1..].iter().max().unwrap());
+    let config = Loaded::from_text("configmap.yaml".as_ref(), &proxy_yaml()).unwrap().config;
+    let streams = if config.listeners[0].has_http2() { u64::from(config.limits.http2_streams) } else { 1 };
+    let requests = config.limits.connections.most() as u64 * streams;
+    let container = &manifests("deployment.yaml")[0]["spec"]["template"]["spec"]["containers"][0];
+    let memory = container["resources"]["limits"]["memory"].as_str().unwrap();
+    let memory = format!("{memory}B").parse::<ByteSize>().unwrap().as_u64();
+    assert!(program + requests * costliest <= memory, "{requests} requests need more than {memory} bytes");
+}
+
+#[test]
+fn what_a_reload_by_systemd_cannot_change_is_named() {
+    let text = proxy_yaml();
+    let running = Loaded::from_text("configmap.yaml".as_ref(), &text).unwrap().config;
+    let other = text.replace(":8000", ":8002").replace(":8001", ":8003").replace("threads: 2", "threads: 3");
+    let other = other.replace("format: json", "format: text");
+    // The check alone, which is what `systemctl reload` tells of, finds nothing.
+    assert!(Loaded::from_text("configmap.yaml".as_ref(), &other).is_ok());
+    let refused = Loaded::for_running("configmap.yaml".as_ref(), &other, &Fixed::of(&running)).unwrap_err();
+    let readme = read("README.md");
+    let row = readme.lines().find(|line| line.contains("`systemctl reload bifrost-edge`")).unwrap();
+    let lines = refused.to_string();
+    let keys: Vec<_> = lines.lines().map(|line| line.split(": ").nth(1).unwrap().trim_end_matches("[0]")).collect();
+    assert_eq!(keys.len(), 4, "{refused}");
+    for key in keys {
+        assert!(row.contains(&format!("`{key}`")), "{key} is not in: {row}");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub struct AccessLog {
     /// The form of a line.
     pub format: AccessLogFormat,
     /// Where the lines go.
+    #[serde(deserialize_with = "super::null::of_text")]
     pub to: AccessLogTarget,
 }
 
@@ -32,8 +33,7 @@ pub enum AccessLogFormat {
 }
 
 /// Where the access log goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bifrost-edge/access.log"]))]
 pub enum AccessLogTarget {
     /// To standard output, written `stdout`.

@@ -33,7 +33,7 @@ pub struct AdminAddress(pub SocketAddr);
 
 /// A host without a port: a DNS name in lower case, or an IP address, one of IPv6 in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Option<String>")]
 #[schemars(with = "String", extend("pattern" = patterns::admin_host(), "examples" = ["edge.monitoring.svc"]))]
 pub struct AdminHost(String);
 
@@ -70,6 +70,15 @@ impl TryFrom<String> for AdminAddress {
     fn try_from(text: String) -> Result<Self, String> {
         let address = text.parse().map(AdminAddress);
         address.map_err(|_| format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\""))
+    }
+}
+
+impl TryFrom<Option<String>> for AdminHost {
+    type Error = String;
+
+    /// Nothing is an empty host, not one called `null`.
+    fn try_from(text: Option<String>) -> Result<Self, String> {
+        text.unwrap_or_default().try_into()
     }
 }
 

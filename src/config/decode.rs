@@ -13,6 +13,7 @@ use serde::{
 use serde_yaml::{Mapping, Value};
 
 use super::{
+    bounds::whole_number,
     fault::{Fault, Kind, suggestion},
     problem::{KeyPath, Problem, Step},
 };
@@ -46,7 +47,11 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
         // A key that is missing because it was left out has been reported already.
         let known = matches!(&fault.kind, Kind::Missing(key) if left_out.contains(&path.key(key)));
         if !known {
-            problems.push(Problem::new(path.clone(), fault.kind.to_string()));
+            let message = match &fault.kind {
+                Kind::WholeNumber(found) => format!("{found}; write {}", whole_number(&path)),
+                kind => kind.to_string(),
+            };
+            problems.push(Problem::new(path.clone(), message));
         }
         if path.0.is_empty() || !left_out.insert(path) {
             break;

@@ -17,6 +17,8 @@ pub(super) struct Fault {
 #[derive(Debug)]
 pub(super) enum Kind {
     Missing(&'static str),
+    /// Not a whole number, or not one that the key takes: what was found.
+    WholeNumber(String),
     Other(String),
 }
 
@@ -25,12 +27,21 @@ impl Fault {
         self.path.get_or_insert_with(|| path.clone());
         self
     }
+
+    fn expected(found: String, expected: &dyn de::Expected) -> Self {
+        let kind = match expected.to_string().as_str() {
+            "u16" | "u32" | "usize" | "a nonzero usize" => Kind::WholeNumber(found),
+            _ => Kind::Other(format!("{found}; write {}", in_yaml_words(expected))),
+        };
+        Fault { path: None, kind }
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Missing(key) => write!(f, "the key {key:?} is missing; add it"),
+            Kind::WholeNumber(found) => write!(f, "{found}; write a whole number"),
             Kind::Other(message) => f.write_str(message),
         }
     }
@@ -53,6 +64,11 @@ impl de::Error for Fault {
         Fault { path: None, kind: Kind::Missing(field) }
     }
 
+    /// The same key twice is no YAML, so this is one with two names.
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::custom(format_args!("the key {field:?} is there twice, once by its other name; remove one"))
+    }
+
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::custom(format_args!("{variant:?} is not a known value; {}", suggestion(variant, expected)))
     }
@@ -69,11 +85,11 @@ impl de::Error for Fault {
             Unexpected::Unit | Unexpected::Option => "nothing",
             _ => "something else",
         };
-        Self::custom(format_args!("found {found}; write {}", in_yaml_words(expected)))
+        Self::expected(format!("found {found}"), expected)
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format_args!("not a value that fits; write {}", in_yaml_words(expected)))
+        Self::expected("not a value that fits".into(), expected)
     }
 }
 
@@ -87,7 +103,7 @@ fn in_yaml_words(expected: &dyn de::Expected) -> String {
         "a boolean" => "true or false".into(),
         "a duration" => "a duration such as 5s, 10m or 1h 30m".into(),
         "f64" => "a number".into(),
-        "a nonzero usize" => "a whole number above 0".into(),
+        "path string" => "the path of a file".into(),
         other if other.starts_with("struct ") => "a mapping of keys to values".into(),
         _ => expected,
     }

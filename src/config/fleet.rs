@@ -1,5 +1,5 @@
-//! The keys about the servers: who they are, how one is chosen, how they are watched, and how long the
-//! edge waits for them.
+//! The keys about the servers: who they are, how one is chosen, how they are watched, and how often a request may be
+//! tried.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    path_prefix::PathPrefix,
     patterns::{self, Wait},
     server_address::ServerAddress,
     server_tls::ServerTls,
@@ -155,83 +154,6 @@ pub struct Retries {
     pub budget: u32,
 }
 
-/// How the names of servers are looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Dns {
-    /// Between two lookups of a name. Default 10 s. A name that does not resolve keeps its last
-    /// addresses.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Wait")]
-    pub interval: Duration,
-}
-
-/// Whether the servers agree with the edge about discovery.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Verify {
-    /// Between two times that every server is asked, give or take a tenth. Default: never.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Option<Wait>")]
-    pub interval: Option<Duration>,
-}
-
-/// How long the edge waits for a server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// For a connection to be made, TLS included. Default 5 s.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Wait")]
-    pub connect: Duration,
-    /// For the first byte of an answer, after the last byte of the request. Default 15 min, because
-    /// Bifrost sends nothing until the provider's first token.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Wait")]
-    pub first_byte: Duration,
-    /// Between two bytes of an answer. Default 15 min. Does not apply to a WebSocket.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Wait")]
-    pub silence: Duration,
-    /// For a whole request, from its head to the last byte of its answer. Default: no limit. Does not
-    /// apply to a WebSocket.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Option<Wait>")]
-    pub request: Option<Duration>,
-    /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "Wait")]
-    pub idle: Duration,
-    /// Other limits for some paths; the longest prefix counts.
-    #[serde(deserialize_with = "super::null::empty_when_null")]
-    #[schemars(with = "Option<Vec<PathTimeouts>>")]
-    pub paths: Vec<PathTimeouts>,
-}
-
-/// The limits of the paths under a prefix. What is left out is as for all.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PathTimeouts {
-    /// The path and everything below it.
-    pub prefix: PathPrefix,
-    /// As `timeouts.connect`.
-    #[serde(default, with = "humantime_serde")]
-    #[schemars(with = "Option<Wait>")]
-    pub connect: Option<Duration>,
-    /// As `timeouts.first_byte`.
-    #[serde(default, with = "humantime_serde")]
-    #[schemars(with = "Option<Wait>")]
-    pub first_byte: Option<Duration>,
-    /// As `timeouts.silence`.
-    #[serde(default, with = "humantime_serde")]
-    #[schemars(with = "Option<Wait>")]
-    pub silence: Option<Duration>,
-    /// As `timeouts.request`.
-    #[serde(default, with = "humantime_serde")]
-    #[schemars(with = "Option<Wait>")]
-    pub request: Option<Duration>,
-}
-
 /// A `tls:` whose keys are all commented out is TLS all the same, never plain text.
 fn tls_when_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServerTls>, D::Error> {
     super::null::default_when_null(deserializer).map(Some)
@@ -334,24 +256,5 @@ impl Retries {
 impl Default for Retries {
     fn default() -> Self {
         Retries { attempts: 4, budget: 50 }
-    }
-}
-
-impl Default for Dns {
-    fn default() -> Self {
-        Dns { interval: Duration::from_secs(10) }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_mins(15),
-            silence: Duration::from_mins(15),
-            request: None,
-            idle: Duration::from_mins(1),
-            paths: Vec::new(),
-        }
     }
 }

@@ -9,18 +9,31 @@ use super::schema::Config;
 
 /// The schema as it is committed in `conf/proxy.schema.json`: JSON Schema draft 7, which every editor reads.
 pub fn json_schema() -> String {
-    let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(plain));
-    let mut schema = settings.into_generator().into_root_schema_for::<Config>();
-    schema.insert("title".into(), "conf/proxy.yaml of Bifrost Edge".into());
-    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&schema()).unwrap_or_default();
     text.push('\n');
     text
 }
 
+pub(super) fn schema() -> Schema {
+    let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(plain));
+    let mut schema = settings.into_generator().into_root_schema_for::<Config>();
+    schema.insert("title".into(), "conf/proxy.yaml of Bifrost Edge".into());
+    schema
+}
+
 /// Leaves out what says nothing to somebody who writes YAML: the widths of Rust's numbers, which some editors
-/// warn of, and that what is left out is null.
+/// warn of, in favour of the greatest number that fits, and that what is left out is null.
 fn plain(schema: &mut Schema) {
-    schema.remove("format");
+    let most = match schema.remove("format").as_ref().and_then(Value::as_str) {
+        Some("uint16") => Some(u64::from(u16::MAX)),
+        Some("uint32") => Some(u64::from(u32::MAX)),
+        _ => None,
+    };
+    if let Some(most) = most
+        && schema.get("maximum").is_none()
+    {
+        schema.insert("maximum".into(), most.into());
+    }
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
     }

@@ -22,7 +22,9 @@ pub struct Limits {
     /// proxies may open any number.
     pub connections_per_client: Count,
     /// The head of a request, in bytes. Default 64 KiB, at most 512 KiB.
-    #[schemars(extend("not" = {"const": "unlimited"}))]
+    #[schemars(extend("allOf" = [{
+        "minimum": 1024, "maximum": Limits::LARGEST_HEAD, "pattern": patterns::head_size()
+    }]))]
     pub head: Size,
     /// The headers of a request. Default 100, at most 256.
     #[schemars(range(min = 1, max = Limits::MOST_HEADERS))]
@@ -65,7 +67,8 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
-    "type" = ["integer", "string"], "minimum" = 1, "pattern" = patterns::COUNT, "examples" = [1000, "unlimited"]
+    "type" = ["integer", "string"], "minimum" = 1, "maximum" = u64::MAX, "pattern" = patterns::COUNT,
+    "examples" = [1000, "unlimited"]
 ))]
 pub struct Count(pub Option<usize>);
 
@@ -73,7 +76,8 @@ pub struct Count(pub Option<usize>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
-    "type" = ["integer", "string"], "minimum" = 1, "pattern" = patterns::SIZE, "examples" = ["100MiB", "unlimited"]
+    "type" = ["integer", "string"], "minimum" = 1, "maximum" = u64::MAX, "pattern" = patterns::SIZE,
+    "examples" = ["100MiB", "unlimited"]
 ))]
 pub struct Size(pub Option<u64>);
 

@@ -3,7 +3,10 @@
 use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 
 use super::{listener_tls::ListenerTls, patterns};
 
@@ -49,8 +52,7 @@ pub enum ListenAddress {
 }
 
 /// The permissions of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("pattern" = patterns::MODE, "examples" = ["0660", "0666"]))]
 pub struct Mode(pub u32);
 
@@ -119,11 +121,27 @@ impl TryFrom<String> for ListenAddress {
     }
 }
 
-impl TryFrom<String> for Mode {
-    type Error = String;
+impl<'de> Deserialize<'de> for Mode {
+    /// Only from text: some programs that write YAML turn a number without quotes into a decimal one.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ModeVisitor;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777 && text.len() <= 4);
-        mode.map(Mode).ok_or_else(|| format!("{text:?} is no mode; write octal digits in quotes, for example \"0660\""))
+        impl Visitor<'_> for ModeVisitor {
+            type Value = Mode;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("octal digits in quotes, for example \"0660\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Mode, E> {
+                let is_octal = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+                let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+                mode.map(Mode).ok_or_else(|| {
+                    E::custom(format_args!("{text:?} is no mode; write octal digits in quotes, for example \"0660\""))
+                })
+            }
+        }
+
+        deserializer.deserialize_any(ModeVisitor)
     }
 }

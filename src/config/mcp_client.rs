@@ -12,7 +12,10 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use super::patterns;
+use super::{
+    null::{text, texts},
+    patterns,
+};
 
 /// One entry of the MCP client table.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -23,6 +26,7 @@ pub struct McpClient {
     #[serde(default)]
     pub client_id: Option<String>,
     /// The name operators know it by; unique in the table.
+    #[serde(deserialize_with = "text")]
     #[schemars(regex(pattern = r"\S"))]
     pub name: String,
     /// How Bifrost's users authenticate to it. The only field that decides about discovery.
@@ -44,10 +48,10 @@ pub struct McpClient {
     #[serde(default)]
     pub headers: Option<BTreeMap<String, Secret>>,
     /// Names of the headers that each user supplies, for `per_user_headers`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub per_user_header_keys: Option<Vec<String>>,
     /// Names of request headers that callers may pass on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub allowed_extra_headers: Option<Vec<String>>,
     /// Reference to a stored OAuth configuration.
     #[serde(default)]
@@ -59,10 +63,10 @@ pub struct McpClient {
     #[serde(default)]
     pub token_exchange: Option<TokenExchange>,
     /// Tools that may be executed: `["*"]` all, `[]` none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub tools_to_execute: Option<Vec<String>>,
     /// Tools that run without asking.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub tools_to_auto_execute: Option<Vec<String>>,
     /// Cost of each tool's execution.
     #[serde(default)]
@@ -106,7 +110,7 @@ pub struct McpClient {
     pub oauth_token_url: Option<String>,
     #[serde(default)]
     pub oauth_registration_url: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub oauth_scopes: Option<Vec<String>>,
     #[serde(default)]
     pub oauth_resource: Option<String>,
@@ -155,7 +159,9 @@ pub struct Secret {
 /// The command of a `stdio` client.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = patterns::numbers_are_text)]
 pub struct StdioConfig {
+    #[serde(deserialize_with = "text")]
     pub command: String,
     #[serde(default)]
     pub args: Option<Vec<Secret>>,
@@ -176,6 +182,7 @@ pub struct TlsConfig {
 /// An OAuth configuration in place.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = patterns::numbers_are_text)]
 pub struct OauthConfig {
     #[serde(default)]
     pub client_id: Option<Secret>,
@@ -191,7 +198,7 @@ pub struct OauthConfig {
     pub redirect_uri: Option<String>,
     #[serde(default)]
     pub server_url: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub scopes: Option<Vec<String>>,
     #[serde(default)]
     pub resource: Option<String>,
@@ -200,6 +207,7 @@ pub struct OauthConfig {
 /// Delegated token exchange.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = patterns::numbers_are_text)]
 pub struct TokenExchange {
     #[serde(default)]
     pub audience: Option<String>,
@@ -209,7 +217,7 @@ pub struct TokenExchange {
     pub client_secret: Option<Secret>,
     #[serde(default)]
     pub use_idp_credentials: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub scopes: Option<Vec<String>>,
     #[serde(default)]
     pub authorization_server_url: Option<String>,

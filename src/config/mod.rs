@@ -12,10 +12,12 @@
 
 mod access_log;
 mod admin;
+mod bounds;
 mod certificates;
 mod checks;
 mod contents;
 mod decode;
+mod dns;
 mod door_checks;
 mod fault;
 mod fixed;
@@ -38,6 +40,8 @@ mod schema;
 mod server_address;
 mod server_tls;
 mod stop;
+mod timeouts;
+mod verify;
 
 use std::{
     fs::File,
@@ -52,11 +56,9 @@ pub use self::{
     access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
     admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
     contents::Contents,
+    dns::Dns,
     fixed::Fixed,
-    fleet::{
-        Balance, BreakerOptions, Dns, HashKey, HealthChecks, HealthyStatus, PathTimeouts, Policy, Retries, Server,
-        Timeouts, Verify,
-    },
+    fleet::{Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
     json_schema::json_schema,
     limits::{ClientRate, Count, Limits, RateLimit, Size},
     listener::{ListenAddress, Listener, Mode},
@@ -72,6 +74,8 @@ pub use self::{
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
     stop::StopOptions,
+    timeouts::{PathTimeouts, Timeouts},
+    verify::Verify,
 };
 
 /// A larger file is refused: 64 MiB is room for more than 200,000 MCP clients.

@@ -27,7 +27,7 @@ pub(super) fn admin_host() -> String {
 
 /// An IP address and port, for which 0 may let the system choose.
 fn socket_address() -> String {
-    format!("({}|{IPV6}):(0|{PORT})", ipv4())
+    format!("({}|{IPV6}):0*(0|{PORT})", ipv4())
 }
 
 /// The path of a Unix socket, or what is above.
@@ -53,8 +53,8 @@ pub(super) fn public_url() -> String {
 
 /// An address, or a network in CIDR notation.
 pub(super) fn network() -> String {
-    let ipv6 = "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?";
-    format!("^({}(/(3[0-2]|[12]?[0-9]))?|{ipv6})$", ipv4())
+    let ipv6 = "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(/0*(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?";
+    format!("^({}(/0*(3[0-2]|[12]?[0-9]))?|{ipv6})$", ipv4())
 }
 
 /// A path without a query or wildcard.
@@ -65,7 +65,7 @@ pub(super) const PLAIN_PATH: &str = r"^(?!.*(//|[%;\\]|/\.\.?(/|$)))";
 
 /// A path that can be read in one way only, and is nobody else's.
 pub(super) const READINESS_PATH: &str =
-    r#"^(?!.*(//|/\.\.?(/|$)))(?!/(mcp/?|\.well-known(/.*)?)?$)/[!"$&-)+-:<->@-\[\]-~]*$"#;
+    r#"^(?!.*(//|/\.\.?(/|$)))(?!/(mcp/?|\.[wW][eE][lL][lL]-[kK][nN][oO][wW][nN](/.*)?)?$)/[!"$&-)+-:<->@-\[\]-~]*$"#;
 
 /// What a request is hashed by.
 pub(super) const HASH_KEY: &str = "^(client_address|(header|cookie): *[!#$%&'*+.^_`|~0-9A-Za-z-]+)$";
@@ -76,8 +76,18 @@ pub(super) const MODE: &str = "^0?[0-7]{1,3}$";
 /// A number of bytes, or `unlimited`.
 pub(super) const SIZE: &str = "^(unlimited|(?=.*[1-9])[0-9]+([.][0-9]+)? *([kKmMgGtTpPeE][iI]?)?[bB]?)$";
 
+/// A size from 1 KiB to 512 KiB, but for the last digits of a size with a unit of a thousand or a million.
+pub(super) fn head_size() -> String {
+    let bytes = "(102[4-9]|10[3-9][0-9]|1[1-9][0-9]{2}|[2-9][0-9]{3}|[1-9][0-9]{4}|[1-4][0-9]{5}|5[01][0-9]{4}|\
+                 52[0-3][0-9]{3}|524[01][0-9]{2}|5242[0-7][0-9]|52428[0-8])([.][0-9]+)? *";
+    let kibi = "([1-9]|[1-9][0-9]|[1-4][0-9]{2}|50[0-9]|51[01])([.][0-9]+)? *[kK][iI][bB]?|512([.]0+)? *[kK][iI][bB]?";
+    let kilo = "(1[.][0-9]+|([2-9]|[1-9][0-9]|[1-4][0-9]{2}|5[01][0-9]|52[0-4])([.][0-9]+)?) *[kK][bB]?";
+    let mega = "0[.](00[1-9]|0[1-9]|[1-5])[0-9]* *[mM][iI]?[bB]?";
+    format!("^0*({bytes}[bB]?|{kibi}|{kilo}|{mega})$")
+}
+
 /// A number above 0, or `unlimited`.
-pub(super) const COUNT: &str = "^(unlimited|0*[1-9][0-9]*)$";
+pub(super) const COUNT: &str = "^(unlimited|0*[1-9][0-9]{0,19})$";
 
 fn ipv4() -> String {
     const BYTE: &str = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
@@ -87,7 +97,8 @@ fn ipv4() -> String {
 /// A DNS name or an IPv4 address, of these letters.
 fn host(letters: &str) -> String {
     let label = format!("[{letters}0-9_]([{letters}0-9_-]{{0,61}}[{letters}0-9_])?");
-    format!(r"{label}(\.{label})*")
+    // A last label of digits alone is that of an IPv4 address.
+    format!(r"(({label}\.)*(?![0-9]+(:|$)){label}|{})", ipv4())
 }
 
 // === what stands between the keys of one section ===
@@ -114,6 +125,31 @@ pub(super) fn mcp_client_needs(schema: &mut Schema) {
     ]);
     schema.insert("allOf".into(), needs);
     also_named(schema, "tls_config", "tls");
+    schema.insert("not".into(), json!({"required": ["tls_config", "tls"]}));
+    numbers_are_text(schema);
+}
+
+/// Where text is wanted, a number or a boolean is taken as it is written.
+pub(super) fn numbers_are_text(schema: &mut Schema) {
+    fn widen(schema: &mut Value) {
+        match schema.get_mut("type") {
+            Some(kind) if *kind == "string" => *kind = json!(["string", "number", "boolean"]),
+            Some(kind) if *kind == json!(["string", "null"]) => *kind = json!(["string", "number", "boolean", "null"]),
+            _ => {}
+        }
+        if let Some(items) = schema.get_mut("items") {
+            widen(items);
+        }
+    }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.values_mut().for_each(widen);
+    }
+}
+
+/// A rule names at least one network.
+pub(super) fn access_rule_names_a_network(schema: &mut Schema) {
+    let some = |key: &str| json!({"required": [key], "properties": {key: {"type": "array", "minItems": 1}}});
+    schema.insert("anyOf".into(), json!([some("allow"), some("deny")]));
 }
 
 /// Serde's second name of a key, of which the derived schema knows nothing.
@@ -127,10 +163,14 @@ fn also_named(schema: &mut Schema, key: &str, alias: &str) {
 
 // === impl JsonSchema ===
 
-fn duration(pattern: &str) -> Schema {
+/// What the crate `humantime` reads: numbers, each with its unit. Spaces may be anywhere but within a unit.
+fn duration(start: &str, or: &str) -> Schema {
+    let unit = "(n(anos|sec|s)|[uµ]s|usec|m(illis|sec|s)|s(ec(ond)?s?)?|m(in(ute)?s?)?|h((r|our)s?)?|d(ays?)?|\
+                w((k|eek)s?)?|M|months?|y((r|ear)s?)?)";
+    let number = "[0-9][0-9 ]*([.][0-9 ]*[0-9][0-9 ]*)?";
     json_schema!({
         "type": "string",
-        "pattern": pattern,
+        "pattern": format!("^{start}( *({number}{unit} *)+{or})$"),
         "examples": ["5s", "10m", "1h 30m"],
     })
 }
@@ -141,7 +181,7 @@ impl JsonSchema for Wait {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        duration("^(?=.*[1-9])([0-9]+ *[A-Za-zµ]+ *)+$")
+        duration("(?=.*[1-9])", "")
     }
 
     fn inline_schema() -> bool {
@@ -155,7 +195,12 @@ impl JsonSchema for WaitOrNone {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        duration("^(0|([0-9]+ *[A-Za-zµ]+ *)+)$")
+        let mut schema = duration("", "|0");
+        // The one number that needs no unit.
+        schema.insert("type".into(), json!(["string", "integer"]));
+        schema.insert("minimum".into(), json!(0));
+        schema.insert("maximum".into(), json!(0));
+        schema
     }
 
     fn inline_schema() -> bool {

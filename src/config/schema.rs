@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
-    fleet::{Balance, BreakerOptions, Dns, HealthChecks, Retries, Server, Timeouts, Verify},
+    dns::Dns,
+    fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::Limits,
     listener::Listener,
     mcp_client::McpClient,
@@ -18,6 +19,8 @@ use super::{
     patterns::{self, WaitOrNone},
     public_url::PublicUrl,
     stop::StopOptions,
+    timeouts::Timeouts,
+    verify::Verify,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`.
@@ -61,6 +64,7 @@ pub struct Config {
     #[schemars(with = "Option<DiscoveryOptions>")]
     pub discovery: DiscoveryOptions,
     /// The Bifrost servers of the fleet.
+    #[serde(deserialize_with = "empty_when_null")]
     #[schemars(extend("type" = ["array", "null"]))]
     pub servers: Vec<Server>,
     /// How a server is chosen for a request.
@@ -145,7 +149,7 @@ pub struct DiscoveryOptions {
 /// said of may.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("anyOf" = [{"required": ["allow"]}, {"required": ["deny"]}]))]
+#[schemars(transform = patterns::access_rule_names_a_network)]
 pub struct AccessRule {
     /// The path; of several rules the one with the longest counts. Discovery is open to everybody.
     #[schemars(extend("pattern" = patterns::PLAIN_PATH))]
