@@ -12,7 +12,7 @@ use bifrost_edge::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{problems::GOOD, program::bifrost_edge, tls_server::Folder};
+use crate::support::{bifrost::Bifrost, problems::GOOD, program::bifrost_edge, tls_server::Folder};
 
 /// The file after these clients have been merged into it.
 fn merged(file: &str, clients: &Value, prune: bool) -> String {
@@ -240,6 +240,60 @@ fn the_diff_comes_first_and_only_yes_writes_it() {
     assert!(fs::read_to_string(&target).unwrap().contains("planted\n      headers: {X: planted}\n    - name: new\n"));
     let (out, errors, code) = run(&source, &["--into", name, "--yes"]);
     assert!(code == 0 && out.is_empty() && errors.contains("nothing to change"), "{out}\n{errors}");
+}
+
+/// What the command says to a source of which nothing may come into the file.
+fn refused(source: &str) -> String {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    for arguments in [&["--into", target.to_str().unwrap(), "--prune", "--yes"][..], &[]] {
+        let (out, errors, code) = run(source.as_ref(), arguments);
+        assert_eq!((out.as_str(), code), ("", 1), "{errors}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
+        if arguments.is_empty() {
+            return errors;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_source_without_clients_empties_no_table() {
+    let bifrost = Bifrost::start();
+    let url = format!("http://{}", bifrost.address());
+    let errors = refused(&url);
+    assert!(errors.contains("lists no MCP client") && errors.contains("config store"), "{errors}");
+    bifrost.answer_no_list();
+    let errors = refused(&url);
+    assert!(errors.contains("answers no list of MCP clients"), "{errors}");
+    let folder = Folder::new();
+    for empty in [json!([]), json!([null])] {
+        let errors = refused(source(&folder, &empty).to_str().unwrap());
+        assert!(errors.contains("is empty, so there is nothing to import"), "{errors}");
+    }
+}
+
+#[test]
+fn a_merge_that_turns_discovery_off_is_warned_of() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE.replace("auth_type: none # why", "auth_type: per_user_oauth"));
+    for (auth_type, is_warned) in [("none", true), ("per_user_oauth", false)] {
+        let source = source(&folder, &json!([client("c", auth_type)]));
+        let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap()]);
+        let warning = "no MCP client with auth_type per_user_oauth is left (before: 1)";
+        assert_eq!((code, errors.contains(warning)), (0, is_warned), "{errors}");
+    }
+}
+
+#[test]
+fn names_that_the_source_has_twice_are_refused_with_the_names() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    let source = source(&folder, &json!([client("a", "none"), client("a", "oauth"), client("z", "none")]));
+    let (out, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+    assert_eq!((out.as_str(), code), ("", 1), "{errors}");
+    assert!(errors.contains("more than one MCP client of the name \"a\";"), "{errors}");
+    assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
 }
 
 #[test]

@@ -210,6 +210,15 @@ fn credentials_that_are_refused_are_exit_code_1_and_a_list_without_a_store_is_on
 }
 
 #[test]
+fn an_answer_that_is_no_list_is_no_agreement() {
+    let bifrost = Bifrost::start();
+    bifrost.answer_no_list();
+    let (report, code) = report(&yaml(&[bifrost.address()]), TOKEN);
+    assert_eq!((code, &report["servers"][0]["verdict"]), (1, &json!("unreachable")), "{report}");
+    assert!(report.to_string().contains("answers no list of MCP clients"), "{report}");
+}
+
+#[test]
 fn half_of_the_credentials_is_exit_code_2_before_anyone_is_asked() {
     let bifrost = Bifrost::start();
     let (mut command, _file) = command(&yaml(&[bifrost.address()]), &[("BIFROST_EDGE_API_USER", "planted")]);

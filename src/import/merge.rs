@@ -10,7 +10,7 @@ use super::{
     render,
     table::{Table, name_of, sanitized},
 };
-use crate::config::{Loaded, Problems};
+use crate::config::{AuthType, Loaded, Problems};
 
 /// A configuration with a table merged into it, which has passed every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Merged {
     pub removed: usize,
     /// Those that only the file has, and that are still there.
     pub kept: usize,
+    /// How many with `auth_type: per_user_oauth` the file had.
+    pub deciding_before: usize,
+    /// How many it has now; with none of them discovery is off.
+    pub deciding: usize,
 }
 
 /// Why a table cannot be merged.
@@ -36,6 +40,9 @@ pub enum MergeFault {
     /// The file's own table is no list.
     #[error("mcp_clients is no list in it; mend that first")]
     NoList,
+    /// The imported table has the same name more than once.
+    #[error("the source has more than one MCP client of the name {0}; names are unique, mend that first")]
+    SameName(String),
     /// The text around the table cannot be edited so that only the table changes.
     #[error(
         "mcp_clients cannot be edited in it without touching anything else, perhaps because of an anchor, an alias or \
@@ -63,6 +70,9 @@ enum Fate<'a> {
 /// # Errors
 /// Why it cannot be.
 pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merged, MergeFault> {
+    if let Some(names) = table.names_twice() {
+        return Err(MergeFault::SameName(names));
+    }
     let (mark, body) = match text.strip_prefix('\u{feff}') {
         Some(body) => (&text[..text.len() - body.len()], body),
         None => ("", text),
@@ -86,13 +96,15 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         return Err(MergeFault::Layout);
     }
     let text = format!("{mark}{edited}");
-    Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?;
+    let config = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?.config;
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
     Ok(Merged {
         added: added.len(),
         replaced: count(|fate| matches!(fate, Fate::Becomes(_))),
         removed: count(|fate| *fate == Fate::Goes),
         kept: count(|fate| *fate == Fate::Only),
+        deciding_before: entries.iter().filter(|entry| decides(entry)).count(),
+        deciding: config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth).count(),
         text,
     })
 }
@@ -110,6 +122,11 @@ fn fates<'a>(entries: &[Value], table: &'a Table, prune: bool) -> (Vec<Fate<'a>>
     let fates = entries.iter().map(fate).collect();
     let is_new = |client: &&Mapping| name(client).is_none_or(|name| new.contains_key(name));
     (fates, table.clients.iter().filter(is_new).collect())
+}
+
+/// Whether an entry of the file turns discovery on.
+fn decides(entry: &Value) -> bool {
+    entry.get("auth_type").and_then(Value::as_str) == Some(AuthType::PerUserOauth.name())
 }
 
 fn name(client: &Mapping) -> Option<&str> {

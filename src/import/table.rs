@@ -1,6 +1,9 @@
 //! From a Bifrost's MCP clients to those of a configuration.
 
-use std::fmt;
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+};
 
 use serde_yaml::{Mapping, Value};
 
@@ -87,6 +90,17 @@ impl Table {
         let deciding = AuthType::PerUserOauth.name();
         let decides = |client: &&Mapping| client.get("auth_type").and_then(Value::as_str) == Some(deciding);
         self.clients.iter().filter(decides).count()
+    }
+
+    /// The names that more than one of them has, if there are any.
+    pub(super) fn names_twice(&self) -> Option<String> {
+        let (mut seen, mut twice) = (HashSet::new(), BTreeSet::new());
+        for name in self.clients.iter().filter_map(|client| client.get("name")?.as_str()) {
+            if !seen.insert(name) {
+                twice.insert(format!("{name:?}"));
+            }
+        }
+        (!twice.is_empty()).then(|| twice.into_iter().collect::<Vec<_>>().join(", "))
     }
 
     /// It as the section `mcp_clients` of a configuration, which has passed every check.

@@ -41,6 +41,8 @@ pub(super) struct Table {
     database: Vec<Value>,
     /// Whether credentials are needed, those of [`Bifrost::TOKEN`], or [`Bifrost::USER`] and [`Bifrost::PASSWORD`].
     is_closed: bool,
+    /// Whether the answer is 200 and no list.
+    is_no_list: bool,
     pub discovery: Discovery,
 }
 
@@ -61,6 +63,11 @@ impl Bifrost {
         lock(&self.state.table).is_closed = true;
     }
 
+    /// Answers 200 without a list when asked for the MCP clients, as whatever else is at that address does.
+    pub fn answer_no_list(&self) {
+        lock(&self.state.table).is_no_list = true;
+    }
+
     /// Answers discovery so from now on.
     pub fn set_discovery(&self, discovery: Discovery) {
         lock(&self.state.table).discovery = discovery;
@@ -71,6 +78,9 @@ pub(super) fn list(ask: &Ask) -> Reply {
     let table = lock(&ask.state.table);
     if table.is_closed && !ask.texts(header::AUTHORIZATION).any(is_accepted) {
         return reply::bifrost_error(StatusCode::UNAUTHORIZED, "Unauthorized");
+    }
+    if table.is_no_list {
+        return reply::json(StatusCode::OK, &json!({"message": "log in"}));
     }
     let number = |name| ask.param(name).and_then(|value| value.parse::<usize>().ok());
     let is_paged = ask.param("limit").is_some() || ask.param("offset").is_some();
