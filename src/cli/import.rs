@@ -42,9 +42,9 @@ Prints the section mcp_clients, or with --into a unified diff. References such a
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
 nothing is, and standard error says what was left out.
 
-With --into, nothing outside mcp_clients changes, and entries that say the same keep their text and comments. An entry
-that says something else is replaced, one that only SOURCE has is appended, and one that only FILE has stays, unless
---prune takes it out. The file is written only with --yes, at once, and only if it passes check.
+With --into, nothing outside mcp_clients changes, and entries that say the same keep their text. Of an entry that says
+something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
+appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with --yes, at once, and only if it passes check.
 
 Exit codes:
   0  done, or shown

@@ -32,6 +32,8 @@ pub enum Discovery {
     Huge,
     /// Not at all.
     Silent,
+    /// As without a `per_user_oauth` client for one document, and then with a connection that is cut.
+    OffThenCut,
 }
 
 /// The MCP clients, as `config` objects of the API.
@@ -121,6 +123,12 @@ pub(super) async fn document(ask: &Ask) -> Reply {
         Discovery::Redirect => reply::found("https://elsewhere.example/"),
         Discovery::Huge => reply::whole(StatusCode::OK, reply::JSON, format!("{{\"x\":\"{}\"}}", "x".repeat(100_000))),
         Discovery::Silent => std::future::pending().await,
+        Discovery::OffThenCut if is_server => reply::whole(StatusCode::NOT_FOUND, reply::TEXT, "Not Found"),
+        Discovery::OffThenCut => {
+            let (pen, reply) = reply::streamed(reply::JSON);
+            pen.abort(Box::new(reply::Abort));
+            reply
+        }
     }
 }
 
