@@ -82,14 +82,14 @@ mcp_clients:
     # Where it is.
     connection_type: http
     connection_string: https://wiki.example/mcp # by name
-    auth_type: none # for now
+    auth_type: 'none' # for now
     headers:
       # Of the team.
       X-Team: env.TEAM # never changes
       Authorization: literal
     # What it may do.
     tools_to_execute: # all of
-    - read # this
+    - 'read' # this
     # and this
     - write
     disabled: true # for now
@@ -135,6 +135,12 @@ fn what_is_said_in_so_many_words_is_the_same_as_what_goes_without_saying() {
     });
     assert_eq!(merged(&short, &json!([said]), false), short);
     assert_eq!(merged(&long, &json!([{"name": "a", "connection_type": "inprocess"}]), false), long);
+    let timed = format!("{short}  tool_sync_interval: 10m\n  tool_execution_timeout: 30\n");
+    let said = json!([{
+        "name": "a", "connection_type": "inprocess", "tool_sync_interval": 600_000_000_000_u64,
+        "tool_execution_timeout": "30s",
+    }]);
+    assert_eq!(merged(&timed, &said, false), timed);
     let off = json!([{"name": "a", "connection_type": "inprocess", "is_ping_available": false}]);
     assert_eq!(merged(&short, &off, false), format!("{short}  is_ping_available: false\n"));
 }

@@ -9,6 +9,7 @@ use std::{
 use serde_yaml::{Mapping, Value};
 
 use super::{
+    duration::nanoseconds,
     fields::{FIELDS, Field, Kind, PLACEHOLDER, field, is_nothing},
     table::{Reason, Table, sanitized},
 };
@@ -93,7 +94,7 @@ impl Comparison<'_> {
         let is_silent = self.silent.contains(path) || is_placeholder(there);
         let has_none = || before.is_none_or(is_nothing) || is_placeholder(before);
         match (stated(name, here), stated(name, there)) {
-            (here, there) if here == there => After::Same,
+            (here, there) if here == there || is_same_time(name, here, there) => After::Same,
             _ if is_silent && !has_none() => After::Same,
             (_, Some(there)) => After::Becomes(there.clone()),
             _ if is_silent => After::Same,
@@ -147,13 +148,30 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     one == other || one.as_f64().is_some_and(|one| other.as_f64() == Some(one))
 }
 
+const SYNC_INTERVAL: &str = "tool_sync_interval";
+const EXECUTION_TIMEOUT: &str = "tool_execution_timeout";
+
+/// The nanoseconds of a duration, which as a number has the unit of its field.
+fn time(name: &str, value: &Value) -> Option<f64> {
+    let unit = match name {
+        SYNC_INTERVAL => 1.0,
+        EXECUTION_TIMEOUT => 1e9,
+        _ => return None,
+    };
+    value.as_f64().map(|number| number * unit).or_else(|| nanoseconds(value.as_str()?))
+}
+
+fn is_same_time(name: &str, one: Option<&Value>, other: Option<&Value>) -> bool {
+    let time = |value: Option<&Value>| value.and_then(|value| time(name, value));
+    time(one).is_some_and(|one| time(other).is_some_and(|other| (one - other).abs() < 1.0))
+}
+
 /// A value, unless it is what Bifrost takes for one that is not there.
 fn stated<'a>(name: &str, value: Option<&'a Value>) -> Option<&'a Value> {
     let is_default = |value: &Value| match (name, value) {
         ("is_ping_available", Value::Bool(flag)) => *flag,
         ("auth_type", Value::String(text)) if text == AuthType::default().name() => true,
-        ("tool_sync_interval" | "tool_execution_timeout", Value::String(text)) => matches!(text.as_str(), "0" | "0s"),
-        (_, Value::Number(number)) => number.as_f64() == Some(0.0),
+        (SYNC_INTERVAL | EXECUTION_TIMEOUT, value) => time(name, value) == Some(0.0),
         _ => is_nothing(value),
     };
     value.filter(|value| !is_default(value))

@@ -8,6 +8,7 @@ mod api;
 mod change;
 mod comments;
 mod diff;
+mod duration;
 mod edit;
 mod fields;
 mod layout;
