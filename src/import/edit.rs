@@ -64,7 +64,7 @@ fn blocks(clients: &[&Mapping], column: usize, line_break: &str) -> String {
 }
 
 fn flow_list(clients: &[&Mapping]) -> String {
-    let clients: Vec<_> = clients.iter().map(|client| render::flow(client)).collect();
+    let clients: Vec<_> = clients.iter().map(render::flow).collect();
     clients.join(", ")
 }
 
@@ -138,7 +138,7 @@ impl Written<'_> {
     }
 
     fn flow(&self, open: usize, items: &[Range<usize>], between: &str, added: &[&Mapping], edits: &mut Edits) {
-        let new: Vec<_> = added.iter().map(|client| render::flow(client)).collect();
+        let new: Vec<_> = added.iter().map(render::flow).collect();
         // Those after the last one that stays go together, with the comma before them.
         let staying = self.fates.iter().rposition(|fate| *fate != Fate::Goes).map_or(0, |last| last + 1);
         for (place, (item, fate)) in items.iter().zip(self.fates).enumerate().take(staying) {

@@ -59,7 +59,7 @@ impl Written<'_> {
         let (column, line_break) = (column_of(self.text, key), line_break(self.text));
         let mut lines = render::block_value(new, column, line_break);
         for comment in comments {
-            lines += &format!("{line_break}{}{}", " ".repeat(column), &self.text[comment]);
+            lines.extend([line_break, &" ".repeat(column), &self.text[comment]]);
         }
         edits.add(place, lines);
         Some(())

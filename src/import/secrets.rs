@@ -117,7 +117,7 @@ fn may_be_key(segment: &str) -> bool {
 
 /// Whether words of a person's, such as a comment, may have a secret among them.
 pub(super) fn may_have_secret(text: &str) -> bool {
-    text.contains([':', '=']) || is_known_secret(text) || text.split_whitespace().any(|word| is_token(word))
+    text.contains([':', '=']) || is_known_secret(text) || text.split_whitespace().any(is_token)
 }
 
 /// Whether a word by itself may be a key or a token.
