@@ -147,12 +147,12 @@ fn what_is_said_in_so_many_words_is_the_same_as_what_goes_without_saying() {
 
 #[test]
 fn an_entry_that_changes_keeps_every_comment() {
-    let said = json!({
+    let said = json!([{
         "name": "wiki", "connection_type": "http", "auth_type": "per_user_oauth",
         "connection_string": "https://wiki.example/v2", "headers": {"X-Team": "env.TEAM", "X-New": "env.NEW"},
         "tools_to_execute": ["*"], "oauth_config": {"scopes": ["a"], "client_id": "env.ID"},
-    });
-    let result = merged(&format!("{GOOD}{COMMENTED}"), &json!([said]), false);
+    }]);
+    let result = merged(&format!("{GOOD}{COMMENTED}"), &said, false);
     let expected = "\
 mcp_clients:
   - name: wiki # ours
@@ -182,6 +182,8 @@ mcp_clients:
     connection_type: inprocess
 ";
     assert_eq!(result, format!("{GOOD}{expected}"));
+    let windows = merged(&format!("{GOOD}{COMMENTED}").replace('\n', "\r\n"), &said, false);
+    assert_eq!(windows, result.replace('\n', "\r\n"));
     let flow = "mcp_clients: [\n  {name: a, # ours\n   connection_type: inprocess,\n   disabled: true, # for now\n   \
                 slug: x}, # first\n]\n";
     let result = merged(&format!("{GOOD}{flow}"), &json!([client("a", "oauth")]), false);
