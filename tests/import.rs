@@ -151,6 +151,27 @@ mcp_clients:
 }
 
 #[test]
+fn what_begins_like_a_key_is_left_out_of_every_field() {
+    let folder = Folder::new();
+    for key in
+        ["sk-planted", "pk-planted", "ghp_planted", "xoxb-planted", "eyJplanted", "glpat-planted", "Bearer planted"]
+    {
+        let client = json!({
+            "name": "a", "connection_type": "http", "connection_string": format!("https://{key}.a.example/{key}"),
+            "client_id": key, "slug": key, "oauth_config_id": key, "tools_to_execute": [key], "oauth_scopes": [key],
+            "tool_sync_interval": key, "tool_execution_timeout": key, "per_user_header_keys": [key],
+            "tool_pricing": {key: 1.0}, "headers": {key: "env.A"}, "oauth_token_url": format!("https://a.example/{key}"),
+            "stdio_config": {"command": format!("/opt/{key}/run"), "args": [key], "envs": [key]},
+            "token_exchange": {"audience": key, "scopes": [key]},
+        });
+        let source = file(&folder, "config.json", json!({"mcp": {"client_configs": [client]}}).to_string());
+        let (out, errors, code) = run(&mut import(&[&source]));
+        assert_eq!(code, 0, "{key}: {errors}");
+        assert!(out.contains("(dropped by import)"), "{out}");
+    }
+}
+
+#[test]
 fn standard_input_and_the_older_name_of_the_list_are_taken() {
     let mut child = import(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let source = json!({"mcp": {"mcp_clients": [{"name": "a", "connection_type": "inprocess"}]}});
@@ -176,6 +197,10 @@ fn a_source_that_is_none_is_a_clear_line_and_exit_code_1() {
             "\"carrier\" is not a known value",
         ),
         (r#"{"mcp":{"client_configs":[{"name":"a"}]}}"#, "\"connection_type\" is missing"),
+        (
+            r#"{"mcp":{"client_configs":[{"name":"sk-planted"}]}}"#,
+            "MCP client the 1. of the list: name may be a secret",
+        ),
     ] {
         let source = file(&folder, "config.json", text);
         let (out, errors, code) = run(&mut import(&[&source]));

@@ -12,7 +12,7 @@ use bifrost_edge::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{problems::GOOD, program::bifrost_edge, tls_server::Folder};
+use crate::support::{bifrost::Bifrost, problems::GOOD, program::bifrost_edge, tls_server::Folder};
 
 /// The file after these clients have been merged into it.
 fn merged(file: &str, clients: &Value, prune: bool) -> String {
@@ -62,18 +62,149 @@ fn entries_that_say_the_same_keep_their_text_and_their_comments() {
 }
 
 #[test]
-fn an_entry_that_says_something_else_is_replaced_and_a_new_one_comes_last() {
+fn of_an_entry_that_says_something_else_only_that_is_replaced_and_a_new_one_comes_last() {
     let clients = json!([client("new", "oauth"), client("b", "per_user_oauth"), client("c", "none")]);
     let expected = FILE
         .replace(
             "    - {name: b, connection_type: inprocess, auth_type: none}\n",
-            "    - name: b\n      auth_type: per_user_oauth\n      connection_type: inprocess\n",
+            "    - {name: b, connection_type: inprocess, auth_type: \"per_user_oauth\"}\n",
         )
         .replace(
             "      name: c\n",
             "      name: c\n    - name: new\n      auth_type: oauth\n      connection_type: inprocess\n",
         );
     assert_eq!(merged(FILE, &clients, false), expected);
+}
+
+const COMMENTED: &str = "\
+mcp_clients:
+  - name: wiki # ours
+    # Where it is.
+    connection_type: http
+    connection_string: https://wiki.example/mcp # by name
+    auth_type: 'none' # for now
+    headers:
+      # Of the team.
+      X-Team: env.TEAM # never changes
+      Authorization: literal
+    # What it may do.
+    tools_to_execute: # all of
+    - 'read' # this
+    # and this
+    - write
+    disabled: true # for now
+    tool_pricing: {read: 1}   # cents
+  # The next one.
+  - name: other
+    connection_type: inprocess
+";
+
+#[test]
+fn what_the_source_has_only_in_part_or_not_at_all_stays_as_the_file_has_it() {
+    let file = format!("{GOOD}{COMMENTED}");
+    let shown = |value: &str| json!({"value": value, "env_var": "", "from_env": false});
+    let said = json!({
+        "name": "wiki", "connection_type": "http", "auth_type": "none", "connection_string": shown("http****************/mcp"),
+        "headers": {"X-Team": "env.TEAM", "Authorization": shown("lite****")}, "tools_to_execute": ["read", "write"],
+        "disabled": true, "tool_pricing": {"read": 1.0},
+    });
+    assert_eq!(merged(&file, &json!([said]), false), file);
+    for in_part in ["(dropped by import)", "https://u:p@wiki.example/mcp", "https://moved.example/mcp?key=1"] {
+        let mut said = said.clone();
+        said["connection_string"] = in_part.into();
+        said["headers"]["X-Team"] = "a secret".into();
+        assert_eq!(merged(&file, &json!([said]), false), file);
+    }
+    let unknown = file.replace("https://wiki.example/mcp", "(dropped by import)");
+    let mut whole = said.clone();
+    whole["connection_string"] = "https://wiki.example/mcp".into();
+    assert_eq!(merged(&unknown, &json!([whole]), false), file);
+}
+
+#[test]
+fn what_is_said_in_so_many_words_is_the_same_as_what_goes_without_saying() {
+    let short = format!("{GOOD}mcp_clients:\n- name: a # ours\n  connection_type: inprocess\n");
+    let long = format!(
+        "{short}  auth_type: headers\n  disabled: false\n  is_ping_available: true\n  headers: {{}}\n  \
+         tool_sync_interval: 0\n"
+    );
+    let said = json!({
+        "name": "a", "connection_type": "inprocess", "auth_type": "headers", "disabled": false, "is_ping_available": true,
+        "is_code_mode_client": false, "allow_on_all_virtual_keys": false, "tools_to_execute": null, "headers": {},
+        "tool_sync_interval": 0, "slug": "",
+    });
+    assert_eq!(merged(&short, &json!([said]), false), short);
+    assert_eq!(merged(&long, &json!([{"name": "a", "connection_type": "inprocess"}]), false), long);
+    let timed = format!("{short}  tool_sync_interval: 10m\n  tool_execution_timeout: 30\n");
+    let said = json!([{
+        "name": "a", "connection_type": "inprocess", "tool_sync_interval": 600_000_000_000_u64,
+        "tool_execution_timeout": "30s",
+    }]);
+    assert_eq!(merged(&timed, &said, false), timed);
+    let off = json!([{"name": "a", "connection_type": "inprocess", "is_ping_available": false}]);
+    assert_eq!(merged(&short, &off, false), format!("{short}  is_ping_available: false\n"));
+}
+
+#[test]
+fn an_entry_that_changes_keeps_every_comment() {
+    let said = json!([{
+        "name": "wiki", "connection_type": "http", "auth_type": "per_user_oauth",
+        "connection_string": "https://wiki.example/v2", "headers": {"X-Team": "env.TEAM", "X-New": "env.NEW"},
+        "tools_to_execute": ["*"], "oauth_config": {"scopes": ["a"], "client_id": "env.ID"},
+    }]);
+    let result = merged(&format!("{GOOD}{COMMENTED}"), &said, false);
+    let expected = "\
+mcp_clients:
+  - name: wiki # ours
+    # Where it is.
+    connection_type: http
+    connection_string: https://wiki.example/v2 # by name
+    auth_type: per_user_oauth # for now
+    headers:
+      # Of the team.
+      X-Team: env.TEAM # never changes
+      Authorization: literal
+      X-New: env.NEW
+    # What it may do.
+    tools_to_execute:
+    - '*'
+    # all of
+    # this
+    # and this
+    # for now
+    # cents
+    oauth_config:
+      client_id: env.ID
+      scopes:
+      - a
+  # The next one.
+  - name: other
+    connection_type: inprocess
+";
+    assert_eq!(result, format!("{GOOD}{expected}"));
+    let windows = merged(&format!("{GOOD}{COMMENTED}").replace('\n', "\r\n"), &said, false);
+    assert_eq!(windows, result.replace('\n', "\r\n"));
+    let flow = "mcp_clients: [\n  {name: a, # ours\n   connection_type: inprocess,\n   disabled: true, # for now\n   \
+                slug: x}, # first\n]\n";
+    let result = merged(&format!("{GOOD}{flow}"), &json!([client("a", "oauth")]), false);
+    for comment in ["# ours", "# for now", "# first"] {
+        assert!(result.contains(comment), "{comment}\n{result}");
+    }
+}
+
+#[test]
+fn the_comment_right_above_an_entry_goes_with_it_and_no_other() {
+    let file = format!(
+        "{GOOD}mcp_clients:\n  # The table.\n\n  # About a,\n  # at length.\n  - name: a\n    connection_type: inprocess\n    \
+         # Of a, too.\n  # About b.\n  - name: b\n    connection_type: inprocess\n  # About c.\n  - name: c\n    \
+         connection_type: inprocess\n  # The end.\n"
+    );
+    let b = json!([{"name": "b", "connection_type": "inprocess"}]);
+    let expected = format!(
+        "{GOOD}mcp_clients:\n  # The table.\n\n    # Of a, too.\n  # About b.\n  - name: b\n    connection_type: \
+         inprocess\n  # The end.\n"
+    );
+    assert_eq!(merged(&file, &b, true), expected);
 }
 
 #[test]
@@ -127,7 +258,10 @@ fn a_list_in_flow_style_stays_one() {
             "[\n  # none\n]\n".to_owned(),
             format!("[{},\n{b}\n  # none\n]\n", b.replace("\"b\"", "\"a\"").replace("oauth", "none")),
         ),
-        (format!("[{a}, {{name: b, connection_type: inprocess}}]\n"), format!("[{a}, {b}]\n")),
+        (
+            format!("[{a}, {{name: b, connection_type: inprocess}}]\n"),
+            format!("[{a}, {{name: b, connection_type: inprocess, \"auth_type\": \"oauth\"}}]\n"),
+        ),
     ] {
         let after = if before.contains("# none") { after.replace(",\n", ", ") } else { after };
         assert_eq!(
@@ -137,7 +271,7 @@ fn a_list_in_flow_style_stays_one() {
     }
     let pasted =
         "mcp_clients: [\n{\n\"name\": \"a\",\n\"connection_type\": \"inprocess\",\n\"auth_type\": \"oauth\"\n}\n]\n";
-    let expected = format!("mcp_clients: [\n{},\n{b}\n]\n{GOOD}", b.replace("\"b\"", "\"a\"").replace("oauth", "none"));
+    let expected = format!("mcp_clients: {},\n{b}\n]\n{GOOD}", &pasted[13..pasted.len() - 3].replace("oauth", "none"));
     assert_eq!(merged(&format!("{pasted}{GOOD}"), &clients, false), expected);
     let three = "[{name: x, connection_type: inprocess}, {name: a, connection_type: inprocess}, {name: y, connection_type: \
                  inprocess}, ]\n";
@@ -240,6 +374,60 @@ fn the_diff_comes_first_and_only_yes_writes_it() {
     assert!(fs::read_to_string(&target).unwrap().contains("planted\n      headers: {X: planted}\n    - name: new\n"));
     let (out, errors, code) = run(&source, &["--into", name, "--yes"]);
     assert!(code == 0 && out.is_empty() && errors.contains("nothing to change"), "{out}\n{errors}");
+}
+
+/// What the command says to a source of which nothing may come into the file.
+fn refused(source: &str) -> String {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    for arguments in [&["--into", target.to_str().unwrap(), "--prune", "--yes"][..], &[]] {
+        let (out, errors, code) = run(source.as_ref(), arguments);
+        assert_eq!((out.as_str(), code), ("", 1), "{errors}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
+        if arguments.is_empty() {
+            return errors;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_source_without_clients_empties_no_table() {
+    let bifrost = Bifrost::start();
+    let url = format!("http://{}", bifrost.address());
+    let errors = refused(&url);
+    assert!(errors.contains("lists no MCP client") && errors.contains("config store"), "{errors}");
+    bifrost.answer_no_list();
+    let errors = refused(&url);
+    assert!(errors.contains("answers no list of MCP clients"), "{errors}");
+    let folder = Folder::new();
+    for empty in [json!([]), json!([null])] {
+        let errors = refused(source(&folder, &empty).to_str().unwrap());
+        assert!(errors.contains("is empty, so there is nothing to import"), "{errors}");
+    }
+}
+
+#[test]
+fn a_merge_that_turns_discovery_off_is_warned_of() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE.replace("auth_type: none # why", "auth_type: per_user_oauth"));
+    for (auth_type, is_warned) in [("none", true), ("per_user_oauth", false)] {
+        let source = source(&folder, &json!([client("c", auth_type)]));
+        let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap()]);
+        let warning = "no MCP client with auth_type per_user_oauth is left (before: 1)";
+        assert_eq!((code, errors.contains(warning)), (0, is_warned), "{errors}");
+    }
+}
+
+#[test]
+fn names_that_the_source_has_twice_are_refused_with_the_names() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    let source = source(&folder, &json!([client("a", "none"), client("a", "oauth"), client("z", "none")]));
+    let (out, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+    assert_eq!((out.as_str(), code), ("", 1), "{errors}");
+    assert!(errors.contains("more than one MCP client of the name \"a\";"), "{errors}");
+    assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
 }
 
 #[test]

@@ -121,6 +121,25 @@ fn every_way_in_which_a_server_can_differ_is_a_disagreement() {
 }
 
 #[test]
+fn a_server_that_has_disagreed_disagrees_whatever_it_leaves_unanswered() {
+    let bifrost = Bifrost::start();
+    bifrost.set_discovery(Discovery::OffThenCut);
+    let (report, code) = report(&yaml(&[bifrost.address()]), TOKEN);
+    let server = &report["servers"][0];
+    assert_eq!((code, &server["verdict"], &server["discovery"]), (1, &json!("disagrees"), &json!("off")), "{report}");
+    assert_eq!(server["differences"].as_array().unwrap().len(), 1, "{report}");
+    assert!(server["unreachable"].is_string(), "{report}");
+    let (printed, _) = table(&yaml(&[bifrost.address()]), &[]);
+    for part in ["the edge serves it, the server does not", "not everything answered: ", "1 disagree, 0 not reached"] {
+        assert!(
+            printed.contains(part),
+            "{part}
+{printed}"
+        );
+    }
+}
+
+#[test]
 fn with_discovery_off_a_web_page_is_as_good_as_no_document() {
     let fleet = [Bifrost::start(), Bifrost::start()];
     fleet[0].set_discovery(Discovery::Page);
@@ -207,6 +226,15 @@ fn credentials_that_are_refused_are_exit_code_1_and_a_list_without_a_store_is_on
     let (printed, code) = table(&yaml(&[bifrost.address()]), TOKEN);
     assert_eq!(code, 0, "{printed}");
     assert!(printed.contains("warning: lists no MCP client: a Bifrost without a config store"), "{printed}");
+}
+
+#[test]
+fn an_answer_that_is_no_list_is_no_agreement() {
+    let bifrost = Bifrost::start();
+    bifrost.answer_no_list();
+    let (report, code) = report(&yaml(&[bifrost.address()]), TOKEN);
+    assert_eq!((code, &report["servers"][0]["verdict"]), (1, &json!("unreachable")), "{report}");
+    assert!(report.to_string().contains("answers no list of MCP clients"), "{report}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 /// Asked for as it is, it answers what the process has in memory; with `limit` and `offset`, what is in the
 /// database.
@@ -33,8 +33,9 @@ pub trait Named {
 #[derive(Debug, Deserialize)]
 #[serde(bound(deserialize = "T: DeserializeOwned"))]
 pub struct Page<T> {
-    #[serde(default)]
-    clients: Option<Vec<Entry<T>>>,
+    /// In Go an empty list may be null. An answer without the key is none at all.
+    #[serde(deserialize_with = "may_be_null")]
+    clients: Vec<Entry<T>>,
     #[serde(default)]
     total_count: Option<usize>,
 }
@@ -49,6 +50,10 @@ struct Entry<T> {
 pub struct Pages<T> {
     clients: Vec<T>,
     names: HashSet<String>,
+}
+
+fn may_be_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The path and query of the page from this place on.
@@ -71,7 +76,7 @@ impl<T: DeserializeOwned> Page<T> {
 
     /// The clients on it.
     pub fn into_clients(self) -> Vec<T> {
-        self.clients.unwrap_or_default().into_iter().map(|entry| entry.config).collect()
+        self.clients.into_iter().map(|entry| entry.config).collect()
     }
 }
 
@@ -149,6 +154,10 @@ mod tests {
     #[test]
     fn an_empty_list_may_be_null_and_anything_else_is_told_without_its_contents() {
         assert!(Page::<Client>::read(br#"{"clients":null,"count":0}"#).unwrap().into_clients().is_empty());
+        for none in ["{}", r#"{"message":"planted","total_count":0}"#] {
+            let fault = Page::<Client>::read(none.as_bytes()).unwrap_err();
+            assert!(fault.contains("no list of MCP clients") && !fault.contains("planted"), "{fault}");
+        }
         let fault = Page::<Client>::read(br#"{"clients":[{"config":{"name":["planted"]}}]}"#).unwrap_err();
         assert!(!fault.contains("planted") && fault.contains("line 1"), "{fault}");
     }

@@ -42,13 +42,13 @@ Prints the section mcp_clients, or with --into a unified diff. References such a
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
 nothing is, and standard error says what was left out.
 
-With --into, nothing outside mcp_clients changes, and entries that say the same keep their text and comments. An entry
-that says something else is replaced, one that only SOURCE has is appended, and one that only FILE has stays, unless
---prune takes it out. The file is written only with --yes, at once, and only if it passes check.
+With --into, nothing outside mcp_clients changes, and entries that say the same keep their text. Of an entry that says
+something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
+appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with --yes, at once, and only if it passes check.
 
 Exit codes:
   0  done, or shown
-  1  SOURCE cannot be read or has no table, or the result would not pass check
+  1  SOURCE cannot be read or has no MCP client, or the result would not pass check
   2  the command line is wrong, or the environment
 
 Environment, for a URL:
@@ -90,16 +90,22 @@ fn import(arguments: &Arguments) -> Result<(), Ended> {
 
 fn table(source: &str) -> Result<Table, Ended> {
     let failed = |fault: String| Ended::Failed(format!("{source}: {fault}"));
-    let entries = if BaseUrl::is_meant(source) {
-        of_url(source)?
+    let (entries, why_empty) = if BaseUrl::is_meant(source) {
+        (of_url(source)?, EMPTY_API)
     } else {
-        clients_of_config(&read(source).map_err(failed)?).map_err(failed)?
+        (clients_of_config(&read(source).map_err(failed)?).map_err(failed)?, EMPTY_FILE)
     };
-    Table::new(&entries).map_err(|faults| {
+    let table = Table::new(&entries).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|fault| format!("{source}: {fault}")).collect();
         Ended::Failed(lines.join("\n"))
-    })
+    })?;
+    // Merged, it would at best change nothing, and with --prune empty the table.
+    if table.is_empty() { Err(failed(why_empty.to_owned())) } else { Ok(table) }
 }
+
+const EMPTY_API: &str = "it lists no MCP client, so there is nothing to import; a Bifrost without a config store lists \
+                         none whatever its file says: import its config.json";
+const EMPTY_FILE: &str = "its list of MCP clients is empty, so there is nothing to import";
 
 fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> {
     let name = file.display();
@@ -112,8 +118,14 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
     })?;
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
     tell(table);
-    let Merged { added, replaced, removed, kept, text } = merged;
+    let Merged { added, replaced, removed, kept, deciding_before, deciding, text } = merged;
     eprintln!("{name}: {added} added, {replaced} replaced, {removed} taken out, {kept} only in it");
+    if deciding == 0 && deciding_before > 0 {
+        eprintln!(
+            "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): discovery \
+             is then off, and users cannot log in"
+        );
+    }
     if text == original.text() {
         eprintln!("{name}: nothing to change");
     } else if arguments.yes {

@@ -92,11 +92,12 @@ impl Verifier {
     async fn one(&self, asked: &Asked, expected: &Expected) -> ServerReport {
         // It is never closed.
         let _permit = self.at_a_time.acquire().await;
-        let answers = match timeout(ALL, self.ask(asked, expected)).await {
-            Ok(answers) => answers,
-            Err(_) => Err(format!("it has not answered everything within {ALL:?}")),
+        let mut answers = Answers::default();
+        answers.missing = match timeout(ALL, self.ask(asked, expected, &mut answers)).await {
+            Ok(asked) => asked.err(),
+            Err(_) => Some(format!("it has not answered everything within {ALL:?}")),
         };
-        let mut report = judge(expected, &asked.server, asked.address, answers);
+        let mut report = judge(expected, &asked.server, asked.address, &answers);
         if self.credentials.is_some() && !asked.peer.is_tls() && !asked.address.ip().is_loopback() {
             let warning = "the credentials for its API go to it in clear text; give the server tls";
             report.warnings.push(warning.to_owned());
@@ -104,19 +105,21 @@ impl Verifier {
         report
     }
 
-    async fn ask(&self, asked: &Asked, expected: &Expected) -> Result<Answers, String> {
+    /// Asks until there is no answer any more; what there was till then is in `answers`.
+    async fn ask(&self, asked: &Asked, expected: &Expected, answers: &mut Answers) -> Result<(), String> {
         let scheme = if asked.peer.is_tls() { Scheme::Https } else { Scheme::Http };
-        let mut documents = Vec::new();
         for question in expected.questions(&asked.server, scheme) {
             let answer = self.document(&asked.peer, &question).await?;
-            documents.push((question, answer));
+            answers.documents.push((question, answer));
         }
-        let Some(credentials) = &self.credentials else { return Ok(Answers { documents, clients: None }) };
+        let Some(credentials) = &self.credentials else { return Ok(()) };
         let api =
             Api { peer: asked.peer.clone(), host: asked.server.as_str(), prefix: "", credentials: Some(credentials) };
         let memory = self.asker.clients(&api, ClientList::Memory).await;
-        let database = self.asker.clients(&api, ClientList::Database).await;
-        Ok(Answers { documents, clients: Some(ClientAnswers { memory, database }) })
+        let not_yet = Err("its list of stored MCP clients is not there".to_owned());
+        let clients = answers.clients.insert(ClientAnswers { memory, database: not_yet });
+        clients.database = self.asker.clients(&api, ClientList::Database).await;
+        Ok(())
     }
 
     async fn document(&self, peer: &HttpPeer, question: &Question) -> Result<DocumentAnswer, String> {

@@ -6,9 +6,12 @@ use similar::{Algorithm, TextDiff};
 
 use super::{
     KEY,
+    comments::comments,
+    duration::nanoseconds,
     fields::{FIELDS, Field, Kept, Kind, field},
     layout::Edits,
     nodes::{self, Node, NodeKind},
+    secrets::{is_token, may_have_secret},
 };
 
 /// A file in which everything is another may take so long; then the diff is longer than it need be.
@@ -36,11 +39,24 @@ fn shown(text: &str) -> String {
             NodeKind::List { items, .. } => items.iter().for_each(|item| hide_fields(body, item, FIELDS, &mut edits)),
             _ => hide(body, table, &mut edits),
         }
+        hide_comments(body, &root, &mut edits);
     }
     edits.apply(body)
 }
 
 const HIDDEN: &str = "(secret)";
+
+/// Hides the comments in the table, and those behind it up to the next key: they may be about an entry that was.
+fn hide_comments(text: &str, root: &Node, edits: &mut Edits) {
+    let (NodeKind::Mapping { entries, .. }, Some((key, table))) = (&root.kind, root.get(KEY)) else { return };
+    let start = key.place.end;
+    let next = entries.iter().map(|(key, _)| key.place.start).find(|next| *next > start);
+    for comment in comments(text, start..next.unwrap_or(text.len()), table) {
+        if may_have_secret(&text[comment.clone()]) {
+            edits.add(comment, format!("# {HIDDEN}"));
+        }
+    }
+}
 
 fn hide_fields(text: &str, node: &Node, fields: &'static [Field], edits: &mut Edits) {
     let NodeKind::Mapping { entries, .. } = &node.kind else { return hide(text, node, edits) };
@@ -62,7 +78,10 @@ fn hide_values(text: &str, node: &Node, kind: Kind, edits: &mut Edits) {
         NodeKind::Scalar(value) if is_open(kind, value) => {}
         NodeKind::List { items, .. } => items.iter().for_each(|item| hide_values(text, item, kind, edits)),
         NodeKind::Mapping { entries, .. } if matches!(kind, Kind::NamedSecrets | Kind::Prices) => {
-            for (_, value) in entries {
+            for (key, value) in entries {
+                if matches!(&key.kind, NodeKind::Scalar(name) if is_token(name)) {
+                    hide(text, key, edits);
+                }
                 hide_values(text, value, kind, edits);
             }
         }
@@ -72,7 +91,10 @@ fn hide_values(text: &str, node: &Node, kind: Kind, edits: &mut Edits) {
 
 fn is_open(kind: Kind, text: &str) -> bool {
     match kind {
-        Kind::Flag | Kind::Prices | Kind::Duration | Kind::Status => text.len() < 16,
+        Kind::Flag => matches!(text, "true" | "false"),
+        Kind::Prices => text.parse::<f64>().is_ok(),
+        Kind::Duration => text.parse::<i64>().is_ok() || nanoseconds(text).is_some(),
+        Kind::Status => text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
         _ => matches!(kind.keep(&text.into()), Ok(Kept::Whole(_) | Kept::Empty)),
     }
 }
@@ -108,5 +130,21 @@ mod tests {
             assert!(diff.contains(part), "{part}\n{diff}");
         }
         assert_eq!(super::diff("f.yaml", old, old), "");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_a_comment_or_a_key_is_not_shown() {
+        let old = "# Not: the table.\nmcp_clients: # key=planted\n- name: a # ours\n  # Authorization: Bearer planted\n  \
+                   # Moved from the old one.\n  tool_pricing: {planted1234567890: 1, read: 2, sk-planted: planted}\n  \
+                   headers:\n    X-Team: env.TEAM # sk-planted\n    ghp_planted: env.B\n    Z: | # the planted12\n      \
+                   planted\n    # bearer planted\n  tool_sync_interval: planted1234\n  disabled: planted\n# - name: \
+                   planted\nservers: [] # a: b\n";
+        let shown = shown(old);
+        assert!(!shown.contains("planted"), "{shown}");
+        for part in
+            ["# Not: the table.", "# ours", "# Moved from the old one.", "read: 2", "X-Team: env.TEAM", "# a: b"]
+        {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
     }
 }

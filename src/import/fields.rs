@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use super::secrets;
+use super::{duration::nanoseconds, secrets};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
@@ -178,10 +178,15 @@ impl Kind {
             return Ok(Kept::Whole(reference.into()));
         }
         Ok(match self {
-            Kind::Word if text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => whole(),
+            Kind::Word
+                if !secrets::is_known_secret(text)
+                    && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') =>
+            {
+                whole()
+            }
             Kind::Word => return Err("is none of the values that it can have"),
             Kind::Text | Kind::Texts => if_open(secrets::is_open_text(text)),
-            Kind::Duration => if_open(text.len() < 32),
+            Kind::Duration => if_open(nanoseconds(text).is_some()),
             Kind::HeaderNames => if_open(secrets::is_header_name(text)),
             Kind::Url => if_open(secrets::reference(text).is_some() || secrets::is_open_url(text)),
             Kind::Connection if secrets::is_open_url(text) || text == PLACEHOLDER => whole(),

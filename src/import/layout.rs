@@ -84,7 +84,7 @@ fn dash_line(text: &str, at: usize, floor: usize) -> Option<usize> {
     None
 }
 
-fn line_start(text: &str, at: usize) -> usize {
+pub(super) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |end| end + 1)
 }
 
@@ -93,7 +93,7 @@ pub(super) fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |end| at + end + 1)
 }
 
-fn column_of(text: &str, node: &Node) -> usize {
+pub(super) fn column_of(text: &str, node: &Node) -> usize {
     text[line_start(text, node.place.start)..node.place.start].chars().count()
 }
 
@@ -105,6 +105,19 @@ pub(super) fn line_break(text: &str) -> &'static str {
     }
 }
 
+/// Puts lines where a line begins, or behind the last one if that has no line break.
+pub(super) fn insert_lines(text: &str, at: usize, lines: String, edits: &mut Edits) {
+    if lines.is_empty() {
+        return;
+    }
+    let lines = if text[..at].ends_with('\n') {
+        lines
+    } else {
+        format!("{}{}", line_break(text), lines.trim_end_matches(['\r', '\n']))
+    };
+    edits.add(at..at, lines);
+}
+
 /// Parts of a text and what is to stand there, which do not overlap.
 #[derive(Debug, Default)]
 pub(super) struct Edits(Vec<(Range<usize>, String)>);
@@ -112,6 +125,10 @@ pub(super) struct Edits(Vec<(Range<usize>, String)>);
 impl Edits {
     pub fn add(&mut self, place: Range<usize>, text: String) {
         self.0.push((place, text));
+    }
+
+    pub fn append(&mut self, mut other: Edits) {
+        self.0.append(&mut other.0);
     }
 
     /// The text after them.

@@ -5,13 +5,18 @@
 //! compared with what it should say before anyone sees it.
 
 mod api;
+mod change;
+mod comments;
 mod diff;
+mod duration;
+mod edit;
 mod fields;
 mod layout;
 mod margin;
 mod merge;
 mod nodes;
 mod render;
+mod rewrite;
 mod secrets;
 mod source;
 mod table;

@@ -46,6 +46,22 @@ pub(super) fn root(text: &str) -> Option<Node> {
 /// So many values in flow style may stand at the left margin.
 const MOST_FLOWS: usize = 16;
 
+/// Behind the quote that closes the one at this place.
+fn quote_end(text: &str, start: usize) -> Option<usize> {
+    let quote = text.get(start..)?.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    let mut characters = text[start + 1..].char_indices().peekable();
+    while let Some((place, character)) = characters.next() {
+        match character {
+            '\\' if quote == '"' => _ = characters.next(),
+            // Twice, it is one within the text.
+            '\'' if quote == '\'' && characters.peek().is_some_and(|(_, next)| *next == '\'') => _ = characters.next(),
+            character if character == quote => return Some(start + 1 + place + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// A collection that is not complete.
 struct Open {
     start: usize,
@@ -72,7 +88,11 @@ impl Reading {
                 ..padded.original(offsets.byte(padded.text(), span.end));
             self.end = place.end;
             let node = match event {
-                Event::Scalar(value, ..) => Node { place, kind: NodeKind::Scalar(value.into_owned()) },
+                Event::Scalar(value, ..) => {
+                    // The parser has looked behind the quote, perhaps beyond a comment.
+                    let end = quote_end(padded.source(), place.start).unwrap_or(place.end).min(place.end);
+                    Node { place: place.start..end, kind: NodeKind::Scalar(value.into_owned()) }
+                }
                 Event::Alias(_) => Node { place, kind: NodeKind::Alias },
                 Event::SequenceStart(..) | Event::MappingStart(..) => {
                     let is_list = matches!(event, Event::SequenceStart(..));

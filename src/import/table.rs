@@ -1,6 +1,9 @@
 //! From a Bifrost's MCP clients to those of a configuration.
 
-use std::fmt;
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+};
 
 use serde_yaml::{Mapping, Value};
 
@@ -8,7 +11,7 @@ use super::{
     KEY,
     fields::{FIELDS, Field, Kept, Kind, field, is_nothing},
     render,
-    secrets::is_header_name,
+    secrets::{is_header_name, is_known_secret, is_open_text},
 };
 use crate::config::{AuthType, Loaded, Problems};
 
@@ -89,6 +92,17 @@ impl Table {
         self.clients.iter().filter(decides).count()
     }
 
+    /// The names that more than one of them has, if there are any.
+    pub(super) fn names_twice(&self) -> Option<String> {
+        let (mut seen, mut twice) = (HashSet::new(), BTreeSet::new());
+        for name in self.clients.iter().filter_map(|client| client.get("name")?.as_str()) {
+            if !seen.insert(name) {
+                twice.insert(format!("{name:?}"));
+            }
+        }
+        (!twice.is_empty()).then(|| twice.into_iter().collect::<Vec<_>>().join(", "))
+    }
+
     /// It as the section `mcp_clients` of a configuration, which has passed every check.
     ///
     /// # Errors
@@ -113,6 +127,11 @@ pub(super) fn sanitized(entry: &Value, place: &str, dropped: &mut Vec<Dropped>) 
         field: "name".into(),
         message: "is missing",
     })?;
+    // It is in every message about the client.
+    if is_known_secret(&name) {
+        let (client, message) = (place.to_owned(), "may be a secret; give the client another name");
+        return Err(Fault { client, field: "name".into(), message });
+    }
     let mut sieve = Sieve { client: &name, dropped };
     sieve.fields(mapping, FIELDS, "").map(Some)
 }
@@ -181,7 +200,11 @@ impl Sieve<'_> {
                 let mut kept = Mapping::new();
                 for (key, value) in given {
                     let Some(name) = key.as_str() else { return Err(self.fault(path, "has a name that is no text")) };
-                    if matches!(kind, Kind::NamedSecrets) && !is_header_name(name) {
+                    let is_open = match kind {
+                        Kind::NamedSecrets => is_header_name(name),
+                        _ => is_open_text(name),
+                    };
+                    if !is_open {
                         self.drop(path.to_owned(), Reason::Secret);
                         continue;
                     }

@@ -11,12 +11,14 @@ use super::{
 use crate::config::ServerAddress;
 
 /// Everything that one server answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Answers {
     /// To each question.
     pub documents: Vec<(Question, DocumentAnswer)>,
     /// For its MCP clients; `None` when it was not asked.
     pub clients: Option<ClientAnswers>,
+    /// Why it did not answer the rest; `None` when there is no rest.
+    pub missing: Option<String>,
 }
 
 /// What one server answered for its MCP clients.
@@ -28,23 +30,13 @@ pub struct ClientAnswers {
     pub database: ListAnswer,
 }
 
-/// Whether a server agrees with the edge. `answers` may be why it could not be asked.
-pub fn judge(
-    expected: &Expected,
-    server: &ServerAddress,
-    address: SocketAddr,
-    answers: Result<Answers, String>,
-) -> ServerReport {
+/// Whether a server agrees with the edge, as far as it answered.
+pub fn judge(expected: &Expected, server: &ServerAddress, address: SocketAddr, answers: &Answers) -> ServerReport {
     let mut report = ServerReport::unreachable(server.to_string(), Some(address), String::new());
-    match answers {
-        Err(why) => report.unreachable = Some(why),
-        Ok(answers) => {
-            report.unreachable = None;
-            documents_of(&answers.documents, expected, &mut report);
-            if let Some(clients) = answers.clients {
-                clients_of(&clients, expected, &mut report);
-            }
-        }
+    report.unreachable.clone_from(&answers.missing);
+    documents_of(&answers.documents, expected, &mut report);
+    if let Some(clients) = &answers.clients {
+        clients_of(clients, expected, &mut report);
     }
     report.verdict = match (report.differences.is_empty(), &report.unreachable) {
         (false, _) => Verdict::Disagrees,
@@ -104,7 +96,7 @@ fn clients_of(answers: &ClientAnswers, expected: &Expected, report: &mut ServerR
     }
     let lists = [&answers.memory, &answers.database];
     if let Some(why) = lists.iter().find_map(|answer| answer.as_ref().err()) {
-        report.unreachable = Some(why.clone());
+        report.unreachable.get_or_insert_with(|| why.clone());
     }
     let [memory, database] = lists.map(|answer| answer.as_ref().ok().map(Vec::as_slice));
     lists::compare(expected.clients(), memory, database, &mut report.differences);
@@ -148,8 +140,8 @@ mod tests {
             };
             (question, answer)
         });
-        let answers = Answers { documents: documents.collect(), clients };
-        judge(&expected, &server, ([10, 0, 0, 1], 8080).into(), Ok(answers))
+        let answers = Answers { documents: documents.collect(), clients, missing: None };
+        judge(&expected, &server, ([10, 0, 0, 1], 8080).into(), &answers)
     }
 
     fn github() -> ListedClient {

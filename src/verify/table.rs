@@ -56,7 +56,8 @@ fn row(server: &ServerReport) -> [String; 6] {
 }
 
 fn details(server: &ServerReport, text: &mut String) {
-    let unreachable = server.unreachable.iter().map(|why| format!("not reached: {why}"));
+    let reached = if server.discovery.is_some() { "not everything answered" } else { "not reached" };
+    let unreachable = server.unreachable.iter().map(|why| format!("{reached}: {why}"));
     let differences = server.differences.iter().map(ToString::to_string);
     let more = (server.more_differences > 0).then(|| format!("and {} more differences", server.more_differences));
     let warnings = server.warnings.iter().map(|warning| format!("warning: {warning}"));

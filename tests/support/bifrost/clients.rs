@@ -32,6 +32,8 @@ pub enum Discovery {
     Huge,
     /// Not at all.
     Silent,
+    /// As without a `per_user_oauth` client for one document, and then with a connection that is cut.
+    OffThenCut,
 }
 
 /// The MCP clients, as `config` objects of the API.
@@ -41,6 +43,8 @@ pub(super) struct Table {
     database: Vec<Value>,
     /// Whether credentials are needed, those of [`Bifrost::TOKEN`], or [`Bifrost::USER`] and [`Bifrost::PASSWORD`].
     is_closed: bool,
+    /// Whether the answer is 200 and no list.
+    is_no_list: bool,
     pub discovery: Discovery,
 }
 
@@ -61,6 +65,11 @@ impl Bifrost {
         lock(&self.state.table).is_closed = true;
     }
 
+    /// Answers 200 without a list when asked for the MCP clients, as whatever else is at that address does.
+    pub fn answer_no_list(&self) {
+        lock(&self.state.table).is_no_list = true;
+    }
+
     /// Answers discovery so from now on.
     pub fn set_discovery(&self, discovery: Discovery) {
         lock(&self.state.table).discovery = discovery;
@@ -71,6 +80,9 @@ pub(super) fn list(ask: &Ask) -> Reply {
     let table = lock(&ask.state.table);
     if table.is_closed && !ask.texts(header::AUTHORIZATION).any(is_accepted) {
         return reply::bifrost_error(StatusCode::UNAUTHORIZED, "Unauthorized");
+    }
+    if table.is_no_list {
+        return reply::json(StatusCode::OK, &json!({"message": "log in"}));
     }
     let number = |name| ask.param(name).and_then(|value| value.parse::<usize>().ok());
     let is_paged = ask.param("limit").is_some() || ask.param("offset").is_some();
@@ -111,6 +123,12 @@ pub(super) async fn document(ask: &Ask) -> Reply {
         Discovery::Redirect => reply::found("https://elsewhere.example/"),
         Discovery::Huge => reply::whole(StatusCode::OK, reply::JSON, format!("{{\"x\":\"{}\"}}", "x".repeat(100_000))),
         Discovery::Silent => std::future::pending().await,
+        Discovery::OffThenCut if is_server => reply::whole(StatusCode::NOT_FOUND, reply::TEXT, "Not Found"),
+        Discovery::OffThenCut => {
+            let (pen, reply) = reply::streamed(reply::JSON);
+            pen.abort(Box::new(reply::Abort));
+            reply
+        }
     }
 }
 
