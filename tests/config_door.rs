@@ -37,6 +37,8 @@ fn nonsense_about_listeners() {
         (&listener("proxy_protocol: true"), "listeners[0].proxy_protocol: believed from trusted_proxies alone"),
         (&listener("redirect_to_https: true"), "listeners[0].redirect_to_https: no public URL is https"),
         (&listener("tls: {certificates: []}"), "listeners[0].tls.certificates: empty; add at least one"),
+        // All its keys are commented out: not plain text, either.
+        (&listener("tls: null"), "listeners[0].tls: found nothing; write its keys, or leave it out"),
         (&listener("tls: {}"), "listeners[0].tls: the key \"certificates\" is missing; add it"),
     ] {
         let found = problem(listeners, "");

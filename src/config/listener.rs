@@ -8,7 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{listener_tls::ListenerTls, patterns};
+use super::{listener_tls::ListenerTls, null::not_null, patterns};
 
 /// One address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -22,7 +22,8 @@ pub struct Listener {
     #[schemars(extend("default" = "0660"))]
     pub mode: Option<Mode>,
     /// TLS. Default: plain text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(with = "ListenerTls")]
     pub tls: Option<ListenerTls>,
     /// HTTP/2, besides HTTP/1: with TLS by ALPN, without it for clients that know beforehand. Default: with
     /// TLS.

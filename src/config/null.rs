@@ -20,6 +20,16 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A section that may be left out, but not be empty: what its keys would have asked for must not be forgotten.
+pub(super) fn not_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let section = Option::deserialize(deserializer)?;
+    section.map(Some).ok_or_else(|| de::Error::custom("found nothing; write its keys, or leave it out"))
+}
+
 /// Text, which `null` is not, although a string in YAML without quotes may be any word.
 #[derive(Deserialize)]
 #[serde(try_from = "Option<String>")]
