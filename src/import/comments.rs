@@ -60,9 +60,9 @@ mod tests {
 
     #[test]
     fn what_is_in_quotes_or_in_a_block_of_text_is_no_comment() {
-        let text = "a: '# ''no' # 1\nb: | # 2\n  # no\n  no # no\n# 3\nc: no#no\nd: [a, # 4\n  \"#\"]\ne: # 5\n# 6";
+        let text = "a: '# ''no' # 1\nb: | # 2\n  # no\n  no # no\n# 3\nc: no#no\nd: [a, # 4\n  \"#\"]\ne: # 5\n# 6\nf: &f '#' # 7";
         let root = nodes::root(text).unwrap();
         let found: Vec<_> = comments(text, 0..text.len(), &root).into_iter().map(|place| &text[place]).collect();
-        assert_eq!(found, ["# 1", "# 2", "# 3", "# 4", "# 5", "# 6"]);
+        assert_eq!(found, ["# 1", "# 2", "# 3", "# 4", "# 5", "# 6", "# 7"]);
     }
 }

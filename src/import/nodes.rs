@@ -46,8 +46,12 @@ pub(super) fn root(text: &str) -> Option<Node> {
 /// So many values in flow style may stand at the left margin.
 const MOST_FLOWS: usize = 16;
 
-/// Behind the quote that closes the one at this place.
-fn quote_end(text: &str, start: usize) -> Option<usize> {
+/// Behind the quote that closes the one at this place, or behind an anchor or a tag there.
+fn quote_end(text: &str, mut start: usize) -> Option<usize> {
+    while text.get(start..)?.starts_with(['&', '!']) {
+        let rest = text[start..].trim_start_matches(|character: char| !character.is_whitespace());
+        start = text.len() - rest.trim_start().len();
+    }
     let quote = text.get(start..)?.chars().next().filter(|first| matches!(first, '"' | '\''))?;
     let mut characters = text[start + 1..].char_indices().peekable();
     while let Some((place, character)) = characters.next() {
