@@ -39,10 +39,14 @@ pub(super) fn run(file: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return failed(predecessor, &problems),
     };
-    if let Err(error) = telemetry::start() {
-        eprintln!("cannot start the log: {error}");
-        return failed(predecessor, "its log cannot be started");
-    }
+    // It ends after everything that may log.
+    let _log = match telemetry::start() {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("cannot start the log: {error}");
+            return failed(predecessor, "its log cannot be started");
+        }
+    };
     let threads = Server::threads(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let served = match runtime {
