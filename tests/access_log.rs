@@ -256,3 +256,15 @@ fn bytes_that_could_end_a_line_or_command_a_terminal_are_escaped() {
     assert_eq!(text.lines().count(), 1);
     assert!(text.trim_end().bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
 }
+
+#[test]
+fn of_a_long_method_and_a_long_path_only_the_beginning_is_kept() {
+    let log = LogFile::new();
+    let edge = Edge::with(&[nobody()], &log.yaml("json"));
+    let mut client = edge.connect();
+    client.send(edge.head(&"M".repeat(5000), &format!("/{}", "p".repeat(5000)), ""));
+    assert_eq!(client.read_head().status, 502);
+    let line = log.line(edge);
+    assert_eq!(line["method"], "M".repeat(32));
+    assert_eq!(line["path"], format!("/{}...", "p".repeat(1023)));
+}

@@ -155,6 +155,8 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     };
     let dropped = count("bifrost_edge_access_log_lines_dropped_total{reason=\"queue_full\"}");
     assert!(dropped > 0, "{metrics}");
+    // The thread that writes is stuck, and still the program's log tells of it.
+    running.wait_for("the access log cannot be written fast enough");
     // Once it is read again, it goes on, and every line is accounted for.
     let mut out = running.child.stdout.take().unwrap();
     let reader = std::thread::spawn(move || {

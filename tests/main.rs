@@ -50,6 +50,7 @@ mod numbers;
 mod packaging;
 mod pipelining;
 mod plugin;
+mod program_log;
 mod proxy_protocol;
 mod rate_limits;
 mod readiness;

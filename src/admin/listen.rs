@@ -9,15 +9,17 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     select,
-    sync::{Notify, Semaphore},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{Admin, answer::Answer, request::Request};
+use super::{
+    Admin,
+    answer::Answer,
+    crowd::{Crowd, Progress},
+    request::Request,
+};
 
-/// Connections at a time. When there are more, the one that has been without a request for longest is closed.
-const MOST_CONNECTIONS: usize = 64;
 /// A head is there whole so long after its connection was opened.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// And so long after the last answer, on a connection that is kept: longer than Prometheus pauses, as a rule.
@@ -35,8 +37,7 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
 }
 
 async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let crowded = Arc::new(Notify::new());
+    let crowd = Arc::new(Crowd::default());
     let mut connections = JoinSet::new();
     loop {
         let socket = match listener.accept().await {
@@ -47,17 +48,14 @@ async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
             }
         };
         while connections.try_join_next().is_some() {}
-        if slots.available_permits() == 0 {
-            // Whoever waits for longest hears it first. Those that are being answered have done in a moment.
-            crowded.notify_one();
-        }
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let (admin, crowded) = (Arc::clone(admin), Arc::clone(&crowded));
-        connections.spawn(async move {
+        crowd.make_room();
+        let (admin, whole, progress) = (Arc::clone(admin), Arc::clone(&crowd), Progress::default());
+        let seen = progress.clone();
+        let connection = connections.spawn(async move {
             // One that breaks is nobody's business.
-            let _broken = requests(socket, &admin, &crowded).await;
-            drop(slot);
+            let _broken = requests(socket, &admin, &whole, &progress).await;
         });
+        crowd.enter(connection, seen);
     }
 }
 
@@ -72,7 +70,7 @@ async fn recover(error: &io::Error) {
 }
 
 /// Takes one request after the other, until there is no next one.
-async fn requests(mut socket: TcpStream, admin: &Admin, crowded: &Notify) -> io::Result<()> {
+async fn requests(mut socket: TcpStream, admin: &Admin, crowd: &Crowd, progress: &Progress) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut unread = BytesMut::new();
     let mut wait = HEAD_TIME;
@@ -81,9 +79,9 @@ async fn requests(mut socket: TcpStream, admin: &Admin, crowded: &Notify) -> io:
         let end = select! {
             biased;
             end = head(&mut socket, &mut unread) => end?,
-            () = crowded.notified() => return Ok(()),
             () = sleep_until(deadline) => return Ok(()),
         };
+        progress.made();
         let Some(end) = end else {
             let answer = Answer::text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
             return last(socket, &answer.into_bytes(false, true)).await;
@@ -91,8 +89,9 @@ async fn requests(mut socket: TcpStream, admin: &Admin, crowded: &Notify) -> io:
         let head = unread.split_to(end);
         let (bytes, is_last) = match Request::read(&head) {
             Ok(request) => {
-                let is_head = request.method == b"HEAD";
-                (admin.answer(&request).into_bytes(is_head, request.is_last), request.is_last)
+                // Others want to come in, perhaps.
+                let is_last = request.is_last || crowd.is_full();
+                (admin.answer(&request).into_bytes(request.method == b"HEAD", is_last), is_last)
             }
             Err(why) => {
                 let answer = Answer::text(StatusCode::BAD_REQUEST, &format!("Bad Request: {why}."));
@@ -103,6 +102,7 @@ async fn requests(mut socket: TcpStream, admin: &Admin, crowded: &Notify) -> io:
             return last(socket, &bytes).await;
         }
         timeout(ANSWER_TIME, socket.write_all(&bytes)).await??;
+        progress.made();
         wait = IDLE;
     }
 }
@@ -143,7 +143,7 @@ async fn last(mut socket: TcpStream, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Loaded, state::Control};
+    use crate::{admin::crowd::MOST_CONNECTIONS, config::Loaded, state::Control};
 
     /// A client of a listener whose time passes at once. The listener ends with the test.
     async fn connect() -> (TcpStream, String) {
@@ -230,5 +230,26 @@ mod tests {
         let began = Instant::now();
         assert_eq!(closed(&mut held[0]).await.1, 0);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_while_there_is_no_room_is_the_last() {
+        let (mut first, request) = connect().await;
+        let address = first.peer_addr().unwrap();
+        first.write_all(request.as_bytes()).await.unwrap();
+        let mut said = vec![0; 4096];
+        let read = first.read(&mut said).await.unwrap();
+        assert!(said[..read].windows(22).any(|part| part == b"Connection: keep-alive"));
+        let mut others = Vec::new();
+        while others.len() < MOST_CONNECTIONS - 1 {
+            others.push(TcpStream::connect(address).await.unwrap());
+        }
+        // All have been accepted when the last one is answered.
+        let mut last = others.pop().unwrap();
+        last.write_all(request.repeat(3).as_bytes()).await.unwrap();
+        let mut said = String::new();
+        let _or_reset = last.read_to_string(&mut said).await;
+        assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 1, "{said}");
+        assert!(said.contains("Connection: close"), "{said}");
     }
 }

@@ -58,7 +58,8 @@ fn survive_early_signals() -> io::Result<()> {
 /// Serves to the end. An error has been told to the operator.
 fn start(file: &Path, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
     let loaded = load(file)?;
-    telemetry::start().map_err(|error| {
+    // It ends after everything that may log.
+    let _log = telemetry::start().map_err(|error| {
         eprintln!("cannot start the log: {error}");
         error.to_string()
     })?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use log::{debug, info, warn};
+use log::{Level, debug, info, log, log_enabled};
 use pingora::{Error, ErrorSource, ErrorType, Result, http::ResponseHeader, protocols::http::v2::server::HttpSession};
 use pingora_proxy::Session;
 use serde::Serialize;
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     reason::{Reason, Refusal},
-    telemetry::Counters,
+    telemetry::{
+        Counters,
+        access_log::{LONGEST_PATH, cut_method},
+    },
 };
 
 /// Bifrost's own error shape, so that a client has one to understand.
@@ -130,23 +133,29 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
         _ if reason.is_refusal() => error.context.as_ref().map(ToString::to_string).unwrap_or_default(),
         _ => error.root_cause().to_string(),
     };
-    let request = session.req_header();
-    // The path alone: a query may carry an OAuth code. And no byte of it may command a terminal.
-    let path = request.uri.path().replace(char::is_control, " ");
-    let id = exchange.shown_id();
-    if reason.is_refusal() {
-        if counters.may_log(reason.name()) {
-            let client = exchange.shown_client(session);
-            info!("request {id} {} {path} of {client} refused: {reason}: {cause}", request.method);
-        }
+    if reason == Reason::ClientGone && !log_enabled!(Level::Debug) || !counters.may_log(reason.name()) {
         return;
     }
-    let line = format!("request {id} {} {path}, {}: {reason}: {cause}", request.method, exchange.server());
-    if reason == Reason::ClientGone {
-        debug!("{line}");
-    } else {
-        warn!("{line}");
+    let request = session.req_header();
+    let (method, path) = (cut_method(&request.method), shown_path(request.uri.path()));
+    let id = exchange.shown_id();
+    if reason.is_refusal() {
+        let client = exchange.shown_client(session);
+        info!("request {id} {method} {path} of {client} refused: {reason}: {cause}");
+        return;
     }
+    let level = if reason == Reason::ClientGone { Level::Debug } else { Level::Warn };
+    log!(level, "request {id} {method} {path}, {}: {reason}: {cause}", exchange.server());
+}
+
+/// The path alone: a query may carry an OAuth code. No byte of it may command a terminal, and not more of it is
+/// written than in the access log.
+fn shown_path(path: &str) -> String {
+    let mut shown = path[..path.floor_char_boundary(LONGEST_PATH)].replace(char::is_control, " ");
+    if path.len() > LONGEST_PATH {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Counts and logs a request that was refused before anything of it could be believed. `head` is what there is of

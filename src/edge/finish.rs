@@ -10,7 +10,7 @@ use crate::{
     reason::Reason,
     telemetry::{
         AnsweredBy, CLIENT_GONE, Class, Counters, Finished,
-        access_log::{Entry, RequestText},
+        access_log::{Entry, RequestText, cut_method},
     },
 };
 
@@ -66,7 +66,7 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
         at: SystemTime::now(),
         finished,
         request,
-        method: Some(header.method.clone()),
+        method: Some(cut_method(&header.method)),
         version: Some(header.version),
         // Behind a Unix socket there is the client that a trusted proxy names, or nobody.
         client: Some(client).filter(|client| has_address || !client.is_loopback()),

@@ -15,10 +15,7 @@ use log::info;
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
-use super::{
-    DiscoveryCounters, Traffic, TrafficCounters,
-    access_log::{AccessLog, LineCounts},
-};
+use super::{DiscoveryCounters, Traffic, TrafficCounters, access_log::AccessLog, lines::LineCounts};
 use crate::{limits::Connections, reason::Reason};
 
 /// What the edge has done with clients so far.
@@ -215,16 +212,21 @@ impl Counters {
     pub fn may_log(&self, kind: &'static str) -> bool {
         const A_SECOND: u64 = 10;
         let now = Instant::now();
-        let mut logged = self.logged.lock();
-        let logged = logged.entry(kind).or_insert(Logged { second: now, lines: 0 });
-        if now - logged.second >= Duration::from_secs(1) {
-            if logged.lines > A_SECOND {
-                info!("{} more of {kind} were not logged", logged.lines - A_SECOND);
+        let (may, left_out) = {
+            let mut logged = self.logged.lock();
+            let logged = logged.entry(kind).or_insert(Logged { second: now, lines: 0 });
+            let mut left_out = 0;
+            if now - logged.second >= Duration::from_secs(1) {
+                left_out = logged.lines.saturating_sub(A_SECOND);
+                *logged = Logged { second: now, lines: 0 };
             }
-            *logged = Logged { second: now, lines: 0 };
+            logged.lines += 1;
+            (logged.lines <= A_SECOND, left_out)
+        };
+        if left_out > 0 {
+            info!("{left_out} more of {kind} were not logged");
         }
-        logged.lines += 1;
-        logged.lines <= A_SECOND
+        may
     }
 
     /// How many connections were accepted.

@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// Longer paths are cut: nobody may fill the disk with one request.
-const LONGEST_PATH: usize = 1024;
+pub const LONGEST_PATH: usize = 1024;
+/// And longer methods.
+pub const LONGEST_METHOD: usize = 32;
 const LONGEST_HOST: usize = 255;
 
 /// A request that is over, as the access log needs it.
@@ -28,7 +30,7 @@ pub struct Entry {
     pub finished: Finished,
     /// Which one it was.
     pub request: RequestText,
-    /// `None` when there was none that could be believed.
+    /// Cut with [`cut_method`]; `None` when there was none that could be believed.
     pub method: Option<Method>,
     /// The same.
     pub version: Option<Version>,
@@ -63,6 +65,16 @@ pub struct RequestText {
     id: usize,
     host: usize,
     is_cut: bool,
+}
+
+/// A method of which not more is kept than may be written: thousands may wait.
+pub fn cut_method(method: &Method) -> Method {
+    let text = method.as_str();
+    if text.len() <= LONGEST_METHOD {
+        return method.clone();
+    }
+    // The beginning of a method is one.
+    Method::from_bytes(&text.as_bytes()[..LONGEST_METHOD]).unwrap_or_default()
 }
 
 impl RequestText {

@@ -6,14 +6,11 @@ use std::{
     time::Duration,
 };
 
-use http::Version;
+use http::{Method, Version};
 use serde::Serialize;
 
 use super::entry::Entry;
 use crate::{config::AccessLogFormat, fleet::Server, reason::Reason};
-
-/// A longer method is cut.
-const LONGEST_METHOD: usize = 32;
 
 /// The fields of a line; what a request does not have is left out. Times are in milliseconds.
 #[derive(Debug, Serialize)]
@@ -82,7 +79,7 @@ impl<'a> Line<'a> {
             time: humantime::format_rfc3339_millis(entry.at).to_string(),
             id: escaped(request.id()),
             client: entry.client,
-            method: entry.method.as_ref().map(|method| &method.as_str()[..method.as_str().len().min(LONGEST_METHOD)]),
+            method: entry.method.as_ref().map(Method::as_str),
             host: escaped(request.host()),
             path,
             version: entry.version.map(version),

@@ -12,11 +12,9 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
+        mpsc::{SyncSender, TrySendError},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use log::info;
@@ -26,8 +24,9 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::entry::{Entry, RequestText};
-use self::writer::{Target, Writer};
+pub use self::entry::{Entry, LONGEST_METHOD, LONGEST_PATH, RequestText, cut_method};
+use self::writer::{AccessScribe, Complaints, Target};
+use super::lines::{LineCounts, Lines, Message, RunningLines};
 use crate::{config, telemetry::Counters};
 
 /// Lines that may wait to be written.
@@ -38,44 +37,13 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// The way of an entry into the access log.
 #[derive(Debug)]
 pub struct AccessLog {
-    queue: SyncSender<Message>,
-    counts: Arc<LineCounts>,
+    lines: Lines<Box<Entry>>,
+    complaints: Arc<Complaints>,
 }
 
 /// The running access log. Dropping it waits, for at most 2 s, until everything that was handed over is written.
 #[derive(Debug)]
-pub struct RunningAccessLog {
-    queue: SyncSender<Message>,
-    /// Closed when the thread has ended.
-    ended: mpsc::Receiver<()>,
-}
-
-/// What has become of the lines.
-#[derive(Debug, Default)]
-pub struct LineCounts {
-    written: AtomicU64,
-    overflowed: AtomicU64,
-    failed: AtomicU64,
-}
-
-/// What has become of the lines, so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LineReading {
-    /// Those that were written.
-    pub written: u64,
-    /// Those that were dropped because too many waited to be written.
-    pub overflowed: u64,
-    /// Those that were dropped because they could not be written.
-    pub failed: u64,
-}
-
-/// For the thread that writes.
-#[derive(Debug)]
-enum Message {
-    Line(Box<Entry>),
-    Reopen,
-    Finish,
-}
+pub struct RunningAccessLog(RunningLines<Box<Entry>>);
 
 /// Why the access log cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -104,21 +72,16 @@ impl AccessLog {
     ) -> Result<(AccessLog, RunningAccessLog), AccessLogError> {
         let failed = |source| AccessLogError::Target { target: config.to.clone(), source };
         let target = Target::open(&config.to).map_err(failed)?;
-        let (queue, messages) = mpsc::sync_channel(QUEUE);
-        let (end, ended) = mpsc::channel();
-        let writer = Writer::new(target, config.format, Arc::clone(&counts));
-        let run = move || {
-            writer.run(&messages);
-            drop(end);
-        };
-        thread::Builder::new().name("access-log".into()).spawn(run).map_err(failed)?;
-        Ok((AccessLog { queue: queue.clone(), counts }, RunningAccessLog { queue, ended }))
+        let complaints = Arc::new(Complaints::new(Arc::clone(&counts)));
+        let scribe = AccessScribe { target, format: config.format, complaints: Arc::clone(&complaints) };
+        let (lines, running) = Lines::start("access-log", QUEUE, scribe, counts).map_err(failed)?;
+        Ok((AccessLog { lines, complaints }, RunningAccessLog(running)))
     }
 
     /// Hands over an entry. Never waits.
     pub fn add(&self, entry: Entry) {
-        if self.queue.try_send(Message::Line(Box::new(entry))).is_err() {
-            self.counts.overflowed.fetch_add(1, Ordering::Relaxed);
+        if !self.lines.add(Box::new(entry)) {
+            self.complaints.complain(None, false);
         }
     }
 }
@@ -140,11 +103,11 @@ pub fn start(
         running = Some(started);
     }
     let signals = signal(SignalKind::user_defined1()).map_err(AccessLogError::Signal)?;
-    let queue = running.as_ref().map(|running: &RunningAccessLog| running.queue.clone());
+    let queue = running.as_ref().map(|running: &RunningAccessLog| running.0.queue().clone());
     Ok((AbortOnDropHandle::new(tokio::spawn(reopen_on_signal(signals, queue))), running))
 }
 
-async fn reopen_on_signal(mut signals: Signal, queue: Option<SyncSender<Message>>) {
+async fn reopen_on_signal(mut signals: Signal, queue: Option<SyncSender<Message<Box<Entry>>>>) {
     while signals.recv().await.is_some() {
         let Some(queue) = &queue else {
             info!("SIGUSR1: there is no access log to open anew");
@@ -159,27 +122,8 @@ async fn reopen_on_signal(mut signals: Signal, queue: Option<SyncSender<Message>
 
 impl Drop for RunningAccessLog {
     fn drop(&mut self) {
-        let deadline = Instant::now() + LAST_LINES;
-        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Finish) {
-            if Instant::now() > deadline {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if self.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+        if !self.0.finish(LAST_LINES) {
             info!("the last lines of the access log were not written in time");
-        }
-    }
-}
-
-impl LineCounts {
-    /// What has become of the lines, so far.
-    pub fn read(&self) -> LineReading {
-        LineReading {
-            written: self.written.load(Ordering::Relaxed),
-            overflowed: self.overflowed.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{Families, precise};
-use crate::state::{Control, Outcome, Phase};
+use crate::{
+    state::{Control, Outcome, Phase},
+    telemetry::program_log,
+};
 
 pub(super) fn collect(families: &mut Families, control: &Control) {
     families.gauges(
@@ -72,6 +75,11 @@ fn access_log(families: &mut Families, control: &Control) {
          closed pipe).",
         ["reason"],
         [(["queue_full".to_owned()], lines.overflowed), (["write_failed".to_owned()], lines.failed)],
+    );
+    families.counter(
+        "bifrost_edge_log_lines_dropped_total",
+        "Lines of the program's log that were not written: nobody read standard error, or it failed.",
+        program_log::lines_dropped(),
     );
 }
 

@@ -1,0 +1,130 @@
+//! A log that nobody ever waits for: lines wait in a bounded queue, and a thread of its own writes them.
+//!
+//! What does not fit is dropped and counted. The access log and the program's own log are two of them.
+
+mod writer;
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+pub(super) use self::writer::Scribe;
+use self::writer::Writer;
+
+/// The way of an entry into the queue.
+#[derive(Debug)]
+pub(super) struct Lines<E> {
+    queue: SyncSender<Message<E>>,
+    counts: Arc<LineCounts>,
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub(super) struct RunningLines<E> {
+    queue: SyncSender<Message<E>>,
+    /// Closed when the thread has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+/// What has become of the lines.
+#[derive(Debug, Default)]
+pub struct LineCounts {
+    written: AtomicU64,
+    overflowed: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What has become of the lines, so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineReading {
+    /// Those that were written.
+    pub written: u64,
+    /// Those that were dropped because too many waited to be written.
+    pub overflowed: u64,
+    /// Those that were dropped because they could not be written.
+    pub failed: u64,
+}
+
+/// For the thread that writes.
+#[derive(Debug)]
+pub(super) enum Message<E> {
+    Line(E),
+    Reopen,
+    Finish,
+}
+
+impl<E: Send + 'static> Lines<E> {
+    /// Starts the thread of this name, for which so many lines may wait.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(
+        name: &str,
+        room: usize,
+        scribe: impl Scribe<Entry = E>,
+        counts: Arc<LineCounts>,
+    ) -> io::Result<(Self, RunningLines<E>)> {
+        let (queue, messages) = mpsc::sync_channel(room);
+        let (end, ended) = mpsc::channel();
+        let writer = Writer::new(scribe, Arc::clone(&counts));
+        let run = move || {
+            writer.run(&messages);
+            drop(end);
+        };
+        thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok((Lines { queue: queue.clone(), counts }, RunningLines { queue, ended }))
+    }
+
+    /// Hands over an entry, or drops it: whether there was room. Never waits.
+    pub fn add(&self, entry: E) -> bool {
+        let has_room = self.queue.try_send(Message::Line(entry)).is_ok();
+        if !has_room {
+            self.counts.overflowed.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+}
+
+impl<E> RunningLines<E> {
+    pub fn queue(&self) -> &SyncSender<Message<E>> {
+        &self.queue
+    }
+
+    /// Waits until everything that was handed over is written: whether it was, within this time.
+    pub fn finish(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Finish) {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.ended.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
+    }
+}
+
+impl LineCounts {
+    /// What has become of the lines, so far.
+    pub fn read(&self) -> LineReading {
+        LineReading {
+            written: self.written.load(Ordering::Relaxed),
+            overflowed: self.overflowed.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl LineReading {
+    /// Those that were dropped, whatever for.
+    pub fn dropped(self) -> u64 {
+        self.overflowed + self.failed
+    }
+}

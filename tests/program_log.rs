@@ -1,0 +1,148 @@
+//! The program's log costs no request anything, whoever reads it, and nobody can fill it.
+
+use std::{
+    cell::RefCell,
+    fs::OpenOptions,
+    io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Write, pipe},
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    process::Child,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    http::Connection,
+    nobody,
+    program::{Running, bifrost_edge, config, signal},
+    until,
+};
+
+fn yaml(server: SocketAddr) -> String {
+    format!(
+        "listeners: [{{address: \"127.0.0.1:0\"}}]\nservers: [{{address: \"{server}\"}}]\n\
+         limits: {{requests: unlimited}}\nbreaker: {{enabled: false}}\n"
+    )
+}
+
+/// Writes into a pipe until nothing more fits.
+fn fill(pipe: &PipeWriter) {
+    // Opened anew: the program's own end of it must go on waiting.
+    let mut end = OpenOptions::new().write(true).open(format!("/proc/self/fd/{}", pipe.as_raw_fd())).unwrap();
+    rustix::io::ioctl_fionbio(&end, true).unwrap();
+    let full = loop {
+        if let Err(error) = end.write(b"x") {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+}
+
+/// Ends with the test.
+struct Unread {
+    child: Child,
+    address: SocketAddr,
+    log: BufReader<PipeReader>,
+}
+
+impl Unread {
+    /// A program that serves, and whose standard error takes nothing more.
+    fn start(yaml: &str) -> Self {
+        let (reader, writer) = pipe().unwrap();
+        let configuration = config(yaml);
+        let mut command = bifrost_edge();
+        command.arg("run").arg("--config").arg(configuration.path());
+        let child = command.stderr(writer.try_clone().unwrap()).spawn().unwrap();
+        drop(command);
+        let mut unread = Unread { child, address: nobody(), log: BufReader::new(reader) };
+        let listening = unread.read_to("listening on ");
+        unread.address = listening.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+        until("it serves", || std::net::TcpStream::connect(unread.address).is_ok());
+        fill(&writer);
+        unread
+    }
+
+    fn wait(&mut self) {
+        let child = RefCell::new(&mut self.child);
+        until("it has stopped", || child.borrow_mut().try_wait().unwrap().is_some());
+    }
+
+    fn read_to(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ends");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_no_request_and_no_signal() {
+    let mut unread = Unread::start(&yaml(nobody()));
+    let address = unread.address;
+    let (done, all) = mpsc::channel();
+    thread::spawn(move || {
+        // More than there are workers.
+        for _ in 0..200 {
+            assert_eq!(Connection::to(address).ask("GET", "/x", "x", "").status, 502);
+        }
+        done.send(()).unwrap();
+    });
+    all.recv_timeout(Duration::from_secs(20)).expect("requests are answered");
+    assert!(signal(unread.child.id(), "TERM"));
+    let told = Instant::now();
+    unread.wait();
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+#[test]
+fn once_it_is_read_again_the_lines_are_there() {
+    let mut unread = Unread::start(&yaml(nobody()));
+    assert_eq!(Connection::to(unread.address).ask("GET", "/kept", "x", "").status, 502);
+    assert!(signal(unread.child.id(), "TERM"));
+    unread.read_to("GET /kept");
+    unread.read_to("stopped");
+}
+
+#[test]
+fn failures_are_short_lines_and_not_many() {
+    let configuration = config(&yaml(nobody()));
+    let mut running = Running::start(configuration.path());
+    let address = running.address();
+    let began = Instant::now();
+    for _ in 0..100 {
+        let mut client = Connection::to(address);
+        client.send(format!("{} /{} HTTP/1.1\r\nHost: x\r\n\r\n", "M".repeat(5000), "p".repeat(20_000)));
+        assert_eq!(client.read_head().status, 502);
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    running.signal("TERM");
+    let log = running.rest_of_the_log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("/ppp")).collect();
+    assert!((1..=10 * (seconds + 1)).contains(&lines.len()), "{} in {seconds} s", lines.len());
+    assert!(lines.iter().all(|line| line.len() < 1500), "{}", lines[0].len());
+    let shown = format!(" {} /{}..., ", "M".repeat(32), "p".repeat(1023));
+    assert!(lines[0].contains(&shown), "{}", lines[0]);
+}
+
+#[test]
+fn it_tells_of_no_listener_that_never_was() {
+    for level in ["info", "trace"] {
+        let configuration = config(&yaml(nobody()));
+        let mut running = Running::start_with(configuration.path(), level);
+        running.address();
+        running.signal("TERM");
+        let log = running.whole_log();
+        assert!(!log.contains("Shutting down"), "{log}");
+    }
+}
