@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::{task::AbortHandle, time::Instant};
 
 /// Connections at a time. When there are more, the one that did something longest ago is ended, whatever it does.
-pub(super) const MOST_CONNECTIONS: usize = 64;
+pub(super) const MOST_CONNECTIONS: usize = 256;
 
 /// When a connection was opened, had asked for something, or had taken its answer whole, whichever was last. A byte
 /// read or written is none of these: a client that goes slowly is no better than one that does nothing.
