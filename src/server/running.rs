@@ -133,8 +133,10 @@ impl Running {
                 manager::stopping();
                 self.control.enter(Phase::Leaving);
                 let delay = self.control.snapshot().stop.delay;
-                info!("not ready any more; connections are taken for another {delay:?}");
-                sleep(delay).await;
+                if !delay.is_zero() {
+                    info!("not ready any more; connections are taken for another {delay:?}");
+                    sleep(delay).await;
+                }
             }
             Ending::Replaced(process) => {
                 info!("process {process} serves from now on, this one finishes what it has");
