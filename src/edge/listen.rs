@@ -6,7 +6,7 @@ use log::error;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, UnixListener},
-    select,
+    pin, select,
     time::sleep,
 };
 
@@ -61,6 +61,16 @@ pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningS
             accepted = socket.accept() => take(&door, &listener, accepted).await,
         }
     }
+    // The runtime may not have heard yet of those that wait.
+    let enough = sleep(LAST_LOOK);
+    pin!(enough);
+    loop {
+        select! {
+            biased;
+            () = &mut enough => break,
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
+        }
+    }
     for _ in 0..MOST_WAITING {
         select! {
             biased;
@@ -70,6 +80,8 @@ pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningS
     }
 }
 
+/// Connections are taken for so long after the edge was told to stop.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Those that come faster than they are accepted must not keep the edge from stopping.
 const MOST_WAITING: usize = 10_000;
 
