@@ -273,42 +273,52 @@ fn an_edge_that_is_told_to_stop_takes_its_starting_successor_along() {
     assert!(!log.contains("serves from now on"), "{log}");
 }
 
-/// Nobody has told it to stop yet: it ends because it was replaced.
-#[test]
-fn a_replaced_edge_does_not_take_the_first_word_to_stop_for_the_second() {
+/// A stream that its server holds back.
+struct Held {
+    server: Troubled,
+    client: Connection,
+    _folder: TempDir,
+}
+
+impl Held {
+    fn finish(mut self) {
+        self.server.release(100);
+        assert_eq!(self.client.read_chunks().len(), 2 * event_text(0).len());
+    }
+}
+
+/// An edge whose first process has been replaced, and still has a stream.
+fn replaced_with_a_stream() -> (Generations, Held) {
     let server = Troubled::start();
     let folder = tempfile::tempdir().unwrap();
     let mut edge = Generations::start(&configured(folder.path(), &servers_yaml(&[server.address()])));
-    let mut held = Connection::to(edge.address);
-    held.send("GET /stream/2 HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(held.read_head().status, 200);
+    let mut client = Connection::to(edge.address);
+    client.send("GET /stream/2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(client.read_head().status, 200);
     edge.replace();
+    (edge, Held { server, client, _folder: folder })
+}
+
+/// Nobody has told it to stop yet: it ends because it was replaced.
+#[test]
+fn a_replaced_edge_does_not_take_the_first_word_to_stop_for_the_second() {
+    let (mut edge, held) = replaced_with_a_stream();
     edge.first.signal("TERM");
     edge.first.wait_for("told to stop");
     // The successor, told to stop, waits for it: a manager of services would end what is left with the main process.
     assert!(signal(edge.process, "TERM"));
     edge.first.wait_for("told to stop");
-    server.release(100);
-    assert_eq!(held.read_chunks().len(), 2 * event_text(0).len());
-    drop(held);
+    held.finish();
     let log = edge.stop();
     assert_eq!(log.matches("stopped, 0 requests cut, 0 came too late").count(), 2, "{log}");
 }
 
 #[test]
 fn a_successor_that_dies_while_its_predecessor_drains_is_an_error() {
-    let server = Troubled::start();
-    let folder = tempfile::tempdir().unwrap();
-    let mut edge = Generations::start(&configured(folder.path(), &servers_yaml(&[server.address()])));
-    let mut held = Connection::to(edge.address);
-    held.send("GET /stream/2 HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(held.read_head().status, 200);
-    edge.replace();
+    let (mut edge, held) = replaced_with_a_stream();
     assert!(signal(edge.process, "KILL"));
     edge.first.wait_for("which took over, has ended (signal: 9 (SIGKILL)): nobody serves");
-    server.release(100);
-    assert_eq!(held.read_chunks().len(), 2 * event_text(0).len());
-    drop(held);
+    held.finish();
     assert_eq!(edge.first.child.wait().unwrap().code(), Some(1));
 }
 

@@ -47,8 +47,6 @@ pub struct Edge {
     rates: Rates,
     in_flight: TaskTracker,
     phase: watch::Receiver<Phase>,
-    /// True once the edge is to stop.
-    stop: ShutdownWatch,
 }
 
 /// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
@@ -64,12 +62,11 @@ pub async fn proxy(
     counters: Arc<Counters>,
     in_flight: TaskTracker,
     phase: watch::Receiver<Phase>,
-    stop: ShutdownWatch,
 ) -> io::Result<Arc<Proxy>> {
     let (found, mut proxy) = mpsc::channel(1);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
-    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase, stop };
+    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase };
     let mut service = ProxyServiceBuilder::new(settings, edge)
         .name("bifrost-edge")
         .custom(
@@ -118,8 +115,7 @@ impl ProxyHttp for Edge {
         if answer::discovery(session, exchange).await? {
             return Ok(true);
         }
-        let phase = *self.phase.borrow();
-        if ready::answer(session, exchange, phase).await? {
+        if ready::answer(session, exchange, &self.phase).await? {
             return Ok(true);
         }
         exchange.take_request_id(session);
@@ -206,7 +202,7 @@ impl ProxyHttp for Edge {
         if !answer.status.is_informational() {
             exchange.take_head(answer.status.is_server_error());
         }
-        if !answer.status.is_informational() && *self.stop.borrow() {
+        if !answer.status.is_informational() && *self.phase.borrow() == Phase::Draining {
             // There will be no next request on this connection.
             session.set_keepalive(None);
         }

@@ -3,13 +3,18 @@
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
+use tokio::sync::watch;
 
 use super::{answer::drain, exchange::Exchange};
 use crate::state::{Phase, Readiness};
 
 /// Answers a GET or HEAD for the path that the configuration gives, whatever the host and whoever asks. True: the
 /// answer has been written.
-pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, phase: Phase) -> Result<bool> {
+pub(super) async fn answer(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    phase: &watch::Receiver<Phase>,
+) -> Result<bool> {
     let request = session.req_header();
     let Some(path) = &exchange.snapshot.readiness_path else { return Ok(false) };
     let is_head = request.method == Method::HEAD;
@@ -18,7 +23,7 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, phase
     }
     exchange.account.is_probe = true;
     drain(session).await;
-    let readiness = Readiness { phase };
+    let readiness = Readiness { phase: *phase.borrow() };
     let (status, mut body) = if readiness.is_ready() {
         (StatusCode::OK, "ready".to_owned())
     } else {

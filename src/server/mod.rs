@@ -14,8 +14,7 @@ use std::{
     thread::available_parallelism,
 };
 
-use pingora::{server::configuration::ServerConf, tls::load_platform_certs_incl_env_into_store};
-use rustls::RootCertStore;
+use pingora::server::configuration::ServerConf;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
@@ -88,8 +87,8 @@ pub struct BindError {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
-    #[error("the certificates that the system trusts cannot be read: {0}; mend them, or SSL_CERT_FILE")]
-    Certificates(Box<pingora::Error>),
+    #[error("{0}")]
+    Certificates(String),
     /// The access log cannot be written.
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
@@ -197,14 +196,14 @@ impl Server {
     /// When it cannot begin, or the listeners end without having been told to.
     pub async fn serve(mut self, mut orders: mpsc::Receiver<Order>) -> Result<Ended, ServeError> {
         // Pingora would panic, whether a server needs them or not.
-        load_platform_certs_incl_env_into_store(&mut RootCertStore::empty()).map_err(ServeError::Certificates)?;
+        edge::system_authorities().map_err(ServeError::Certificates)?;
         // Dropped last: it waits for the last lines to be written.
         let _access_log = access_log::start(self.access_log.as_ref(), self.control.counters())?;
         let mut early = None;
         tokio::select! {
             () = self.control.resolve_names() => {}
             () = told_to_stop(&mut orders, 0, |replace| early = Some(replace)) => {
-                return Ok(Ended { cut: 0, missed: 0, is_orphaned: false });
+                return Ok(Ended::default());
             }
         }
         let control = self.control.clone();
@@ -240,14 +239,7 @@ impl Server {
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
         let phases = self.control.phases();
-        let proxy = edge::proxy(
-            &settings,
-            Arc::clone(&snapshots),
-            Arc::clone(&counters),
-            in_flight.clone(),
-            phases,
-            stopped.clone(),
-        );
+        let proxy = edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), phases);
         let proxy = proxy.await.map_err(ServeError::Proxy)?;
         let door = Arc::new(Door::new(proxy, snapshots, counters, stopped));
         let mut listening = JoinSet::new();

@@ -48,7 +48,7 @@ pub(super) enum Ending {
 }
 
 /// How an edge has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ended {
     /// Requests that were cut.
     pub cut: usize,
@@ -152,8 +152,10 @@ impl Running {
         self.sockets.clear();
         self.in_flight.close();
         let grace = self.control.snapshot().stop.grace;
-        let mut successor = self.successor.as_mut();
-        let stopped = if let Ending::Replaced(_) = ending { None } else { successor.take() };
+        let (serving, stopped) = match (ending, &mut self.successor) {
+            (Ending::Replaced(process), Some(successor)) => (Some((process, successor)), None),
+            (_, stopped) => (None, stopped.as_mut()),
+        };
         let drained = async {
             while self.listening.join_next().await.is_some() {}
             self.in_flight.wait().await;
@@ -169,11 +171,9 @@ impl Running {
         pin!(drained);
         tokio::select! {
             _in_time = &mut drained => {}
-            status = ended(successor) => {
-                if let Ending::Replaced(process) = ending {
-                    *is_orphaned = true;
-                    error!("process {process}, which took over, has ended ({status}): nobody serves");
-                }
+            (process, status) = ended(serving) => {
+                *is_orphaned = true;
+                error!("process {process}, which took over, has ended ({status}): nobody serves");
                 let _in_time = drained.await;
             }
         }
@@ -198,12 +198,11 @@ async fn ready(successor: &mut Option<Successor>) -> Result<u32, String> {
     }
 }
 
-/// Waits for the end of the successor, for ever if there is none.
-async fn ended(successor: Option<&mut Successor>) -> String {
-    match successor {
-        Some(successor) => successor.ended().await.map_or_else(|error| error.to_string(), |status| status.to_string()),
-        None => std::future::pending().await,
-    }
+/// Waits for the end of the process that serves now, for ever if there is none. Which it was, and how it ended.
+async fn ended(serving: Option<(u32, &mut Successor)>) -> (u32, String) {
+    let Some((process, successor)) = serving else { return std::future::pending().await };
+    let status = successor.ended().await;
+    (process, status.map_or_else(|error| error.to_string(), |status| status.to_string()))
 }
 
 /// Waits for the word to stop, the first ones of which may be ignored; nobody being left to give it is one.

@@ -114,7 +114,7 @@ impl Reloader {
     /// Reads the file, and serves what it says if it is new and good. False: it must be looked at again.
     async fn consider(&mut self, now: &Stamps, is_asked: bool) -> io::Result<bool> {
         let (file, fixed, used, files) = (self.file.clone(), self.fixed.clone(), self.used, self.files());
-        let is_named_same = now.get(1..) == Some(&self.named_stamps) && self.wrong.is_none();
+        let is_named_same = now.get(1..) == Some(&self.named_stamps);
         let stamps_before = now.clone();
         let seen = spawn_blocking(move || {
             let seen = look_into(&file, &fixed, used, is_named_same);
