@@ -68,8 +68,10 @@ fn idle_connections_make_room_for_new_ones() {
     let bifrost = Bifrost::start();
     let edge = edge(&bifrost, "connections: 10");
     let mut idle: Vec<_> = (0..9).map(|_| edge.connect()).collect();
-    for client in &mut idle {
+    for (number, client) in (1..).zip(&mut idle) {
         assert_eq!(ask(&edge, client), 200);
+        // They begin to wait in this order.
+        until("its request is over", || edge.counters().traffic().requests == number);
     }
     let mut one_more = edge.connect();
     assert_eq!(ask(&edge, &mut one_more), 200);
