@@ -2,7 +2,7 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check schema bench bench-compare bench-short fuzz prerequisites test-prerequisites
+.PHONY: run test check schema bench bench-compare bench-short bench-scaling fuzz prerequisites test-prerequisites
 .PHONY: compare-prerequisites compared-proxies
 
 run: prerequisites
@@ -34,12 +34,17 @@ bench-compare: prerequisites compare-prerequisites
 	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES))
 
+# How the edge's cost grows with workers, connections and servers.
+bench-scaling: prerequisites compare-prerequisites
+	@$(COMPARE) --scaling $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SECONDS),--seconds $(SECONDS))
+
 # That the comparison runs, in about two minutes; its figures mean nothing.
 bench-short: prerequisites compare-prerequisites
 	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) --rounds 1 --seconds 1 --streams 200 --idle 1000 --reloaded 10000
 
 # Debian keeps servers where only root looks.
-bench-compare bench-short compared-proxies: export PATH := $(PATH):/usr/sbin
+bench-compare bench-short bench-scaling compared-proxies: export PATH := $(PATH):/usr/sbin
 COMPARE = python3 -B benches/compare
 
 # Fuzzes each parser of the project's own for a minute in all; longer with, for example,

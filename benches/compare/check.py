@@ -5,7 +5,7 @@ import json
 import ssl
 from dataclasses import dataclass
 
-from processes import Failed
+from processes import Failed, until
 from proxies import DISCOVERY_PATH, HOST, TLS_HOST, Proxy
 
 # Every proxy has its own, or leaves them to the connection.
@@ -75,6 +75,7 @@ def check(proxy, discovery):
         status, _, body = ask(proxy, method, path, sent)
         same(f"{method} {path}", (status, len(body)), (200, length))
     seen(proxy, same)
+    logs(proxy)
 
 
 def seen(proxy, same):
@@ -86,3 +87,11 @@ def seen(proxy, same):
     lines = [line.partition(": ") for line in body.decode().split("\r\n")[1:] if line]
     for name, value in FORWARDED.items():
         same(f"{name} as the server sees it", [text for key, _, text in lines if key.lower() == name], [value])
+
+
+def logs(proxy):
+    """The access log has what was asked, if there is one."""
+    if proxy.access_log:
+        until(f"a line in the access log of {proxy.name}", 5, lambda: "/v1/seen" in proxy.access_log.read_text())
+    elif any("/v1/seen" in path.read_text() for path in [*proxy.folder.glob("*.log"), *proxy.folder.glob("*.out")]):
+        raise Failed(f"{proxy.name} writes an access log that it should not")

@@ -19,11 +19,10 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0
 
 
-def wrk(program, url, seconds, connections, kind="get"):
+def wrk(program, url, seconds, connections, kind="get", threads=1):
     """Asks as fast as it is answered, on so many connections."""
-    seconds = max(1, round(seconds))
     out = run(
-        [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Host: {host(url)}",
+        [program, f"-t{min(threads, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Host: {host(url)}",
          "-s", TEMPLATES / "load.lua", url, "--", kind],
         seconds + 20,
     )
@@ -38,8 +37,8 @@ def h2load(program, url, seconds, connections, streams=1, rate=None, http1=False
     start of each request, in microseconds since 1970, and its length."""
     with tempfile.TemporaryDirectory(prefix="bifrost-edge-h2load-") as folder:
         log = Path(folder) / "requests"
-        command = [program, "-t1", f"-c{connections}", f"-m{streams}", "-D", max(1, round(seconds)), f"--log-file={log}"]
-        command += ["--h1", "-H", f"Host: {host(url)}"] if http1 else ["-H", f":authority: {host(url)}"]
+        command = [program, "-t1", f"-c{connections}", f"-m{streams}", "-D", seconds, f"--log-file={log}"]
+        command += ["-H", f":authority: {host(url)}", *(["--h1"] if http1 else [])]
         command += [f"--rps={rate / connections:.3f}"] if rate else []
         out = run([*command, url], seconds + 30)
         lines = [line.split("\t") for line in log.read_text().splitlines()]
@@ -50,7 +49,7 @@ def h2load(program, url, seconds, connections, streams=1, rate=None, http1=False
     times = [(int(start), int(length)) for start, _, length in lines]
     lengths = sorted(length for _, length in times)
     return {
-        "requests": len(lines), "seconds": max(1, round(seconds)), "times": times,
+        "requests": len(lines), "seconds": seconds, "times": times,
         "p50_us": percentile(lengths, 0.5), "p99_us": percentile(lengths, 0.99),
     }
 
@@ -58,12 +57,13 @@ def h2load(program, url, seconds, connections, streams=1, rate=None, http1=False
 def warm(program, proxy, path="/v1/small", count=2000, tls=False):
     """Fills pools and caches before anything is measured."""
     url = f"https://127.0.0.1:{proxy.tls}{path}" if tls else f"http://127.0.0.1:{proxy.plain}{path}"
-    run([program, "--h1", "-t1", "-c32", f"-n{count}", "-H", f"Host: {host(url)}", url], 60)
+    out = run([program, "--h1", "-t1", "-c32", f"-n{count}", "-H", f":authority: {host(url)}", url], 60)
+    if f" {count} succeeded" not in out:
+        raise Failed(f"warming {proxy.name} up with {url}:\n{out}")
 
 
 def handshakes(program, port, seconds):
     """New TLS 1.3 sessions one after the other: how many in how long."""
-    seconds = max(1, round(seconds))
     out = run(
         [program, "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-tls1_3", "-time", seconds], seconds + 20
     )

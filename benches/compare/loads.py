@@ -20,7 +20,7 @@ class Setting:
 
     place: object
     discovery: object
-    seconds: float
+    seconds: int
     streams: int
     idle: int
     reloaded: int

@@ -23,10 +23,10 @@ class Place:
         self.folder = Path(tempfile.mkdtemp(prefix="bifrost-edge-compare-"))
         self.folder.chmod(0o755)
         self.open_files = raise_open_files()
-        # The proxy has one processor, and whatever loads it the others; more workers roam.
-        apart = workers == 1 and len(CPUS) > 1
-        self.proxy_cpus = CPUS[:1] if apart else CPUS
-        os.sched_setaffinity(0, CPUS[1:] if apart else CPUS)
+        # The proxy has a processor for each worker, and whatever loads it has the others, if there are others.
+        apart = len(CPUS) > workers
+        self.proxy_cpus = CPUS[:workers] if apart else CPUS
+        os.sched_setaffinity(0, CPUS[workers:] if apart else CPUS)
         try:
             self.certificate()
             self.origin = Process([programs["origin"], servers], self.folder, "origin", standard_input=subprocess.PIPE)

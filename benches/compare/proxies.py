@@ -35,7 +35,10 @@ class Proxy:
             (self.folder / file).chmod(0o644)
         self.plain, self.tls, self.admin = free_ports(3)
         self.mcp_clients = mcp_clients
-        command, environment = CONFIGURE[name](self, discovery, access_log)
+        # HAProxy has none but its standard output.
+        log = self.folder / ("haproxy.out" if name == "haproxy" else "access.log")
+        self.access_log = log if access_log else None
+        command, environment = CONFIGURE[name](self, discovery)
         start = time.monotonic()
         self.process = Process(command, self.folder, name, cpus or place.proxy_cpus, environment)
         try:
@@ -75,24 +78,24 @@ class Proxy:
         return "\n".join(line.format(port=port) for port in self.place.server_ports)
 
 
-def edge(proxy, _, access_log):
-    log = f'access_log: {{format: text, to: "{proxy.folder}/access.log"}}'
+def edge(proxy, _):
+    log = f'access_log: {{format: text, to: "{proxy.access_log}"}}'
     path = proxy.configuration(
         "edge.yaml",
-        access_log=log if access_log else "",
+        access_log=log if proxy.access_log else "",
         servers=proxy.servers('  - address: "127.0.0.1:{port}"'),
         mcp_clients="".join(MCP_CLIENT.format(number=number) for number in range(proxy.mcp_clients)),
     )
     return [proxy.place.programs["edge"], "run", "--config", path], None
 
 
-def nginx(proxy, discovery, access_log):
+def nginx(proxy, discovery):
     headers = [f"            default_type {discovery.content_type};"]
     headers += [f"            add_header {name} '{value}';" for name, value in discovery.headers]
     path = proxy.configuration(
         "nginx.conf",
         user="user root;" if os.geteuid() == 0 else "",
-        access_log=f"{proxy.folder}/access.log" if access_log else "off",
+        access_log=proxy.access_log or "off",
         connections=max(1024, proxy.place.open_files - 512),
         servers=proxy.servers("        server 127.0.0.1:{port};"),
         discovery_headers="\n".join(headers),
@@ -102,13 +105,13 @@ def nginx(proxy, discovery, access_log):
     return [proxy.place.programs["nginx"], "-p", proxy.folder, "-e", proxy.folder / "error.log", "-c", path], None
 
 
-def haproxy(proxy, discovery, access_log):
+def haproxy(proxy, discovery):
     (proxy.folder / "plain.json").write_text(discovery.plain)
     (proxy.folder / "tls.json").write_text(discovery.tls)
     path = proxy.configuration(
         "haproxy.cfg",
-        global_log="    log stdout format raw local0 info" if access_log else "",
-        access_log="    log global\n    option httplog" if access_log else "",
+        global_log="    log stdout format raw local0 info" if proxy.access_log else "",
+        access_log="    log global\n    option httplog" if proxy.access_log else "",
         # Each connection may need two open files, and some are its own.
         connections=max(1024, (proxy.place.open_files - 512) // 2),
         servers=proxy.servers("    server server{port} 127.0.0.1:{port} pool-max-conn 128"),
@@ -117,10 +120,10 @@ def haproxy(proxy, discovery, access_log):
     return [proxy.place.programs["haproxy"], "-db", "-f", path], None
 
 
-def caddy(proxy, discovery, access_log):
+def caddy(proxy, discovery):
     path = proxy.configuration(
         "Caddyfile",
-        access_log=f"log {{\n\t\toutput file {proxy.folder}/access.log\n\t}}" if access_log else "",
+        access_log=f"log {{\n\t\toutput file {proxy.access_log}\n\t}}" if proxy.access_log else "",
         servers=proxy.servers("127.0.0.1:{port}").replace("\n", " "),
         discovery_headers="\n".join(
             f"\t\theader {name} `{value}`"

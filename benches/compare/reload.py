@@ -18,8 +18,9 @@ def measure(setting, name):
     compiles off its workers."""
     with setting.proxy(name, mcp_clients=setting.reloaded, cpus=CPUS) as proxy:
         clients.warm(setting.program("h2load"), proxy)
-        quiet_seconds = max(1.0, setting.seconds)
-        length = quiet_seconds + max(2.0, setting.reloaded / 100_000 * 8)
+        # Within the first second the connections are opened.
+        quiet_seconds = setting.seconds + 1
+        length = quiet_seconds + 2 + setting.reloaded // 12_500
         found = {}
         load = threading.Thread(target=lambda: found.update(ask(setting, proxy, length)))
         load.start()
@@ -37,7 +38,7 @@ def measure(setting, name):
         raise found["error"]
     lengths = [
         sorted(length for at, length in found["times"] if first * 1e6 <= at < last * 1e6)
-        for first, last in [(0, start), (start, end)]
+        for first, last in [(start - setting.seconds, start), (start, end)]
     ]
     quiet, during = (clients.percentile(values, 0.99) for values in lengths)
     return {

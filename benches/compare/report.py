@@ -1,10 +1,18 @@
 """What was measured: medians, ratios to the edge, and whether the targets are met."""
 
+import os
+import platform
 import statistics
+import subprocess
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from loads import LOADS
+from processes import CPUS
 from proxies import NAMES
+
+VERSIONS = {"edge": ["--version"], "nginx": ["-v"], "haproxy": ["-v"], "caddy": ["version"]}
 
 # The title of each figure, and how many decimals of it mean something. The first that a load has stands for it.
 FIGURES = {
@@ -140,3 +148,38 @@ def document(middle, samples, about):
             },
         })
     return {"about": about, "results": found}
+
+
+def about(options, programs, proxies):
+    """Where and how it is measured."""
+    def version(name):
+        said = subprocess.run([programs[name], *VERSIONS[name]], capture_output=True, text=True, check=False)
+        return (said.stdout + said.stderr).strip().splitlines()[0]
+
+    return {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "kernel": platform.release(),
+        "processor": processor(),
+        "processors": len(CPUS),
+        "load_average_before": round(os.getloadavg()[0], 2),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "reloaded": options.reloaded,
+        "versions": {name: version(name) for name in proxies},
+    }
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def described(told):
+    """The same in a sentence or two."""
+    busy = "" if told["load_average_before"] < 0.5 else " The machine had other work: trust ratios at most."
+    return (
+        f"{told['when']}, {told['processors']} × {told['processor']}, Linux {told['kernel']}; "
+        f"medians of {told['rounds']} rounds of {told['seconds']} s. {'; '.join(told['versions'].values())}.{busy}"
+    )
