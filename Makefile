@@ -16,6 +16,7 @@ test: prerequisites test-prerequisites
 check: prerequisites
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
 
@@ -46,6 +47,7 @@ bench-short: prerequisites compare-prerequisites
 # Debian keeps servers where only root looks.
 bench-compare bench-short bench-scaling compared-proxies: export PATH := $(PATH):/usr/sbin
 COMPARE = python3 -B benches/compare
+COMPARED = $(abspath $(or $(CARGO_TARGET_DIR),target))/compare
 
 # Fuzzes each parser of the project's own for a minute in all; longer with, for example,
 # make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=3600

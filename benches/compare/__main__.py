@@ -26,7 +26,7 @@ def arguments():
     parser.add_argument("--seconds", type=at_least_one, default=3, help="of each measurement")
     parser.add_argument("--streams", type=at_least_one, default=2000, help="event streams at a time")
     parser.add_argument("--idle", type=at_least_one, default=10_000, help="idle connections at a time")
-    parser.add_argument("--reloaded", type=at_least_one, default=100_000, help="MCP clients in the reload")
+    parser.add_argument("--reloaded", type=at_least_one, default=100_000, help="MCP clients in a large table")
     return parser.parse_args()
 
 
@@ -48,15 +48,13 @@ def at_least_one(text):
 
 
 def main():
-    for number in [signal.SIGTERM, signal.SIGHUP]:
+    for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     options = arguments()
     try:
         scaling(options) if options.scaling else compare(options)
     except Failed as failed:
         sys.exit(f"bench-compare: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

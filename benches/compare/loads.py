@@ -63,9 +63,9 @@ def costs(process, work):
     }
 
 
-def plain(path, kind="get"):
+def plain(path, kind="get", large_table=False):
     def measure(setting, name):
-        with setting.proxy(name) as proxy:
+        with setting.proxy(name, mcp_clients=setting.reloaded if large_table else 1) as proxy:
             clients.warm(setting.program("h2load"), proxy, path)
             url = f"http://127.0.0.1:{proxy.plain}{path}"
             return costs(
@@ -121,6 +121,7 @@ def start(setting, name):
 
 LOADS = [
     Load("discovery", "Discovery, kept alive", plain(DISCOVERY_PATH), also_logged=True),
+    Load("discovery-large", "Discovery with a large table", plain(DISCOVERY_PATH, large_table=True), proxies=("edge",)),
     Load("discovery-new", "Discovery, a connection each", plain(DISCOVERY_PATH, "close")),
     Load("discovery-tls", "Discovery over TLS", over_tls),
     Load("discovery-h2", "Discovery over HTTP/2", over_http2),
