@@ -27,8 +27,8 @@ def compare(options):
                 with Proxy(name, place, discovery, access_log) as proxy:
                     check.check(proxy, discovery)
         print(f"{', '.join(proxies)} answer the same", flush=True)
-        # Each that is held open takes two open files of a proxy at most, and it has others.
-        most = (place.open_files - 512) // 2
+        # A few less than the proxies are allowed to hold.
+        most = place.connections - 16
         told |= {"streams": min(options.streams, most), "idle": min(options.idle, most)}
         setting = Setting(place, discovery, options.seconds, told["streams"], told["idle"], options.reloaded)
         samples = measure(options, proxies, setting)

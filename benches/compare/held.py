@@ -83,9 +83,12 @@ def ask(port, number, held):
     stream.sendall(REQUEST)
     answer = b""
     while not answer.endswith(b"x" * 1400):
-        here = stream.recv(16384)
+        try:
+            here = stream.recv(16384)
+        except TimeoutError:
+            here = b""
         if not here:
-            raise Failed(f"connection {number} to port {port} was closed without an answer")
+            raise Failed(f"connection {number} to port {port} has no whole answer, but {answer!r}")
         answer += here
 
 

@@ -23,6 +23,8 @@ class Place:
         self.folder = Path(tempfile.mkdtemp(prefix="bifrost-edge-compare-"))
         self.folder.chmod(0o755)
         self.open_files = raise_open_files()
+        # Each may take two open files of a proxy, and it has others.
+        self.connections = (self.open_files - 512) // 2
         # The proxy has a processor for each worker, and whatever loads it has the others, if there are others.
         apart = len(CPUS) > workers
         self.proxy_cpus = CPUS[:workers] if apart else CPUS

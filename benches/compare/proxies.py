@@ -67,7 +67,7 @@ class Proxy:
         """Writes the configuration, and returns where it is. Every @{name} must have a value."""
         known = {
             "folder": self.folder, "plain": self.plain, "tls": self.tls, "admin": self.admin,
-            "workers": self.place.workers, "discovery_path": DISCOVERY_PATH, "open_files": self.place.open_files, **values,
+            "workers": self.place.workers, "discovery_path": DISCOVERY_PATH, "open_files": self.place.open_files, "connections": self.place.connections, **values,
         }
         text = re.sub(r"@\{(\w+)\}", lambda match: str(known[match[1]]), (TEMPLATES / template).read_text())
         path = self.folder / template
@@ -96,7 +96,6 @@ def nginx(proxy, discovery):
         "nginx.conf",
         user="user root;" if os.geteuid() == 0 else "",
         access_log=proxy.access_log or "off",
-        connections=max(1024, proxy.place.open_files - 512),
         servers=proxy.servers("        server 127.0.0.1:{port};"),
         discovery_headers="\n".join(headers),
         discovery_plain=discovery.plain,
@@ -112,8 +111,6 @@ def haproxy(proxy, discovery):
         "haproxy.cfg",
         global_log="    log stdout format raw local0 info" if proxy.access_log else "",
         access_log="    log global\n    option httplog" if proxy.access_log else "",
-        # Each connection may need two open files, and some are its own.
-        connections=max(1024, (proxy.place.open_files - 512) // 2),
         servers=proxy.servers("    server server{port} 127.0.0.1:{port} pool-max-conn 128"),
         discovery_headers=" ".join(f'hdr {name} "{value}"' for name, value in discovery.headers),
     )

@@ -4,7 +4,7 @@
 //! ends. It knows `/v1/small` (1.4 KB), `/v1/large` (10 KB), `/v1/stream` (20 events a second, without end),
 //! `/v1/download` (100 MB) and `/v1/seen` (the head that came); a body of any length is read before the answer.
 
-use std::{env, io, time::Duration};
+use std::{env, io, net::SocketAddr, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use rustix::{
@@ -13,7 +13,7 @@ use rustix::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task,
     time::{self, MissedTickBehavior},
 };
@@ -23,6 +23,8 @@ const LARGE: usize = 10_000;
 const DOWNLOAD: usize = 100_000_000;
 const BLOCK: usize = 64 * 1024;
 const EVENTS_PER_SECOND: u32 = 20;
+/// So many connections may wait to be accepted, as far as the system allows.
+const WAITING: u32 = 65_535;
 const LONGEST_HEAD: usize = 64 * 1024;
 
 /// What of a request decides its answer.
@@ -51,7 +53,9 @@ async fn main() -> io::Result<()> {
     let answers: &'static Answers = Box::leak(Box::new(Answers::new()));
     let mut ports = Vec::new();
     for _ in 0..count {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let listener = socket.listen(WAITING)?;
         ports.push(listener.local_addr()?.port().to_string());
         tokio::spawn(accept(listener, answers));
     }
