@@ -27,6 +27,7 @@ def arguments():
     parser.add_argument("--streams", type=at_least_one, default=2000, help="event streams at a time")
     parser.add_argument("--idle", type=at_least_one, default=10_000, help="idle connections at a time")
     parser.add_argument("--reloaded", type=at_least_one, default=100_000, help="MCP clients in a large table")
+    parser.add_argument("--let-end", action="store_true", help="proxies end by themselves, such as those that profile")
     return parser.parse_args()
 
 

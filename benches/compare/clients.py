@@ -22,8 +22,8 @@ def percentile(values, share):
 def wrk(program, url, seconds, connections, kind="get", threads=1):
     """Asks as fast as it is answered, on so many connections."""
     out = run(
-        [program, f"-t{min(threads, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "20s", "-H", f"Host: {host(url)}",
-         "-s", TEMPLATES / "load.lua", url, "--", kind],
+        [program, f"-t{min(threads, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency",
+         "--timeout", "20s", "-H", f"Host: {host(url)}", "-s", TEMPLATES / "load.lua", url, "--", kind],
         seconds + 20,
     )
     figures = json.loads(out.strip().splitlines()[-1])

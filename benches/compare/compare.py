@@ -20,7 +20,7 @@ def compare(options):
     programs = build.programs(options.edge, proxies)
     programs |= programs_installed([*CLIENTS, *[name for name in proxies if name not in programs]])
     told = report.about(options, programs, proxies)
-    with Place(programs) as place:
+    with Place(programs, let_end=options.let_end) as place:
         discovery = check.learn(place)
         for name in proxies:
             for access_log in [False, True]:

@@ -17,9 +17,10 @@ OPEN_FILES = 32_768
 class Place:
     """What all proxies of one comparison share."""
 
-    def __init__(self, programs, servers=1, workers=1):
+    def __init__(self, programs, servers=1, workers=1, let_end=False):
         self.programs = programs
         self.workers = workers
+        self.let_end = let_end
         self.folder = Path(tempfile.mkdtemp(prefix="bifrost-edge-compare-"))
         self.folder.chmod(0o755)
         self.open_files = raise_open_files()

@@ -39,6 +39,14 @@ class Process:
     def __exit__(self, *_):
         self.stop()
 
+    def end(self, seconds):
+        """Asks it to end by itself, which lets it write what it writes at its end."""
+        self.child.terminate()
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired as late:
+            raise Failed(f"{self.name} does not end within {seconds} s of SIGTERM") from late
+
     def stop(self):
         try:
             os.killpg(self.child.pid, signal.SIGKILL)

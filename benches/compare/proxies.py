@@ -51,8 +51,12 @@ class Proxy:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.process.stop()
+    def __exit__(self, failure, *_):
+        try:
+            if self.place.let_end and failure is None:
+                self.process.end(60)
+        finally:
+            self.process.stop()
 
     def answers(self):
         self.process.must_run()
@@ -67,7 +71,8 @@ class Proxy:
         """Writes the configuration, and returns where it is. Every @{name} must have a value."""
         known = {
             "folder": self.folder, "plain": self.plain, "tls": self.tls, "admin": self.admin,
-            "workers": self.place.workers, "discovery_path": DISCOVERY_PATH, "open_files": self.place.open_files, "connections": self.place.connections, **values,
+            "workers": self.place.workers, "open_files": self.place.open_files,
+            "connections": self.place.connections, "discovery_path": DISCOVERY_PATH, **values,
         }
         text = re.sub(r"@\{(\w+)\}", lambda match: str(known[match[1]]), (TEMPLATES / template).read_text())
         path = self.folder / template
@@ -112,6 +117,7 @@ def haproxy(proxy, discovery):
         global_log="    log stdout format raw local0 info" if proxy.access_log else "",
         access_log="    log global\n    option httplog" if proxy.access_log else "",
         servers=proxy.servers("    server server{port} 127.0.0.1:{port} pool-max-conn 128"),
+        discovery_type=discovery.content_type,
         discovery_headers=" ".join(f'hdr {name} "{value}"' for name, value in discovery.headers),
     )
     return [proxy.place.programs["haproxy"], "-db", "-f", path], None

@@ -18,6 +18,7 @@ PATHS = {"discovery": DISCOVERY_PATH, "get": "/v1/small"}
 WORKERS = [1, 2]
 CONNECTION_COUNTS = [1, 8, 64, 512, 4096]
 SERVERS = [1, 2, 20, 200]
+POINT = ["load", "workers", "connections", "servers"]
 # Within so many seconds all connections are open.
 OPENING = 2
 SHOWN = {
@@ -99,14 +100,13 @@ def line(point, figures):
 def write(samples, told):
     folder = build.target() / "compare"
     middle = report.medians(samples)
-    heads = ["load", "workers", "connections", "servers", *[title for title, _ in SHOWN.values()]]
+    heads = [*POINT, *[title for title, _ in SHOWN.values()]]
     lines = [heads, ["---", *["--:"] * (len(heads) - 1)]]
     for point, figures in middle.items():
         lines.append([*map(str, point), *[f"{figures[name]:,.{decimals}f}" for name, (_, decimals) in SHOWN.items()]])
     table = f"{report.described(told)}\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
     results = [
-        dict(zip(["load", "workers", "connections", "servers"], point)) | {"medians": figures, "samples": samples[point]}
-        for point, figures in middle.items()
+        {**dict(zip(POINT, point)), "medians": figures, "samples": samples[point]} for point, figures in middle.items()
     ]
     (folder / "scaling.md").write_text(table)
     (folder / "scaling.json").write_text(json.dumps({"about": told, "results": results}, indent=1) + "\n")
