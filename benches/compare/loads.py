@@ -116,7 +116,7 @@ def handshakes(setting, name):
 
 def start(setting, name):
     with setting.proxy(name) as proxy:
-        return {"start_ms": proxy.start_seconds * 1000}
+        return {"start_ms": proxy.start_seconds * 1000, "start_cpu_ms": sum(proxy.process.cpu_seconds()) * 1000}
 
 
 LOADS = [

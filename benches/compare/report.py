@@ -32,6 +32,7 @@ FIGURES = {
     "kib_per_stream": ("memory of a stream, KiB", 1),
     "kib_per_connection": ("memory of a connection, KiB", 1),
     "start_ms": ("ms", 0),
+    "start_cpu_ms": ("CPU ms", 0),
     "quiet_p99_us": ("p99 before it, µs", 0),
     "during_p99_us": ("p99 during it, µs", 0),
     "during_over_quiet": ("p99 during it over before it", 2),
