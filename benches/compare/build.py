@@ -1,6 +1,7 @@
 """The programs that are built or installed here and nowhere else: the edge, both ends of the loads, and Caddy."""
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -27,6 +28,8 @@ def programs(edge, proxies):
     folder = target() / "compare"
     folder.mkdir(parents=True, exist_ok=True)
     found = cargo(HERE / "load", folder, ["--bins"])
+    if edge and not os.access(edge, os.X_OK):
+        raise Failed(f"{edge} is no program to measure")
     found["edge"] = str(Path(edge).resolve()) if edge else cargo(PROJECT, None, [])["bifrost-edge"]
     if "caddy" in proxies:
         found["caddy"] = caddy(folder)

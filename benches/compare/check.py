@@ -91,7 +91,8 @@ def seen(proxy, same):
 
 def logs(proxy):
     """The access log has what was asked, if there is one."""
-    if proxy.access_log:
-        until(f"a line in the access log of {proxy.name}", 5, lambda: "/v1/seen" in proxy.access_log.read_text())
+    log = proxy.access_log
+    if log:
+        until(f"a line in the access log of {proxy.name}", 5, lambda: log.exists() and "/v1/seen" in log.read_text())
     elif any("/v1/seen" in path.read_text() for path in [*proxy.folder.glob("*.log"), *proxy.folder.glob("*.out")]):
         raise Failed(f"{proxy.name} writes an access log that it should not")
