@@ -20,7 +20,7 @@ class Process:
     def __init__(self, command, folder, name, cpus=None, environment=None, standard_input=None):
         self.name = name
         self.said = folder / f"{name}.out"
-        with open(self.said, "ab") as out, open(folder / f"{name}.err", "ab") as err:
+        with open(self.said, "wb") as out, open(folder / f"{name}.err", "wb") as err:
             self.child = subprocess.Popen(
                 [str(part) for part in command],
                 cwd=folder,

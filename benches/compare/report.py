@@ -27,6 +27,8 @@ FIGURES = {
     "p99_us": ("p99, µs", 0),
     "added_p50_us": ("added p50 of an event, µs", 0),
     "added_p99_us": ("added p99 of an event, µs", 0),
+    "direct_p99_us": ("p99 of an event without a proxy, µs", 0),
+    "busy": ("share of a processor that it used", 2),
     "cpu_us_per_event": ("CPU µs per event", 2),
     "events_per_second": ("events per second", 0),
     "kib_per_stream": ("memory of a stream, KiB", 1),
