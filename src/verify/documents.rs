@@ -47,6 +47,7 @@ impl Contract {
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::PerUserOauth => Contract::PerUserOauth,
+            Profile::Oauth2 => Contract::Oauth2,
         }
     }
 
