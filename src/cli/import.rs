@@ -41,13 +41,15 @@ pub(super) struct Arguments {
 }
 
 const HELP: &str = "\
-Prints the section mcp_clients, behind profile: oauth2 and mcp_server_auth_mode if a config.json has the latter, or with --into a unified diff. References such as env.NAME are kept; of what is or may
+Prints the section mcp_clients, or with --into a unified diff. References such as env.NAME are kept; of what is or may
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
-nothing is, and standard error says what was left out.
+nothing is, and standard error says what was left out. Of a config.json that has client.mcp_server_auth_mode, it also
+takes that and the profile, oauth2.
 
-With --into, nothing but these keys changes, and entries that say the same keep their text. Of an entry that says
+With --into, nothing outside these keys changes, and entries that say the same keep their text. Of an entry that says
 something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
-appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with --yes, at once, and only if it passes check.
+appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with
+--yes, at once, and only if it passes check.
 
 Exit codes:
   0  done, or shown
