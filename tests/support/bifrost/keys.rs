@@ -2,7 +2,10 @@
 
 use std::{process::Command, sync::LazyLock};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use ring::{
     rand::SystemRandom,
     rsa::{KeyPair, PublicKeyComponents},
@@ -18,9 +21,13 @@ pub(super) struct Keys(KeyPair);
 
 impl Keys {
     fn new() -> Self {
-        let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"];
+        let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
         let output = Command::new("openssl").args(arguments).output().expect("openssl is not installed");
-        Keys(KeyPair::from_pkcs8(&output.stdout).expect("a key of openssl"))
+        // Its DER is another format, by version; its PEM is not.
+        let pem = String::from_utf8(output.stdout).expect("a key in PEM");
+        let lines: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+        let key = STANDARD.decode(lines).expect("a key in Base64");
+        Keys(KeyPair::from_pkcs8(&key).expect("a key of openssl"))
     }
 
     /// As RFC 7517 has them.
