@@ -128,10 +128,13 @@ pub(super) fn refusal(ask: &Ask, mode: Mode) -> Option<Reply> {
     let mut bearer = ask.texts(header::AUTHORIZATION).filter_map(|value| value.split_once(' ')).map(|(_, token)| token);
     let (base, own) = (issuer(ask), resource(ask));
     let is_known = |token: &str| {
-        lock(&ask.state.oauth2)
-            .access
-            .get(token)
-            .is_some_and(|access| access.issuer == base && access.resource == own && access.end > Instant::now())
+        let mut store = lock(&ask.state.oauth2);
+        let uses = store.uses.unwrap_or(usize::MAX);
+        store.access.get_mut(token).is_some_and(|access| {
+            access.used += 1;
+            let is_good = access.end > Instant::now() && access.used <= uses;
+            is_good && access.issuer == base && access.resource == own
+        })
     };
     let has_key = ask.headers.get("x-bf-vk").is_some_and(|key| key == Bifrost::VIRTUAL_KEY);
     let is_in = match mode {
