@@ -10,8 +10,8 @@ use crate::support::{
 const PR_SLUG: &str = "/.well-known/oauth-protected-resource/mcp/github";
 const JWKS: &str = "/.well-known/jwks.json";
 
-fn oauth2(mode: &str, more: &str) -> String {
-    format!("{PUBLIC_URLS}profile: oauth2\nmcp_server_auth_mode: {mode}\n{more}")
+fn oauth2(mode: &str, rest: &str) -> String {
+    format!("{PUBLIC_URLS}profile: oauth2\nmcp_server_auth_mode: {mode}\n{rest}")
 }
 
 fn setup() -> Setup {

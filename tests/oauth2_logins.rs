@@ -36,7 +36,7 @@ impl Client {
         let mut client = Client { bifrost, edge, origin: format!("{scheme}://{host}"), host, id: String::new() };
         let registered = client.send("POST", "/oauth2/register", "", &json!({"redirect_uris": [CALLBACK]}).to_string());
         assert_eq!(registered.status, 201, "{registered:?}");
-        client.id = registered.json()["client_id"].as_str().unwrap().to_owned();
+        registered.json()["client_id"].as_str().unwrap().clone_into(&mut client.id);
         client
     }
 

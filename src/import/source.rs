@@ -103,7 +103,7 @@ mod tests {
         let by_reference =
             r#"{"client":{"mcp_server_auth_mode":"oauth","oauth2_server_config":{"issuer_url":"env.URL"}}}"#;
         assert_eq!(read(by_reference).unwrap().issuer, None);
-        for silent in [r#"{}"#, r#"{"client":{}}"#, r#"{"client":{"mcp_server_auth_mode":""}}"#] {
+        for silent in ["{}", r#"{"client":{}}"#, r#"{"client":{"mcp_server_auth_mode":""}}"#] {
             assert_eq!(read(silent), None, "{silent}");
         }
         let fault = authorization_server_of_config(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap_err();
