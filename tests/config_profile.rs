@@ -87,7 +87,8 @@ fn a_rule_that_closes_mcp_as_well_closes_no_login() {
     let rules = [
         "access: [{path: /, allow: [10.0.0.0/8]}]\n",
         "access: [{path: /mcp, allow: [10.0.0.0/8]}, {path: /oauth2, allow: [10.0.0.0/8, 192.0.2.0/24]}]\n",
-        "access: [{path: /api, allow: [10.0.0.0/8]}, {path: /api/oauth2, deny: [192.0.2.1]}, {path: /mcp, deny: [192.0.2.1]}]\n",
+        "access: [{path: /api, allow: [10.0.0.0/8]}, {path: /api/oauth2, deny: [192.0.2.1]}, \
+          {path: /mcp, deny: [192.0.2.1]}]\n",
     ];
     for rules in rules {
         let found = warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: both\n{rules}"));

@@ -146,8 +146,8 @@ fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
     let Merged { deciding_before, deciding, mode, is_switched, lacks_issuer, .. } = merged;
     match mode {
         None if *deciding == 0 && *deciding_before > 0 => eprintln!(
-            "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): discovery \
-             is then off, and users cannot log in"
+            "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): \
+             discovery is then off, and users cannot log in"
         ),
         Some(mode) if *is_switched => eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}", mode.name()),
         _ => {}

@@ -17,8 +17,8 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         }
         (Profile::Oauth2, Some(mode)) if mode.is_on() && config.public_urls.is_empty() => {
             let message = format!(
-                "{} needs public_urls: Bifrost's tokens are for one issuer, and no client may name it by its Host; list \
-                 the origin that Bifrost has as oauth2_server_config.issuer_url",
+                "{} needs public_urls: Bifrost's tokens are for one issuer, and no client may name it by its Host; \
+                 list the origin that Bifrost has as oauth2_server_config.issuer_url",
                 mode.name()
             );
             problems.push(Problem::new(path, message));
@@ -41,8 +41,8 @@ fn switched_off(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<Pro
         return;
     }
     if config.mcp_server_auth_mode.is_none() {
-        let message = "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery \
-                       is off. Write what Bifrost has under client.mcp_server_auth_mode";
+        let message = "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: \
+                       discovery is off. Write what Bifrost has under client.mcp_server_auth_mode";
         warnings.push(Problem::new(KeyPath::root("profile"), message));
     }
     let mut clients = config.mcp_clients.iter();
@@ -76,8 +76,8 @@ fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
         if !closed.contains(&place) && is_on(config) && !is_as_open(rule, mcp) {
             closed.push(place);
             let message = format!(
-                "closes {path}, through which the logins of profile {} pass, to some who may reach /mcp; add a rule for \
-                 {path} that lets them through",
+                "closes {path}, through which the logins of profile {} pass, to some who may reach /mcp; add a rule \
+                 for {path} that lets them through",
                 config.profile.name()
             );
             warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));

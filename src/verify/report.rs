@@ -82,9 +82,11 @@ impl Report {
         self.servers.iter().filter(|server| server.verdict == verdict).count()
     }
 
-    /// How many servers speak another contract than that of the profile.
+    /// To how many servers clients are sent by a contract that they do not speak: none while the edge serves no
+    /// documents.
     pub fn misfits(&self) -> usize {
-        self.servers.iter().filter(|server| server.fits == Some(false)).count()
+        let misfits = self.servers.iter().filter(|server| server.fits == Some(false)).count();
+        if self.discovery == Switch::On { misfits } else { 0 }
     }
 
     /// It with at most so many differences of each server.

@@ -35,7 +35,7 @@ pub(super) fn collect(families: &mut Families, report: Option<&Report>) {
     );
     families.gauge(
         "bifrost_edge_verify_profile_misfits",
-        "Servers that speak another generation of the contract than that of the profile.",
+        "Servers that speak another generation of the contract than that of the profile, while discovery is on.",
         precise(report.misfits() as u64),
     );
     families.gauges(
