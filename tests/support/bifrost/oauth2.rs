@@ -7,23 +7,23 @@ use std::{
 };
 
 use form_urlencoded::Serializer;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
     Bifrost, clients, grants,
     keys::KEYS,
-    lock,
+    lock, mcp,
     oauth::opaque,
     plain,
     reply::{self, Reply, bifrost_error},
     route::Ask,
 };
 
-pub(super) const REGISTER: &str = "/oauth2/register";
-pub(super) const AUTHORIZE: &str = "/oauth2/authorize";
-pub(super) const TOKEN: &str = "/oauth2/token";
-pub(super) const JWKS: &str = "/.well-known/jwks.json";
+const REGISTER: &str = "/oauth2/register";
+const AUTHORIZE: &str = "/oauth2/authorize";
+const TOKEN: &str = "/oauth2/token";
+const JWKS: &str = "/.well-known/jwks.json";
 const FLOWS: &str = "/api/oauth2/consent/flows/";
 const TEMP_TOKEN: &str = "x-bifrost-temp-token";
 
@@ -124,8 +124,24 @@ pub(super) fn answer(ask: &Ask) -> Option<Reply> {
         ("GET" | "PUT", _) if path.starts_with(FLOWS) => consent(ask, &path[FLOWS.len()..]),
         // The page is the dashboard's, whose script reads the fragment.
         ("GET", "/oauth/consent") => plain::dashboard(),
+        ("GET" | "POST", _) if is_mcp(path) => mcp::handle(ask),
+        ("GET", _) => return None,
+        (_, JWKS | AUTHORIZE) => not_allowed("GET, OPTIONS"),
+        (_, REGISTER | TOKEN) => not_allowed("GET, OPTIONS, POST"),
         _ => return None,
     })
+}
+
+/// The answer to a method that a path does not have; GET is the dashboard's everywhere.
+fn not_allowed(allow: &str) -> Reply {
+    let reply = reply::whole(StatusCode::METHOD_NOT_ALLOWED, reply::TEXT, "Method Not Allowed");
+    reply::with_header(reply, header::ALLOW, allow)
+}
+
+/// Whether a path is `/mcp` or `/mcp/<slug>`.
+fn is_mcp(path: &str) -> bool {
+    let slug = path.strip_prefix("/mcp/");
+    path == "/mcp" || slug.is_some_and(|slug| !slug.is_empty() && !slug.contains('/'))
 }
 
 /// Whether a path is that of a document, at the root or with any suffix.

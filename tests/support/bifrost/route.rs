@@ -32,14 +32,6 @@ const ROUTES: [(&str, &[&str]); 11] = [
     ("/v1/chat/completions", &["POST"]),
 ];
 
-/// Those that generation B alone has.
-const OAUTH2_ROUTES: [(&str, &[&str]); 4] = [
-    (oauth2::JWKS, &["GET"]),
-    (oauth2::REGISTER, &["POST"]),
-    (oauth2::AUTHORIZE, &["GET"]),
-    (oauth2::TOKEN, &["POST"]),
-];
-
 /// A request whose body has been read.
 pub(super) struct Ask {
     pub(super) state: Arc<State>,
@@ -135,14 +127,13 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if ask.method == Method::OPTIONS {
         return Ok(reply::empty(StatusCode::OK));
     }
-    if let Some(reply) = plain::aid(ask).await? {
-        return Ok(reply);
-    }
     if let Some(reply) = oauth2::answer(ask) {
         return Ok(reply);
     }
-    let is_slug = ask.path.strip_prefix("/mcp/").is_some_and(|slug| !slug.is_empty() && !slug.contains('/'));
-    if ask.path == "/mcp" || is_slug && clients::mode(ask).is_some() {
+    if let Some(reply) = plain::aid(ask).await? {
+        return Ok(reply);
+    }
+    if ask.path == "/mcp" {
         return Ok(mcp::handle(ask));
     }
     Ok(match (ask.method.as_str(), ask.path.as_str()) {
@@ -161,12 +152,6 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
 
 fn unmatched(ask: &Ask) -> Reply {
     let method = ask.method.as_str();
-    if clients::mode(ask).is_some()
-        && ask.method != Method::GET
-        && let Some((_, methods)) = OAUTH2_ROUTES.iter().find(|(known, _)| *known == ask.path)
-    {
-        return not_allowed(&format!("{}, OPTIONS", methods.join(", ")));
-    }
     let shorter = ask.path.strip_suffix('/').and_then(methods_of);
     if shorter.is_some_and(|methods| methods.contains(&method)) {
         return without_slash(ask);
