@@ -139,7 +139,8 @@ fn oauth2_behind_tls(client: &Client) {
 /// A client whose access token has ended gets another one through the edge, without its user.
 fn oauth2_refreshes(client: &Client) {
     let bifrost = oauth2();
-    bifrost.end_access_tokens_after(2);
+    // initialize, that it is initialized, tools/list.
+    bifrost.end_access_tokens_after(3);
     let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
     let origin = format!("http://{}", edge.host());
     let seen = client.log_in(&format!("{origin}/mcp"), None);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hyper::{StatusCode, header};
+use hyper::{Method, StatusCode, header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -131,8 +131,10 @@ pub(super) fn refusal(ask: &Ask, mode: Mode) -> Option<Reply> {
         let mut store = lock(&ask.state.oauth2);
         let uses = store.uses.unwrap_or(usize::MAX);
         store.access.get_mut(token).is_some_and(|access| {
-            access.used += 1;
-            let is_good = access.end > Instant::now() && access.used <= uses;
+            // A client may open a stream at any time, and two refreshes at once are a theft.
+            let counts = ask.method == Method::POST;
+            access.used += usize::from(counts);
+            let is_good = access.end > Instant::now() && (access.used <= uses || !counts);
             is_good && access.issuer == base && access.resource == own
         })
     };

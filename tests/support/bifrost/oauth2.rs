@@ -49,7 +49,7 @@ pub(super) struct Store {
     pub(super) access: HashMap<String, Access>,
     /// The families that have been refreshed.
     pub(super) refreshed: HashSet<String>,
-    /// How many requests an access token is good for.
+    /// How many messages an access token is good for.
     pub(super) uses: Option<usize>,
 }
 
@@ -99,7 +99,7 @@ impl Bifrost {
         lock(&self.state.oauth2).issuer_url = Some(url.to_owned());
     }
 
-    /// Lets every access token end after so many requests; refresh tokens stay good.
+    /// Lets every access token end after so many messages; refresh tokens stay good.
     pub fn end_access_tokens_after(&self, uses: usize) {
         lock(&self.state.oauth2).uses = Some(uses);
     }
