@@ -68,7 +68,7 @@ fn discovery_is_open_to_everybody() {
     let bifrost = Bifrost::start();
     let edge = Edge::start(&yaml(&bifrost));
     assert_eq!(status(&edge, "198.51.100.7", "/.well-known/oauth-authorization-server"), 200);
-    assert_eq!(status(&edge, "198.51.100.7", "/.well-known/jwks.json"), 403);
+    assert_eq!(status(&edge, "198.51.100.7", "/.well-known/security.txt"), 403);
 }
 
 #[test]

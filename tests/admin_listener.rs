@@ -219,7 +219,9 @@ fn the_status_says_what_is_served_and_no_secret() {
     assert_eq!(status["configuration"]["generation"], 1);
     assert_eq!(status["configuration"]["profile"], "per_user_oauth");
     assert_eq!(status["configuration"]["last_reload"], serde_json::Value::Null);
-    let discovery = serde_json::json!({"on": true, "deciding_clients": ["github"], "deciding": 1, "mcp_clients": 2});
+    let discovery = serde_json::json!({
+        "on": true, "mcp_server_auth_mode": null, "deciding_clients": ["github"], "deciding": 1, "mcp_clients": 2,
+    });
     assert_eq!(status["discovery"], discovery);
     let url = format!("http://localhost:{}", edge.address.port());
     assert_eq!(status["public_urls"]["urls"][0]["url"], url);

@@ -38,9 +38,9 @@ fn an_unknown_value_names_the_one_that_was_meant() {
         ),
         (
             "profile: nonsense_and_more\n".to_owned(),
-            "f.yaml:3: profile: \"nonsense_and_more\" is not a known value; known here: per_user_oauth",
+            "f.yaml:3: profile: \"nonsense_and_more\" is not a known value; known here: per_user_oauth, oauth2",
         ),
-        ("profile: 7\n".to_owned(), "f.yaml:3: profile: write one of: per_user_oauth"),
+        ("profile: 7\n".to_owned(), "f.yaml:3: profile: write one of: per_user_oauth, oauth2"),
     ] {
         assert_eq!(problem(&more), line);
     }

@@ -108,9 +108,7 @@ fn suffixes_siblings_and_other_spellings_are_404_and_never_forwarded() {
 #[test]
 fn names_that_only_look_alike_are_forwarded() {
     let setup = setup();
-    for target in
-        ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server-evil", "/oauth-authorization-server"]
-    {
+    for target in ["/.well-known/jwks", "/.well-known/oauth-authorization-server-evil", "/oauth-authorization-server"] {
         setup.ask("GET", target);
     }
     assert_eq!(setup.bifrost.recorded().len(), 3);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    bifrost::Bifrost,
+    bifrost::{Bifrost, Discovery, Mode},
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
     nobody_yet,
     tls_server::Trust,
@@ -32,8 +32,8 @@ const NODE_V2: Client = Client { name: "node-v2", command: &["node", "node-v2/lo
 const RUST_RMCP: Client = Client { name: "rust-rmcp", command: &[".env/rmcp-target/debug/interop-rust-rmcp"] };
 
 impl Client {
-    /// Logs in at this origin and returns what the client saw.
-    fn log_in(&self, origin: &str, ca: Option<&Path>) -> serde_json::Value {
+    /// Logs in at the MCP server of this URL and returns what the client saw.
+    fn log_in(&self, url: &str, ca: Option<&Path>) -> serde_json::Value {
         let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(INTEROP).join(".env"), PathBuf::from);
         let program = match self.command[0].strip_prefix(".env/") {
             Some(program) => installed.join(program),
@@ -42,7 +42,8 @@ impl Client {
         let stamp = installed.join(format!("{}.stamp", self.name));
         assert!(stamp.exists(), "{} is not installed: run `make test`, which installs it", self.name);
         let mut command = Command::new(program);
-        command.args(&self.command[1..]).arg(format!("{origin}/mcp")).current_dir(INTEROP);
+        command.args(&self.command[1..]).arg(url).current_dir(INTEROP);
+        command.env("BIFROST_VIRTUAL_KEY", Bifrost::VIRTUAL_KEY);
         for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
             match ca {
                 Some(ca) => command.env(variable, ca),
@@ -58,6 +59,11 @@ impl Client {
 
 /// What every login must have come to.
 fn logged_in(seen: &serde_json::Value, origin: &str, bifrost: &Bifrost) {
+    logged_in_by(seen, origin, "/api/oauth/per-user/token", bifrost);
+}
+
+/// The same, with the token from this endpoint.
+fn logged_in_by(seen: &serde_json::Value, origin: &str, token: &str, bifrost: &Bifrost) {
     assert_eq!(seen["issuer"], origin);
     assert_eq!(seen["authorize_url_origin"], origin);
     assert_eq!(seen["tools"], serde_json::json!(["count"]));
@@ -66,14 +72,14 @@ fn logged_in(seen: &serde_json::Value, origin: &str, bifrost: &Bifrost) {
     let pages: Vec<_> = seen["browser_urls"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
     assert!(pages.contains(&format!("{origin}/oauth/consent").as_str()), "{pages:?}");
     assert!(pages.iter().all(|page| page.starts_with(&format!("{origin}/"))), "{pages:?}");
-    assert!(bifrost.recorded().iter().any(|request| request.target.starts_with("/api/oauth/per-user/token")));
+    assert!(bifrost.recorded().iter().any(|request| request.target == token));
     assert!(bifrost.discovery_requests().is_empty(), "{:?}", bifrost.discovery_requests());
 }
 
 fn over_http(client: &Client) {
     let (bifrost, edge) = bifrost_and_edge();
     let origin = format!("http://{}", edge.host());
-    logged_in(&client.log_in(&origin, None), &origin, &bifrost);
+    logged_in(&client.log_in(&format!("{origin}/mcp"), None), &origin, &bifrost);
 }
 
 fn behind_tls(client: &Client) {
@@ -83,7 +89,7 @@ fn behind_tls(client: &Client) {
     let urls = format!("public_urls: [\"{origin}\"]\n");
     let edge = Edge::with(&[bifrost.address()], &format!("{urls}{CLIENTS}"));
     let terminator = TlsTerminator::start(port, edge.address);
-    logged_in(&client.log_in(&origin, Some(&terminator.ca())), &origin, &bifrost);
+    logged_in(&client.log_in(&format!("{origin}/mcp"), Some(&terminator.ca())), &origin, &bifrost);
 }
 
 /// Over the edge's own TLS.
@@ -91,8 +97,64 @@ fn over_tls(client: &Client) {
     let (bifrost, trust) = (Bifrost::start(), Trust::new());
     let edge = trust.edge_with_tls(&format!("{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
     let origin = format!("https://{}", edge.host());
-    logged_in(&client.log_in(&origin, Some(&trust.folder.path().join("ca.pem"))), &origin, &bifrost);
+    logged_in(&client.log_in(&format!("{origin}/mcp"), Some(&trust.folder.path().join("ca.pem"))), &origin, &bifrost);
     assert!(edge.metric("bifrost_edge_tls_handshakes_total") > 0);
+}
+
+// === A Bifrost of generation B ===
+
+/// The profile, and a table that decides nothing.
+const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: oauth\n";
+const OAUTH2_TOKEN: &str = "/oauth2/token";
+
+fn oauth2() -> Bifrost {
+    let bifrost = Bifrost::start();
+    bifrost.set_discovery(Discovery::Oauth2(Mode::Oauth));
+    bifrost
+}
+
+/// At `/mcp` and below it, where the resource is the same.
+fn oauth2_over_http(client: &Client) {
+    for path in ["/mcp", "/mcp/github"] {
+        let bifrost = oauth2();
+        let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
+        let origin = format!("http://{}", edge.host());
+        let seen = client.log_in(&format!("{origin}{path}"), None);
+        logged_in_by(&seen, &origin, OAUTH2_TOKEN, &bifrost);
+    }
+}
+
+fn oauth2_behind_tls(client: &Client) {
+    let bifrost = oauth2();
+    let port = nobody_yet().port();
+    let origin = format!("https://localhost:{port}");
+    // As newer versions of Bifrost demand it.
+    bifrost.set_issuer_url(&origin);
+    let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"{origin}\"]\n{OAUTH2}"));
+    let terminator = TlsTerminator::start(port, edge.address);
+    let seen = client.log_in(&format!("{origin}/mcp"), Some(&terminator.ca()));
+    logged_in_by(&seen, &origin, OAUTH2_TOKEN, &bifrost);
+}
+
+/// A client whose access token has ended gets another one through the edge, without its user.
+fn oauth2_refreshes(client: &Client) {
+    let bifrost = oauth2();
+    // initialize, that it is initialized, tools/list.
+    bifrost.end_access_tokens_after(3);
+    let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
+    let origin = format!("http://{}", edge.host());
+    let seen = client.log_in(&format!("{origin}/mcp"), None);
+    logged_in_by(&seen, &origin, OAUTH2_TOKEN, &bifrost);
+    let pages = seen["browser_urls"].as_array().unwrap();
+    let is_consent = |page: &&serde_json::Value| page.as_str() == Some(&format!("{origin}/oauth/consent"));
+    assert_eq!((bifrost.refreshed(), pages.iter().filter(is_consent).count()), (1, 1), "{seen}");
+}
+
+#[test]
+fn the_typescript_sdks_refresh_their_tokens() {
+    for client in [&NODE_V1, &NODE_V2] {
+        oauth2_refreshes(client);
+    }
 }
 
 macro_rules! logins {
@@ -111,6 +173,16 @@ macro_rules! logins {
             #[test]
             fn logs_in_behind_a_tls_terminator() {
                 super::behind_tls(&$client);
+            }
+
+            #[test]
+            fn logs_in_with_oauth2_over_http() {
+                super::oauth2_over_http(&$client);
+            }
+
+            #[test]
+            fn logs_in_with_oauth2_behind_a_tls_terminator() {
+                super::oauth2_behind_tls(&$client);
             }
         }
     )*};

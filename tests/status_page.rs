@@ -109,6 +109,28 @@ fn a_server_that_does_not_agree_about_discovery_is_named() {
 }
 
 #[test]
+fn under_oauth2_the_mode_is_named_and_a_server_of_another_generation() {
+    let bifrost = Bifrost::start();
+    let address = bifrost.address();
+    let yaml = |mode: &str| {
+        format!(
+            "public_urls: [\"http://localhost:{{port}}\"]\nprofile: oauth2\nmcp_server_auth_mode: {mode}\n\
+             verify: {{interval: 20ms}}\nservers: [{{address: \"{address}\"}}]\n"
+        )
+    };
+    let edge = Edge::start(&yaml("both"));
+    let mut page = open(edge.admin);
+    assert_eq!(page.text("discovery"), "On");
+    assert_eq!(page.text("discovery-why"), "mcp_server_auth_mode is both. No MCP client decides.");
+    let warning = format!("{address}: speaks the contract of Bifrost 1.5.0 to 1.5.2");
+    page.until(&format!("document.getElementById('disagreements').textContent.includes('{warning}')"));
+    edge.reload(&yaml("headers"));
+    let why = "404 is answered: mcp_server_auth_mode is headers. No MCP client decides.";
+    page.until(&format!("document.getElementById('discovery-why').textContent === '{why}'"));
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
     let (one, two) = (Bifrost::start(), Bifrost::start());
     let edge = edge(&[&one, &two]);

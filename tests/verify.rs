@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery},
+    bifrost::{Bifrost, Discovery, Mode},
     edge::CLIENTS,
     nobody,
     program::{bifrost_edge, config},
@@ -95,7 +95,7 @@ fn one_that_disagrees_and_one_that_is_gone_are_named_with_the_reason() {
         lines.find(|words| words.first() == Some(&address.to_string().as_str())).unwrap()[2..].join(" ")
     };
     assert_eq!(row(fleet[0].address()), "agrees on per_user_oauth -");
-    assert_eq!(row(fleet[1].address()), "disagrees off - -");
+    assert_eq!(row(fleet[1].address()), "disagrees off per_user_oauth -");
     assert_eq!(row(gone), "unreachable - - -");
     let url = "https://gw.example/.well-known/oauth-authorization-server";
     assert!(printed.contains(&format!("{url}: the edge serves it, the server does not")), "{printed}");
@@ -108,7 +108,7 @@ fn every_way_in_which_a_server_can_differ_is_a_disagreement() {
     for (discovery, part) in [
         (Discovery::Off, "\"server\":false"),
         (Discovery::Page, "which have no discovery"),
-        (Discovery::Oauth2, "Bifrost 1.6.3 and later"),
+        (Discovery::Oauth2(Mode::Both), "Bifrost 1.6.3 and later"),
         (Discovery::OwnIssuer, "http://bifrost.internal:8080"),
         (Discovery::Redirect, "302, a redirect"),
         (Discovery::Huge, "more than any document"),
@@ -293,4 +293,69 @@ fn a_configuration_with_problems_is_exit_code_1_and_nobody_is_asked() {
     let (mut command, _file) = command("listeners: []\n", &[]);
     let output = command.output().unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+// === The generations ===
+
+/// A configuration for these servers under the profile `oauth2`.
+fn oauth2(fleet: &[SocketAddr], mode: &str) -> String {
+    format!("{HEAD}{}profile: oauth2\nmcp_server_auth_mode: {mode}\n", servers(fleet))
+}
+
+#[test]
+fn each_server_shows_its_generation_and_is_warned_of_when_the_profile_is_another_one() {
+    let fleet = [Bifrost::start(), Bifrost::start(), Bifrost::start(), Bifrost::start()];
+    fleet[1].set_discovery(Discovery::Oauth2(Mode::Oauth));
+    fleet[2].set_discovery(Discovery::Page);
+    fleet[3].set_discovery(Discovery::Off);
+    let addresses = fleet.each_ref().map(Bifrost::address);
+    for (yaml, fitting) in [(oauth2(&addresses, "both"), [1].as_slice()), (yaml(&addresses), &[0, 3])] {
+        let (report, code) = report(&yaml, &[]);
+        assert_eq!(code, 1, "{report}");
+        for (place, contract) in ["per_user_oauth", "oauth2", "none", "per_user_oauth"].iter().enumerate() {
+            let mut servers = report["servers"].as_array().unwrap().iter();
+            let server = servers.find(|server| server["server"] == addresses[place].to_string()).unwrap();
+            let fits = fitting.contains(&place);
+            assert_eq!((&server["contract"], &server["fits"]), (&json!(contract), &json!(fits)), "{server}");
+            let is_warned = server["warnings"].to_string().contains("speaks the contract of");
+            assert_eq!(is_warned, !fits, "{server}");
+        }
+    }
+}
+
+#[test]
+fn a_server_of_the_profile_oauth2_agrees_whatever_the_order_of_its_members() {
+    let bifrost = Bifrost::start();
+    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    bifrost.set_issuer_url("https://gw.example");
+    let clients = json!([client("github", "per_user_oauth")]);
+    bifrost.set_clients(&clients, &clients);
+    let (printed, code) = table(&oauth2(&[bifrost.address()], "oauth"), TOKEN);
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("agrees  on         oauth2") && !printed.contains("warning"), "{printed}");
+    assert!(printed.contains("mcp_clients is empty, and decides nothing here"), "{printed}");
+}
+
+#[test]
+fn a_server_whose_mode_or_issuer_is_another_one_is_told_by_the_name_of_the_setting() {
+    let bifrost = Bifrost::start();
+    let told = |part: &str| {
+        let (printed, code) = table(&oauth2(&[bifrost.address()], "both"), &[]);
+        assert!(code == 1 && printed.contains(part), "{printed}");
+    };
+    bifrost.set_discovery(Discovery::Oauth2(Mode::Headers));
+    told("so its client.mcp_server_auth_mode is headers");
+    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    bifrost.set_issuer_url("https://other.example");
+    told("issues tokens for https://other.example alone, its oauth2_server_config.issuer_url: clients of https://gw.");
+}
+
+#[test]
+fn under_oauth2_a_table_that_is_there_is_compared() {
+    let bifrost = Bifrost::start();
+    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let other = json!([client("other", "none")]);
+    bifrost.set_clients(&other, &other);
+    let (printed, code) = table(&format!("{}{CLIENTS}", oauth2(&[bifrost.address()], "both")), TOKEN);
+    assert!(code == 1 && printed.contains("MCP client \"github\""), "{printed}");
 }

@@ -13,6 +13,7 @@ use super::{
     },
 };
 use crate::{
+    config::McpServerAuthMode,
     discovery::{AUTHORIZATION_SERVER, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP},
     edge::Snapshot,
     fleet::{Report, ServerReport, State},
@@ -92,6 +93,7 @@ impl DiscoveryStatus {
         let deciding = discovery.deciding_clients();
         DiscoveryStatus {
             on: discovery.is_on(),
+            mcp_server_auth_mode: discovery.mode().map(McpServerAuthMode::name),
             deciding_clients: deciding.iter().take(MOST_SHOWN).cloned().collect(),
             deciding: discovery.deciding_count(),
             mcp_clients: discovery.clients(),

@@ -159,16 +159,19 @@ function verification({ verification: report }) {
     ? `${server}: ${many(differences.length + more, "difference", "differences")}, which bifrost-edge verify tells`
     : `${server}: ${unreachable}`;
   const lines = servers.filter((server) => server.verdict !== "agrees").map(told);
-  fill(at("disagreements"), lines, (line) => make("li", "", line));
+  const warnings = servers.flatMap(({ server, warnings: list }) => list.map((warning) => `${server}: ${warning}`));
+  fill(at("disagreements"), [...lines, ...warnings], (line) => make("li", "", line));
 }
 
 function discovery(status) {
-  const { on, deciding, deciding_clients: names, mcp_clients: all } = status.discovery;
+  const { on, mcp_server_auth_mode: mode, deciding, deciding_clients: names, mcp_clients: all } = status.discovery;
   tone(at("discovery"), on ? "good" : "quiet");
   say(at("discovery"), on ? "On" : "Off");
-  say(at("discovery-why"), on
+  const clients = on
     ? `${number.format(deciding)} of ${many(all, "MCP client", "MCP clients")} ${deciding === 1 ? "has" : "have"} auth_type per_user_oauth:`
-    : `404 is answered: none of ${many(all, "MCP client", "MCP clients")} has auth_type per_user_oauth.`);
+    : `404 is answered: none of ${many(all, "MCP client", "MCP clients")} has auth_type per_user_oauth.`;
+  say(at("discovery-why"), mode === null ? clients
+    : `${on ? "" : "404 is answered: "}mcp_server_auth_mode is ${mode}. No MCP client decides.`);
   const more = deciding - names.length;
   fill(at("deciding"), more > 0 ? [...names, `and ${number.format(more)} more`] : names, (name) => {
     const item = make("li");

@@ -82,6 +82,8 @@ pub struct Reload {
 #[derive(Debug, Serialize)]
 pub struct DiscoveryStatus {
     pub on: bool,
+    /// What decides; null under a profile where the MCP clients do.
+    pub mcp_server_auth_mode: Option<&'static str>,
     /// The names of the MCP clients that turn it on, at most [`MOST_SHOWN`] of them.
     pub deciding_clients: Vec<String>,
     /// How many turn it on.

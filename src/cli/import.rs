@@ -15,7 +15,10 @@ use crate::{
     api::{BaseUrl, Credentials},
     config::MOST_BYTES,
     edge::{Asker, system_authorities},
-    import::{ApiClient, MergeFault, Merged, Original, Table, clients_of_config, diff, merge},
+    import::{
+        ApiClient, AuthorizationServer, MergeFault, Merged, Original, Table, authorization_server_of_config,
+        clients_of_config, diff, merge,
+    },
 };
 
 #[derive(Debug, Clone, Args)]
@@ -40,11 +43,13 @@ pub(super) struct Arguments {
 const HELP: &str = "\
 Prints the section mcp_clients, or with --into a unified diff. References such as env.NAME are kept; of what is or may
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
-nothing is, and standard error says what was left out.
+nothing is, and standard error says what was left out. Of a config.json that has client.mcp_server_auth_mode, it also
+takes that and the profile, oauth2.
 
-With --into, nothing outside mcp_clients changes, and entries that say the same keep their text. Of an entry that says
+With --into, nothing outside these keys changes, and entries that say the same keep their text. Of an entry that says
 something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
-appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with --yes, at once, and only if it passes check.
+appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with
+--yes, at once, and only if it passes check.
 
 Exit codes:
   0  done, or shown
@@ -78,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn import(arguments: &Arguments) -> Result<(), Ended> {
-    let table = table(&arguments.source)?;
+    let table = table(&arguments.source, arguments.prune)?;
     if let Some(file) = &arguments.into {
         return into(file, &table, arguments);
     }
@@ -88,19 +93,23 @@ fn import(arguments: &Arguments) -> Result<(), Ended> {
     Ok(())
 }
 
-fn table(source: &str) -> Result<Table, Ended> {
+fn table(source: &str, is_pruned: bool) -> Result<Table, Ended> {
     let failed = |fault: String| Ended::Failed(format!("{source}: {fault}"));
-    let (entries, why_empty) = if BaseUrl::is_meant(source) {
-        (of_url(source)?, EMPTY_API)
+    let (entries, server, why_empty) = if BaseUrl::is_meant(source) {
+        (of_url(source)?, None, EMPTY_API)
     } else {
-        (clients_of_config(&read(source).map_err(failed)?).map_err(failed)?, EMPTY_FILE)
+        let text = read(source).map_err(failed)?;
+        let server = authorization_server_of_config(&text).map_err(failed)?;
+        (clients_of_config(&text).map_err(failed)?, server, EMPTY_FILE)
     };
-    let table = Table::new(&entries).map_err(|faults| {
+    let mut table = Table::new(&entries).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|fault| format!("{source}: {fault}")).collect();
         Ended::Failed(lines.join("\n"))
     })?;
+    table.server = server;
     // Merged, it would at best change nothing, and with --prune empty the table.
-    if table.is_empty() { Err(failed(why_empty.to_owned())) } else { Ok(table) }
+    let is_nothing = table.is_empty() && (is_pruned || table.server.is_none());
+    if is_nothing { Err(failed(why_empty.to_owned())) } else { Ok(table) }
 }
 
 const EMPTY_API: &str = "it lists no MCP client, so there is nothing to import; a Bifrost without a config store lists \
@@ -118,14 +127,9 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
     })?;
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
     tell(table);
-    let Merged { added, replaced, removed, kept, deciding_before, deciding, text } = merged;
+    switch(&name.to_string(), &merged, table.server.as_ref());
+    let Merged { added, replaced, removed, kept, text, .. } = merged;
     eprintln!("{name}: {added} added, {replaced} replaced, {removed} taken out, {kept} only in it");
-    if deciding == 0 && deciding_before > 0 {
-        eprintln!(
-            "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): discovery \
-             is then off, and users cannot log in"
-        );
-    }
     if text == original.text() {
         eprintln!("{name}: nothing to change");
     } else if arguments.yes {
@@ -135,6 +139,25 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
         eprintln!("{name}: not written; --yes writes it");
     }
     Ok(())
+}
+
+/// Says what becomes of discovery.
+fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
+    let Merged { deciding_before, deciding, mode, is_switched, lacks_issuer, .. } = merged;
+    match mode {
+        None if *deciding == 0 && *deciding_before > 0 => eprintln!(
+            "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): \
+             discovery is then off, and users cannot log in"
+        ),
+        Some(mode) if *is_switched => eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}", mode.name()),
+        _ => {}
+    }
+    if let Some(issuer) = server.and_then(|server| server.issuer.as_ref()).filter(|_| *lacks_issuer) {
+        eprintln!(
+            "warning: {name}: the source issues tokens for {issuer} alone, which is none of public_urls: users cannot \
+             log in; have it there"
+        );
+    }
 }
 
 fn show(text: &str) -> Result<(), Ended> {
@@ -149,6 +172,9 @@ fn tell(table: &Table) {
     }
     let (clients, deciding) = (table.len(), table.deciding());
     eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");
+    if let Some(server) = &table.server {
+        eprintln!("client.mcp_server_auth_mode is {}: that decides, and no MCP client", server.mode.name());
+    }
 }
 
 // === The source ===

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use super::summary::summary;
 use crate::{
-    config::{Loaded, Scheme},
+    config::{Loaded, PublicUrl, Scheme},
     discovery::{
-        AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
+        AUTHORIZATION_SERVER, Answer, Discovery, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
 };
 
@@ -29,6 +29,9 @@ pub(super) fn check(loaded: &Loaded) -> io::Result<()> {
     for (url, answer) in documents(&discovery) {
         writeln!(out, "GET {url} -> {}", answer.status.as_u16())?;
     }
+    for url in forwarded(&discovery) {
+        writeln!(out, "GET {url} -> forwarded")?;
+    }
     Ok(())
 }
 
@@ -43,6 +46,9 @@ pub(super) fn discover(loaded: &Loaded) -> io::Result<()> {
         let body = String::from_utf8_lossy(&answer.body);
         writeln!(out, "{}\n", body.trim_end())?;
     }
+    for url in forwarded(&discovery) {
+        writeln!(out, "# GET {url} -> forwarded: the servers have the keys")?;
+    }
     Ok(())
 }
 
@@ -50,17 +56,24 @@ pub(super) fn discover(loaded: &Loaded) -> io::Result<()> {
 fn documents(discovery: &Discovery) -> impl Iterator<Item = (String, &Answer)> {
     let paths = [AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP];
     let urls = discovery.origins().urls().iter();
-    urls.flat_map(move |url| paths.map(|path| (url, path))).filter_map(|(url, path)| {
-        let verdict = discovery.decide(&Request {
-            method: &http::Method::GET,
-            target: path.as_bytes(),
-            host: Some(url.authority().as_bytes()),
-            scheme: Scheme::Http,
-            if_none_match: None,
-        });
-        match verdict {
-            Verdict::Prepared(id) => Some((format!("{url}{path}"), &discovery.answers()[id.0])),
-            Verdict::NotOurs | Verdict::Derived(_) => None,
-        }
+    urls.flat_map(move |url| paths.map(|path| (url, path))).filter_map(|(url, path)| match get(discovery, url, path) {
+        Verdict::Prepared(id) => Some((format!("{url}{path}"), &discovery.answers()[id.0])),
+        Verdict::NotOurs | Verdict::Derived(_) => None,
+    })
+}
+
+/// What belongs to discovery and is answered by the servers.
+fn forwarded(discovery: &Discovery) -> impl Iterator<Item = String> {
+    let urls = discovery.origins().urls().iter();
+    urls.filter(|url| get(discovery, url, JWKS) == Verdict::NotOurs).map(|url| format!("{url}{JWKS}"))
+}
+
+fn get(discovery: &Discovery, url: &PublicUrl, path: &str) -> Verdict {
+    discovery.decide(&Request {
+        method: &http::Method::GET,
+        target: path.as_bytes(),
+        host: Some(url.authority().as_bytes()),
+        scheme: Scheme::Http,
+        if_none_match: None,
     })
 }

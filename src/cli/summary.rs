@@ -5,18 +5,7 @@ use crate::{config::Loaded, discovery::Discovery};
 /// What is served, in a few lines for a person.
 pub(super) fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
     let config = &loaded.config;
-    let clients = config.mcp_clients.len();
-    let deciding = discovery.deciding_clients();
-    let profile = config.profile.name();
-    let discovery_line = if discovery.is_on() {
-        format!(
-            "discovery on, profile {profile}: {} of {clients} MCP clients with auth_type per_user_oauth: {}",
-            discovery.deciding_count(),
-            first_few(deciding, discovery.deciding_count())
-        )
-    } else {
-        format!("discovery off (404), profile {profile}: none of {clients} MCP clients has auth_type per_user_oauth")
-    };
+    let discovery_line = discovery_line(discovery);
     let urls = discovery.origins().urls();
     let urls_line = if urls.is_empty() {
         "public URLs: none, derived from each request".to_owned()
@@ -34,6 +23,21 @@ pub(super) fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
     let mut lines = vec![discovery_line, urls_line, servers_line];
     lines.extend(config.access_log.as_ref().map(|log| format!("access log: {} to {}", log.format.name(), log.to)));
     lines
+}
+
+/// Whether discovery is on, and why.
+fn discovery_line(discovery: &Discovery) -> String {
+    let (profile, clients) = (discovery.profile().name(), discovery.clients());
+    let on_or_off = if discovery.is_on() { "on" } else { "off (404)" };
+    let why = match (discovery.mode(), discovery.deciding_count()) {
+        (Some(mode), _) => format!("mcp_server_auth_mode is {}; no MCP client decides ({clients} listed)", mode.name()),
+        (None, 0) => format!("none of {clients} MCP clients has auth_type per_user_oauth"),
+        (None, deciding) => {
+            let names = first_few(discovery.deciding_clients(), deciding);
+            format!("{deciding} of {clients} MCP clients with auth_type per_user_oauth: {names}")
+        }
+    };
+    format!("discovery {on_or_off}, profile {profile}: {why}")
 }
 
 /// The first of so many.

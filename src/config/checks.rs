@@ -6,6 +6,7 @@ use super::{
     door_checks, fleet_checks,
     mcp_client::{AuthType, ConnectionType, McpClient},
     problem::{KeyPath, Problem, unique},
+    profile_checks,
     public_url::{PublicUrl, Scheme},
     schema::Config,
 };
@@ -18,6 +19,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     fleet_checks::problems(config, &mut problems);
     loops(config, &mut problems);
     discovery(config, &mut problems);
+    profile_checks::problems(config, &mut problems);
     mcp_clients(&config.mcp_clients, &mut problems);
     if config.threads.is_some_and(|threads| threads.get() > Config::MOST_THREADS) {
         let message = format!("more than {} threads help nobody; leave it out for one a core", Config::MOST_THREADS);
@@ -46,6 +48,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     }
     door_checks::warnings(config, &mut warnings);
     fleet_checks::warnings(config, &mut warnings);
+    profile_checks::warnings(config, &mut warnings);
     warnings
 }
 

@@ -35,6 +35,8 @@ mod path_prefix;
 mod patterns;
 mod pem;
 mod problem;
+mod profile;
+mod profile_checks;
 mod public_url;
 mod schema;
 mod server_address;
@@ -69,8 +71,9 @@ pub use self::{
     network::Network,
     path_prefix::PathPrefix,
     problem::{KeyPath, Problem, Problems, Step},
+    profile::{McpServerAuthMode, Profile},
     public_url::{PublicUrl, Scheme},
-    schema::{AccessRule, Config, DiscoveryOptions, Profile, UnknownHosts},
+    schema::{AccessRule, Config, DiscoveryOptions, UnknownHosts},
     server_address::ServerAddress,
     server_tls::{ServerName, ServerTls, TlsFiles},
     stop::StopOptions,

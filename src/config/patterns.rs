@@ -110,6 +110,18 @@ pub(super) fn hash_needs_its_key(schema: &mut Schema) {
     schema.insert("else".into(), json!({"properties": {"hash_key": {"const": null}}}));
 }
 
+/// `mcp_server_auth_mode` is for `profile: oauth2`, and where it turns discovery on, there must be public URLs.
+pub(super) fn profile_has_its_switch(schema: &mut Schema) {
+    let mode = "mcp_server_auth_mode";
+    let needs_urls = json!({
+        "if": {"properties": {mode: {"enum": ["both", "oauth"]}}, "required": [mode]},
+        "then": {"required": ["public_urls"], "properties": {"public_urls": {"type": "array", "minItems": 1}}},
+    });
+    schema.insert("if".into(), json!({"properties": {"profile": {"const": "oauth2"}}, "required": ["profile"]}));
+    schema.insert("then".into(), needs_urls);
+    schema.insert("else".into(), json!({"properties": {mode: {"const": null}}}));
+}
+
 /// What an MCP client needs is up to how it is connected to, and how its users authenticate.
 pub(super) fn mcp_client_needs(schema: &mut Schema) {
     let when = |key: &str, values: Value, needed: &str| {

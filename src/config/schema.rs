@@ -17,6 +17,7 @@ use super::{
     null::{default_when_null, empty_when_null},
     path_prefix::PathPrefix,
     patterns::{self, WaitOrNone},
+    profile::{McpServerAuthMode, Profile},
     public_url::PublicUrl,
     stop::StopOptions,
     timeouts::Timeouts,
@@ -26,6 +27,7 @@ use super::{
 /// What the operator wrote in `conf/proxy.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = patterns::profile_has_its_switch)]
 pub struct Config {
     /// Where clients connect. At least one.
     #[schemars(length(min = 1))]
@@ -59,6 +61,10 @@ pub struct Config {
     /// Which generation of Bifrost's discovery contract is served.
     #[serde(default)]
     pub profile: Profile,
+    /// What turns discovery on under the profile `oauth2`; no other has it. The same as Bifrost's own key
+    /// `client.mcp_server_auth_mode`. Default: `headers`, which is off.
+    #[serde(default)]
+    pub mcp_server_auth_mode: Option<McpServerAuthMode>,
     /// How discovery is answered.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<DiscoveryOptions>")]
@@ -125,15 +131,6 @@ pub enum UnknownHosts {
     Forward,
 }
 
-/// Which generation of Bifrost's discovery contract is served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// Bifrost 1.5.0 to 1.5.2: endpoints under `/api/oauth/per-user/`.
-    #[default]
-    PerUserOauth,
-}
-
 /// How discovery is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -169,13 +166,4 @@ pub struct AccessRule {
 impl Config {
     /// No machine has more cores to give.
     pub(super) const MOST_THREADS: usize = 1024;
-}
-
-impl Profile {
-    /// The name as it is written in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Profile::PerUserOauth => "per_user_oauth",
-        }
-    }
 }

@@ -39,9 +39,9 @@ pub use self::{
     answer::Answer,
     documents::is_login,
     origins::Origins,
-    well_known::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    well_known::{AUTHORIZATION_SERVER, Document, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
 };
-use crate::config::{AuthType, Config, DiscoveryOptions, Profile, PublicUrl, Scheme};
+use crate::config::{AuthType, Config, DiscoveryOptions, McpClient, McpServerAuthMode, Profile, PublicUrl, Scheme};
 
 /// What discovery needs to know of a request.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,8 @@ pub struct Discovery {
     origins: Origins,
     options: DiscoveryOptions,
     profile: Profile,
+    /// Under a profile where it decides.
+    mode: Option<McpServerAuthMode>,
     /// The first of them.
     deciding: Vec<String>,
     deciding_count: usize,
@@ -127,11 +129,14 @@ impl Discovery {
             })
         });
         let documents = documents.collect();
-        let deciding = || config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth);
+        let mode = config.auth_mode();
+        let decides = |client: &&McpClient| mode.is_none() && client.auth_type() == AuthType::PerUserOauth;
+        let deciding = || config.mcp_clients.iter().filter(decides);
         Discovery {
             origins: Origins::new(&config.public_urls),
             options: config.discovery,
             profile: config.profile,
+            mode,
             deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),
             deciding_count: deciding().count(),
             clients: config.mcp_clients.len(),
@@ -140,13 +145,24 @@ impl Discovery {
         }
     }
 
-    /// Whether the documents are served: at least one MCP client has `auth_type: per_user_oauth`,
-    /// disabled or not, as in Bifrost.
+    /// Whether the documents are served, as in Bifrost: under the profile `per_user_oauth` if at least one MCP client
+    /// has `auth_type: per_user_oauth`, disabled or not; under `oauth2` if the mode says so.
     pub fn is_on(&self) -> bool {
-        !self.deciding.is_empty()
+        self.mode.map_or(!self.deciding.is_empty(), McpServerAuthMode::is_on)
     }
 
-    /// The names of the MCP clients that turn discovery on, in the order of the table; the first 50 of them.
+    /// The generation of Bifrost's contract that is served.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// What decides whether discovery is on; `None` under a profile where the MCP clients do.
+    pub fn mode(&self) -> Option<McpServerAuthMode> {
+        self.mode
+    }
+
+    /// The names of the MCP clients that turn discovery on, in the order of the table; the first 50 of them. None where
+    /// a [mode](Self::mode) decides.
     pub fn deciding_clients(&self) -> &[String] {
         &self.deciding
     }
@@ -176,6 +192,9 @@ impl Discovery {
         let Some(target) = classify(request.target) else {
             return Verdict::NotOurs;
         };
+        if target == Target::Keys && self.forwards_keys(request.method) {
+            return Verdict::NotOurs;
+        }
         // A preflight is answered before anything that could refuse it.
         if request.method == Method::OPTIONS {
             return Verdict::Prepared(OPTIONS);
@@ -203,15 +222,28 @@ impl Discovery {
         })
     }
 
+    /// Whether a request for the keys is a server's to answer. Who answers a GET answers its preflight.
+    fn forwards_keys(&self, method: &Method) -> bool {
+        self.profile == Profile::Oauth2
+            && self.is_on()
+            && matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
     /// The document that a request gets, or the answer in its place.
     fn document(&self, target: Target, method: &Method) -> Result<Document, AnswerId> {
-        let Target::Document(document) = target else {
-            return Err(NOT_FOUND);
+        let document = match (target, self.profile) {
+            (Target::Document(document), _) => Some(document),
+            (Target::SlugResource, Profile::Oauth2) => Some(Document::ProtectedResource),
+            // With discovery on, whoever gets here has a method that it does not have.
+            (Target::Keys, Profile::Oauth2) => None,
+            (Target::Keys | Target::SlugResource, Profile::PerUserOauth) | (Target::Nothing, _) => {
+                return Err(NOT_FOUND);
+            }
         };
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Err(METHOD_NOT_ALLOWED);
         }
-        if self.is_on() { Ok(document) } else { Err(NOT_FOUND) }
+        document.filter(|_| self.is_on()).ok_or(NOT_FOUND)
     }
 
     fn derived(&self, target: Target, base: &PublicUrl, request: &Request<'_>) -> Verdict {

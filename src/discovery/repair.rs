@@ -25,7 +25,8 @@ pub fn challenge(value: &[u8], own: &PublicUrl) -> Option<Vec<u8>> {
     let url = AbsoluteUrl::parse(&value[start..start + length])?;
     let is_ours = [well_known::PROTECTED_RESOURCE, well_known::PROTECTED_RESOURCE_MCP]
         .iter()
-        .any(|path| path.as_bytes() == url.rest);
+        .any(|path| path.as_bytes() == url.rest)
+        || well_known::is_slug_resource(url.rest);
     let is_foreign = url.scheme != own.scheme() || !is_at(&url, own);
     (is_ours && is_foreign)
         .then(|| [&value[..start], own.as_str().as_bytes(), url.rest, &value[start + length..]].concat())
@@ -125,6 +126,13 @@ mod tests {
                     "Bearer realm=\"x\", Resource_Metadata=\"https://gw.example.com/.well-known/oauth-protected-resource/mcp\"",
                 ),
             ),
+            (
+                "Bearer resource_metadata=\"http://10.0.0.5:8080/.well-known/oauth-protected-resource/mcp/github\"",
+                Some(
+                    "Bearer resource_metadata=\"https://gw.example.com/.well-known/oauth-protected-resource/mcp/github\"",
+                ),
+            ),
+            ("Bearer resource_metadata=\"http://x/.well-known/oauth-protected-resource/mcp/a/b\"", None),
             ("Bearer resource_metadata=\"https://gw.example.com/.well-known/oauth-protected-resource\"", None),
             ("Bearer resource_metadata=\"https://idp.example.com/metadata\"", None),
             ("Bearer resource_metadata=\"http://x/.well-known/oauth-protected-resource", None),

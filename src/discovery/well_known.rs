@@ -15,6 +15,10 @@ pub enum Document {
 pub enum Target {
     /// A document.
     Document(Document),
+    /// The protected resource metadata of `/mcp/<slug>`, which the profile `oauth2` has.
+    SlugResource,
+    /// The keys that sign tokens (RFC 7517 section 5), which a server alone has, under the profile `oauth2`.
+    Keys,
     /// Nothing: a suffix, a sibling or another spelling. Answered 404 here, because the server's
     /// dashboard would answer HTML, and never aliased, because the issuer would not match
     /// (RFC 8414 section 3.3).
@@ -27,10 +31,13 @@ pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server"
 pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 /// Where RFC 9728 section 3.1 puts the metadata of the resource `/mcp`.
 pub const PROTECTED_RESOURCE_MCP: &str = "/.well-known/oauth-protected-resource/mcp";
+/// Where a Bifrost of the profile `oauth2` has the keys that sign its tokens.
+pub const JWKS: &str = "/.well-known/jwks.json";
 
 const WELL_KNOWN: &[u8] = b".well-known";
 /// The names under `/.well-known/` that belong to discovery.
-const NAMES: [&[u8]; 3] = [b"oauth-authorization-server", b"oauth-protected-resource", b"openid-configuration"];
+const NAMES: [&[u8]; 4] =
+    [b"oauth-authorization-server", b"oauth-protected-resource", b"openid-configuration", b"jwks.json"];
 
 /// What the path of a request target names, or `None` when it is not ours. A query is ignored.
 pub fn classify(raw: &[u8]) -> Option<Target> {
@@ -42,7 +49,23 @@ pub fn classify(raw: &[u8]) -> Option<Target> {
     if path == PROTECTED_RESOURCE.as_bytes() || path == PROTECTED_RESOURCE_MCP.as_bytes() {
         return Some(Target::Document(Document::ProtectedResource));
     }
+    if is_slug_resource(path) {
+        return Some(Target::SlugResource);
+    }
+    if path == JWKS.as_bytes() {
+        return Some(Target::Keys);
+    }
     (may_hide_well_known(path) && names_ours(path)).then_some(Target::Nothing)
+}
+
+/// Whether a path is where RFC 9728 section 3.1 puts the metadata of the resource `/mcp/<slug>`, as Bifrost names its
+/// virtual MCP servers and MCP clients: one segment that needs no escape.
+pub(super) fn is_slug_resource(path: &[u8]) -> bool {
+    let slug = path.strip_prefix(PROTECTED_RESOURCE_MCP.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+    slug.is_some_and(|slug| {
+        let is_open = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        !matches!(slug, b"" | b"." | b"..") && slug.iter().all(is_open)
+    })
 }
 
 /// A path can only be ours if it shows `.well-known` in some case, or hides it behind an escape.
@@ -136,6 +159,17 @@ mod tests {
     }
 
     #[test]
+    fn the_metadata_of_a_slug_and_the_keys_live_at_one_spelling() {
+        for slug in ["a", "GitHub-tools~2", "v1.2_x", "..."] {
+            let path = format!("{PROTECTED_RESOURCE_MCP}/{slug}");
+            assert_eq!(classify(path.as_bytes()), Some(Target::SlugResource), "{path}");
+            assert_eq!(classify(format!("{path}?x").as_bytes()), Some(Target::SlugResource));
+        }
+        assert_eq!(classify(JWKS.as_bytes()), Some(Target::Keys));
+        assert_eq!(classify(b"/.well-known/jwks.json?x"), Some(Target::Keys));
+    }
+
+    #[test]
     fn other_spellings_suffixes_and_siblings_are_nothing() {
         for path in [
             "/.well-known/oauth-authorization-server/",
@@ -144,6 +178,17 @@ mod tests {
             "/.well-known/oauth-protected-resource/",
             "/.well-known/oauth-protected-resource/mcp/",
             "/.well-known/oauth-protected-resource/other",
+            "/.well-known/oauth-protected-resource/mcp/a/b",
+            "/.well-known/oauth-protected-resource/mcp/a/",
+            "/.well-known/oauth-protected-resource/mcp/%61",
+            "/.well-known/oauth-protected-resource/mcp/..",
+            "/.well-known/oauth-protected-resource/mcp/a;b",
+            "/.well-known/oauth-protected-resource/mcp//a",
+            "/.well-known/jwks.json/",
+            "//.well-known/jwks.json",
+            "/.well-known/JWKS.json",
+            "/.well-known/jwks%2ejson",
+            "/.well-known/jwks.json;x",
             "/.well-known/openid-configuration",
             "/.well-known/openid-configuration/mcp",
             "/mcp/.well-known/openid-configuration",
@@ -188,7 +233,7 @@ mod tests {
             "",
             "/mcp",
             "/v1/chat/completions",
-            "/.well-known/jwks.json",
+            "/.well-known/jwks",
             "/.well-known/oauth-authorization-server-evil",
             "/.well-known/oauth-authorization-serverx/y",
             "/.well-known",

@@ -73,7 +73,7 @@ enum Decided<'a> {
 }
 
 impl DiscoveryFilter {
-    /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `discovery`,
+    /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `mcp_server_auth_mode`, `discovery`,
     /// `mcp_clients`, and `trusted_proxies` where there are no public URLs.
     pub fn new(config: &Config) -> Self {
         Self::with_trusted(config, Arc::new(TrustedProxies::new(&config.trusted_proxies)))

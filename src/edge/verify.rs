@@ -84,7 +84,7 @@ impl Verifier {
             profile: expected.profile().name(),
             discovery: Switch::of(expected.discovery().is_on()),
             clients: expected.clients().len(),
-            clients_compared: self.credentials.is_some(),
+            clients_compared: self.credentials.is_some() && expected.compares_clients(),
             servers: reports,
         }
     }

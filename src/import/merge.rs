@@ -5,12 +5,15 @@ use std::{collections::HashMap, path::Path};
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    KEY,
+    KEY, MODE, PROFILE,
     change::{Silence, changed},
     edit::edit,
+    layout::Edits,
+    nodes,
+    rewrite::rewrite,
     table::{Table, name_of},
 };
-use crate::config::{AuthType, Loaded, Problems};
+use crate::config::{AuthType, Config, Loaded, McpServerAuthMode, Problems, Profile};
 
 /// A configuration with a table merged into it, which has passed every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +30,14 @@ pub struct Merged {
     pub kept: usize,
     /// How many with `auth_type: per_user_oauth` the file had.
     pub deciding_before: usize,
-    /// How many it has now; with none of them discovery is off.
+    /// How many it has now; with none of them discovery is off, unless a mode decides.
     pub deciding: usize,
+    /// What decides about discovery now; `None` under a profile where the MCP clients do.
+    pub mode: Option<McpServerAuthMode>,
+    /// Whether that, or the profile, is another one than before.
+    pub is_switched: bool,
+    /// Whether the issuer that the source names is no public URL of the file.
+    pub lacks_issuer: bool,
 }
 
 /// Why a table cannot be merged.
@@ -66,7 +75,8 @@ pub(super) enum Fate<'a> {
 
 /// Merges a table into the text of a file, whose name is for messages. Entries are the same when they have the same
 /// name. One that only the file has stays, unless `prune` is set; one that says the same stays as it is written, and of
-/// another one the keys that do. What the source has only without its secrets, or not at all, is as the file has it.
+/// another one the keys that do. What the source has only without its secrets, or not at all, is as the file has it. If
+/// the source says what decides about discovery in place of the table, the file says the same then.
 ///
 /// # Errors
 /// Why it cannot be.
@@ -95,7 +105,8 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         let ways = [false, true].into_iter().filter_map(|whole| edit(body, &fates, &added, whole));
         ways.into_iter().find(|text| says(text, &tree, &expected)).ok_or(MergeFault::Layout)?
     };
-    let text = format!("{mark}{edited}");
+    let switched = switched(&edited, table).ok_or(MergeFault::Layout)?;
+    let text = format!("{mark}{switched}");
     let config = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?.config;
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
     Ok(Merged {
@@ -105,8 +116,33 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         kept: count(|fate| *fate == Fate::Only),
         deciding_before: entries.iter().filter(|entry| decides(entry)).count(),
         deciding: config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth).count(),
+        mode: config.auth_mode(),
+        is_switched: switched != edited,
+        lacks_issuer: lacks_issuer(&config, table),
         text,
     })
+}
+
+/// The text, with the profile and the mode that the source says; `None` when it cannot be edited so.
+fn switched(text: &str, table: &Table) -> Option<String> {
+    let Some(server) = &table.server else { return Some(text.to_owned()) };
+    let before: Mapping = serde_yaml::from_str(text).ok()?;
+    let mut after = before.clone();
+    after.insert(PROFILE.into(), Profile::Oauth2.name().into());
+    after.insert(MODE.into(), server.mode.name().into());
+    if before == after {
+        return Some(text.to_owned());
+    }
+    let mut edits = Edits::default();
+    rewrite(text, &nodes::root(text)?, &before, &after, &mut edits)?;
+    let edited = edits.apply(text);
+    (serde_yaml::from_str::<Mapping>(&edited).ok()? == after).then_some(edited)
+}
+
+/// Whether the one issuer that the source has is none of the public URLs.
+fn lacks_issuer(config: &Config, table: &Table) -> bool {
+    let issuer = table.server.as_ref().and_then(|server| server.issuer.as_ref());
+    issuer.is_some_and(|issuer| !config.public_urls.contains(issuer))
 }
 
 /// What becomes of each entry of the file, and what is new.

@@ -26,10 +26,13 @@ pub use self::{
     api::ApiClient,
     diff::diff,
     merge::{MergeFault, Merged, merge},
-    source::clients_of_config,
+    source::{AuthorizationServer, authorization_server_of_config, clients_of_config},
     table::{Dropped, Fault, Table},
     write::{Original, WriteFault},
 };
 
 /// The key of the table in a configuration.
 const KEY: &str = "mcp_clients";
+/// The keys that say what turns discovery on.
+const PROFILE: &str = "profile";
+const MODE: &str = "mcp_server_auth_mode";

@@ -1,18 +1,59 @@
-//! Where a Bifrost's `config.json` has its MCP clients.
+//! Where a Bifrost's `config.json` has its MCP clients, and what turns its discovery on.
 
+use serde::Deserialize;
 use serde_yaml::Value;
+
+use crate::config::{McpServerAuthMode, PublicUrl};
+
+/// What a Bifrost of the generation `oauth2` says of its authorization server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationServer {
+    /// Its `client.mcp_server_auth_mode`.
+    pub mode: McpServerAuthMode,
+    /// Its `client.oauth2_server_config.issuer_url`, if that is an origin and no reference.
+    pub issuer: Option<PublicUrl>,
+}
+
+/// What a `config.json` says of the authorization server; `None` when it says nothing, as one of an earlier generation.
+///
+/// # Errors
+/// Why that cannot be told; without anything of the text.
+pub fn authorization_server_of_config(text: &str) -> Result<Option<AuthorizationServer>, String> {
+    let config = parse(text)?;
+    let Some(client) = config.get("client") else { return Ok(None) };
+    let mode = match client.get(MODE) {
+        None | Some(Value::Null) => return Ok(None),
+        // In Go an empty text is one that is not there.
+        Some(Value::String(mode)) if mode.is_empty() => return Ok(None),
+        Some(mode) => McpServerAuthMode::deserialize(mode)
+            .map_err(|_| format!("client.{MODE} is none of headers, both, oauth"))?,
+    };
+    let issuer = client.get("oauth2_server_config").and_then(|server| server.get("issuer_url")).and_then(Value::as_str);
+    let issuer = issuer.and_then(|issuer| PublicUrl::try_from(issuer.trim_end_matches('/').to_owned()).ok());
+    Ok(Some(AuthorizationServer { mode, issuer }))
+}
+
+const MODE: &str = "mcp_server_auth_mode";
+
+fn parse(text: &str) -> Result<Value, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|fault| {
+        format!("not JSON, at line {}, column {}; name a Bifrost's config.json", fault.line(), fault.column())
+    })
+}
 
 /// The entries of `mcp.client_configs`, or of `mcp.mcp_clients`, as older versions of Bifrost call it.
 ///
 /// # Errors
 /// Why there are none; without anything of the text.
 pub fn clients_of_config(text: &str) -> Result<Vec<Value>, String> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let config: Value = serde_json::from_str(text).map_err(|fault| {
-        format!("not JSON, at line {}, column {}; name a Bifrost's config.json", fault.line(), fault.column())
-    })?;
+    let config = parse(text)?;
     let mcp = match config.get("mcp") {
         Some(mcp @ Value::Mapping(_)) => mcp,
+        // There the table decides nothing, and may be missing.
+        Some(Value::Null) | None if config.get("client").is_some_and(|client| client.get(MODE).is_some()) => {
+            return Ok(Vec::new());
+        }
         Some(Value::Null) | None => {
             return Err("has no key mcp; name a Bifrost's config.json, or the URL of a Bifrost that keeps its MCP \
                         clients in a database"
@@ -48,6 +89,25 @@ mod tests {
             assert_eq!(clients[0]["name"], "a");
         }
         assert!(clients_of_config(r#"{"mcp":{"client_configs":[]}}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_turns_discovery_on_is_read_and_a_table_is_not_missed_then() {
+        let read = |text: &str| authorization_server_of_config(text).unwrap();
+        let both =
+            r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a.example/"}}}"#;
+        let server = read(both).unwrap();
+        assert_eq!(server.mode, McpServerAuthMode::Both);
+        assert_eq!(server.issuer.unwrap().as_str(), "https://a.example");
+        assert!(clients_of_config(both).unwrap().is_empty());
+        let by_reference =
+            r#"{"client":{"mcp_server_auth_mode":"oauth","oauth2_server_config":{"issuer_url":"env.URL"}}}"#;
+        assert_eq!(read(by_reference).unwrap().issuer, None);
+        for silent in ["{}", r#"{"client":{}}"#, r#"{"client":{"mcp_server_auth_mode":""}}"#] {
+            assert_eq!(read(silent), None, "{silent}");
+        }
+        let fault = authorization_server_of_config(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap_err();
+        assert!(fault.contains("none of headers, both, oauth") && !fault.contains("planted"), "{fault}");
     }
 
     #[test]

@@ -8,23 +8,26 @@ use std::{
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    KEY,
+    AuthorizationServer, KEY, MODE, PROFILE,
     fields::{FIELDS, Field, Kept, Kind, field, is_nothing},
     render,
     secrets::{is_header_name, is_known_secret, is_open_text},
 };
-use crate::config::{AuthType, Loaded, Problems};
+use crate::config::{AuthType, Loaded, Problems, Profile};
 
 /// An MCP client table without secrets.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     pub(super) clients: Vec<Mapping>,
+    /// What decides about discovery in place of it, if the source says so: the profile is `oauth2` then.
+    pub server: Option<AuthorizationServer>,
     /// What was left out.
     pub dropped: Vec<Dropped>,
 }
 
 /// What a configuration needs besides.
-const REST: &str = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: []\n";
+const REST: &str =
+    "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: []\npublic_urls: [\"http://localhost:8000\"]\n";
 
 /// A value that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,13 +106,18 @@ impl Table {
         (!twice.is_empty()).then(|| twice.into_iter().collect::<Vec<_>>().join(", "))
     }
 
-    /// It as the section `mcp_clients` of a configuration, which has passed every check.
+    /// It as the section `mcp_clients` of a configuration, behind what decides in place of it, which has passed every
+    /// check.
     ///
     /// # Errors
     /// What would be wrong with it.
     pub fn section(&self) -> Result<String, Problems> {
         let entries: String = self.clients.iter().map(|client| render::block(client, 2, "\n")).collect();
-        let section = if entries.is_empty() { format!("{KEY}: []\n") } else { format!("{KEY}:\n{entries}") };
+        let switch = self.server.as_ref().map_or_else(String::new, |server| {
+            format!("{PROFILE}: {}\n{MODE}: {}\n", Profile::Oauth2.name(), server.mode.name())
+        });
+        let list = if entries.is_empty() { format!("{KEY}: []\n") } else { format!("{KEY}:\n{entries}") };
+        let section = switch + &list;
         Loaded::from_text("the imported table".as_ref(), &format!("{section}{REST}"))?;
         Ok(section)
     }

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::discovery::{AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP};
+use crate::discovery::{Document, Target, classify};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DocumentAsked {
     /// The authorization server metadata.
     AuthorizationServer,
-    /// The protected resource metadata, at either of its paths.
+    /// The protected resource metadata, at any of its paths.
     ProtectedResource,
     /// A sibling, a suffix or another spelling, which is nothing.
     Other,
@@ -54,14 +54,12 @@ impl DocumentAsked {
 
     /// What the target of a request for discovery asks for.
     pub fn of(target: &[u8]) -> Self {
-        let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
-        let path = &target[..end];
-        if path == AUTHORIZATION_SERVER.as_bytes() {
-            DocumentAsked::AuthorizationServer
-        } else if [PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP].iter().any(|known| path == known.as_bytes()) {
-            DocumentAsked::ProtectedResource
-        } else {
-            DocumentAsked::Other
+        match classify(target) {
+            Some(Target::Document(Document::AuthorizationServer)) => DocumentAsked::AuthorizationServer,
+            Some(Target::Document(Document::ProtectedResource) | Target::SlugResource) => {
+                DocumentAsked::ProtectedResource
+            }
+            Some(Target::Keys | Target::Nothing) | None => DocumentAsked::Other,
         }
     }
 

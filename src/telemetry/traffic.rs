@@ -104,6 +104,8 @@ impl Class {
             b"mcp" => Class::Mcp,
             b"oauth" | b"oauth2" => Class::Oauth,
             b"api" if rest.starts_with(b"/oauth") => Class::Oauth,
+            // Under the profile that leaves it to the servers.
+            b".well-known" if rest.starts_with(b"/jwks.json") => Class::Oauth,
             b"api" => Class::Api,
             b"v1" | b"openai" | b"anthropic" | b"genai" | b"bedrock" | b"cohere" | b"litellm" | b"langchain"
             | b"pydanticai" | b"responses" => Class::Inference,
@@ -226,6 +228,8 @@ mod tests {
             ("/openai_passthrough/v1/x", Class::Inference),
             ("/api/oauth/per-user/token", Class::Oauth),
             ("/oauth2/token", Class::Oauth),
+            ("/.well-known/jwks.json", Class::Oauth),
+            ("/.well-known/security.txt", Class::Other),
             ("/api/mcp/clients", Class::Api),
             ("/", Class::Other),
             ("", Class::Other),

@@ -47,6 +47,7 @@ impl Contract {
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::PerUserOauth => Contract::PerUserOauth,
+            Profile::Oauth2 => Contract::Oauth2,
         }
     }
 
@@ -65,6 +66,17 @@ impl Contract {
             Contract::PerUserOauth => "Bifrost 1.5.0 to 1.5.2",
             Contract::Oauth2 => "Bifrost 1.6.3 and later",
             Contract::None => "Bifrost before 1.5.0, or 1.5.3 to 1.6.2, which have no discovery",
+        }
+    }
+
+    /// The contract that a 404 shows by its body: each generation has its own, and so has the dashboard of versions
+    /// between them, for a path that is none of its own.
+    fn shown_by_absence(body: &[u8]) -> Option<Self> {
+        match body {
+            b"Not Found" => Some(Contract::PerUserOauth),
+            b"" => Some(Contract::Oauth2),
+            dashboard if dashboard.starts_with(b"404 - ") => Some(Contract::None),
+            _ => None,
         }
     }
 
@@ -95,9 +107,7 @@ impl Published {
                 Ok(document) => Published::On(document),
                 Err(_) => Published::Unexpected(format!("{status} and no JSON object")),
             },
-            // What the dashboard of later versions answers for a path that is none of its own.
-            StatusCode::NOT_FOUND if body.starts_with(b"404 - ") => Published::Off(Some(Contract::None)),
-            StatusCode::NOT_FOUND => Published::Off(None),
+            StatusCode::NOT_FOUND => Published::Off(Contract::shown_by_absence(body)),
             redirect if redirect.is_redirection() => Published::Unexpected(format!("{status}, a redirect")),
             _ => Published::Unexpected(status.to_string()),
         }
@@ -211,8 +221,18 @@ mod tests {
         }
         let later = answer(404, "text/plain; charset=utf-8", "404 - Not found");
         assert_eq!(Published::of(&later), Published::Off(Some(Contract::None)));
-        assert_eq!(Published::of(&answer(404, "text/plain", "Not Found")), Published::Off(None));
-        assert_eq!(Published::of(&answer(404, "text/plain", "")), Published::Off(None));
+    }
+
+    #[test]
+    fn a_404_shows_its_generation() {
+        for (body, contract) in [
+            ("Not Found", Some(Contract::PerUserOauth)),
+            ("", Some(Contract::Oauth2)),
+            ("404 - Not found", Some(Contract::None)),
+            ("no such page", None),
+        ] {
+            assert_eq!(Published::of(&answer(404, "text/plain", body)), Published::Off(contract), "{body:?}");
+        }
     }
 
     #[test]

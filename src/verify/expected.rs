@@ -54,6 +54,12 @@ impl Expected {
         &self.clients
     }
 
+    /// Whether the MCP clients of the servers should be those of the table: not where the table decides nothing and is
+    /// empty, as it may be then.
+    pub fn compares_clients(&self) -> bool {
+        self.discovery.mode().is_none() || !self.clients.is_empty()
+    }
+
     /// What a server is asked: each document that Bifrost has, for each public URL.
     pub fn questions(&self, server: &ServerAddress, scheme: Scheme) -> Vec<Question> {
         let urls = self.discovery.origins().urls();

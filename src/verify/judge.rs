@@ -71,19 +71,49 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
         (false, false) => None,
         (is_on, _) => Some(Switch::of(is_on)),
     };
+    report.fits = report.contract.map(|contract| contract == Contract::of(expected.profile()));
+    warn_of_contract(answers, expected, report);
+}
+
+/// What explains that a server answers otherwise than the edge: its generation or, in that of `oauth2`, its own
+/// settings.
+fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected, report: &mut ServerReport) {
     let wanted = Contract::of(expected.profile());
-    if let Some(contract) = report.contract.filter(|contract| *contract != wanted) {
-        report.warnings.push(format!(
+    match report.contract {
+        Some(contract) if contract != wanted => report.warnings.push(format!(
             "speaks the contract of {}; the profile is {}, for {}",
             contract.versions(),
             wanted.name(),
             wanted.versions()
-        ));
+        )),
+        Some(Contract::Oauth2) if report.discovery == Some(Switch::Off) && expected.discovery().is_on() => {
+            let mode = "serves no discovery, so its client.mcp_server_auth_mode is headers, or not set";
+            report.warnings.push(mode.into());
+        }
+        Some(Contract::Oauth2) => report.warnings.extend(foreign_issuer(answers)),
+        _ => {}
     }
+}
+
+/// A Bifrost that is told its issuer issues tokens for that one alone, whatever URL a client has.
+fn foreign_issuer(answers: &[(Question, DocumentAnswer)]) -> Option<String> {
+    let (question, issuer) = answers.iter().find_map(|(question, answer)| {
+        let Published::On(document) = Published::of(answer) else { return None };
+        let issuer = document.get("issuer")?.as_str()?.to_owned();
+        (issuer != question.base.as_str()).then_some((question, issuer))
+    })?;
+    Some(format!(
+        "issues tokens for {} alone, its oauth2_server_config.issuer_url: clients of {} cannot log in",
+        documents::shortened(&issuer),
+        question.base
+    ))
 }
 
 fn clients_of(answers: &ClientAnswers, expected: &Expected, report: &mut ServerReport) {
     report.clients = answers.memory.as_ref().ok().map(Vec::len);
+    if !expected.compares_clients() {
+        return;
+    }
     let is_empty = |answer: &ListAnswer| answer.as_ref().is_ok_and(Vec::is_empty);
     if is_empty(&answers.memory) && is_empty(&answers.database) && !expected.clients().is_empty() {
         // It cannot be told from a server that has none; what it says for discovery has been compared.

@@ -18,7 +18,8 @@ pub struct Report {
     pub discovery: Switch,
     /// How many MCP clients the edge's table has.
     pub clients: usize,
-    /// Whether there were credentials to ask the servers for their clients.
+    /// Whether the servers' clients were compared with it: there were credentials to ask for them, and the table is not
+    /// one that decides nothing and is empty.
     pub clients_compared: bool,
     /// Each server, by name and address.
     pub servers: Vec<ServerReport>,
@@ -39,6 +40,8 @@ pub struct ServerReport {
     pub discovery: Option<Switch>,
     /// The contract it speaks, where that can be told.
     pub contract: Option<Contract>,
+    /// Whether that is the one of the profile.
+    pub fits: Option<bool>,
     /// How many MCP clients its process has.
     pub clients: Option<usize>,
     /// In what it does not agree, at most [`ServerReport::MOST`].
@@ -79,6 +82,13 @@ impl Report {
         self.servers.iter().filter(|server| server.verdict == verdict).count()
     }
 
+    /// To how many servers clients are sent by a contract that they do not speak: none while the edge serves no
+    /// documents.
+    pub fn misfits(&self) -> usize {
+        let misfits = self.servers.iter().filter(|server| server.fits == Some(false)).count();
+        if self.discovery == Switch::On { misfits } else { 0 }
+    }
+
     /// It with at most so many differences of each server.
     #[must_use]
     pub fn shortened(&self, most: usize) -> Self {
@@ -109,6 +119,7 @@ impl ServerReport {
             unreachable: Some(why),
             discovery: None,
             contract: None,
+            fits: None,
             clients: None,
             differences: Vec::new(),
             more_differences: 0,

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::report::{Report, ServerReport, Verdict};
-use crate::api::{PASSWORD, TOKEN, USER};
+use crate::{
+    api::{PASSWORD, TOKEN, USER},
+    config::Profile,
+};
 
 const COLUMNS: [&str; 6] = ["SERVER", "ADDRESS", "RESULT", "DISCOVERY", "CONTRACT", "MCP CLIENTS"];
 
@@ -24,7 +27,9 @@ pub fn table(report: &Report) -> String {
         details(server, &mut text);
     }
     text.push('\n');
-    if !report.clients_compared {
+    if !report.clients_compared && report.profile == Profile::Oauth2.name() && report.clients == 0 {
+        text.push_str("The MCP clients were not compared: mcp_clients is empty, and decides nothing here.\n");
+    } else if !report.clients_compared {
         let _ = writeln!(
             text,
             "The MCP clients were not compared: that needs credentials for Bifrost's API. Set {TOKEN}, or {USER} and \

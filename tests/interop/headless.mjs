@@ -1,4 +1,5 @@
-// A headless browser, just enough for one OAuth login: cookies, redirects, one HTML form.
+// A headless browser, just enough for one OAuth login: cookies, redirects, and one HTML form, or what the script of
+// Bifrost's consent page does since 1.6.3.
 
 const MAX_STEPS = 10;
 const STEP_TIMEOUT_MS = 15_000;
@@ -63,7 +64,7 @@ export class HeadlessBrowser {
   visited = [];
   #jar = new CookieJar();
 
-  /** Follow redirects and submit the consent form; return the callback's parameters. */
+  /** Follow redirects and consent; return the callback's parameters. */
   async walk(start, redirectUri) {
     let url = new URL(start);
     let form;
@@ -74,6 +75,9 @@ export class HeadlessBrowser {
       if (REDIRECTS.includes(response.status) && location !== null) {
         url = new URL(location, url);
         form = undefined;
+        if (url.href.startsWith(redirectUri)) return url.searchParams;
+      } else if (response.status === 200 && url.hash.startsWith("#t=")) {
+        url = await this.#consent(url);
         if (url.href.startsWith(redirectUri)) return url.searchParams;
       } else if (response.status === 200) {
         const page = parseForm(text);
@@ -88,13 +92,28 @@ export class HeadlessBrowser {
     throw new Error(`no callback after ${MAX_STEPS} steps`);
   }
 
-  async #send(url, form) {
+  /** As the page's script: the token of the fragment is a header of its API. */
+  async #consent(page) {
+    const url = new URL(`/api/oauth2/consent/flows/${page.searchParams.get("flow")}`, page);
+    const headers = { "x-bifrost-temp-token": decodeURIComponent(page.hash.slice("#t=".length)) };
+    const body = JSON.stringify({ mode: "vk", value: process.env.BIFROST_VIRTUAL_KEY });
+    for (const request of [{ headers }, { method: "PUT", body, headers: { ...headers, "content-type": "application/json" } }]) {
+      const response = await this.#send(url, undefined, request);
+      const text = await response.text();
+      if (response.status !== 200) throw new Error(`${response.status} at ${originAndPath(url)}: ${text.slice(0, 200)}`);
+      const { redirect_url: redirect } = JSON.parse(text);
+      if (redirect) return new URL(redirect);
+    }
+    throw new Error("consent led nowhere");
+  }
+
+  async #send(url, form, { method = form ? "POST" : "GET", body = form, headers = {} } = {}) {
     this.visited.push(originAndPath(url));
     const cookie = this.#jar.header(url);
     const response = await fetch(url, {
-      method: form ? "POST" : "GET",
-      body: form,
-      headers: cookie ? { cookie } : {},
+      method,
+      body,
+      headers: cookie ? { ...headers, cookie } : headers,
       redirect: "manual",
       signal: AbortSignal.timeout(STEP_TIMEOUT_MS),
     }).catch((error) => {

@@ -1,5 +1,7 @@
-"""A headless browser, just enough for one OAuth login: cookies, redirects, one HTML form."""
+"""A headless browser, just enough for one OAuth login: cookies, redirects, and one HTML form, or
+what the script of Bifrost's consent page does since 1.6.3."""
 
+import json
 import os
 import sys
 import threading
@@ -8,7 +10,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import CookieJar
 from urllib.error import HTTPError
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 MAX_STEPS = 10
@@ -66,13 +68,17 @@ class HeadlessBrowser:
         self._opener = build_opener(_KeepRedirects, HTTPCookieProcessor(CookieJar()))
 
     def walk(self, url: str, redirect_uri: str) -> dict[str, str]:
-        """Follow redirects and submit the consent form; return the callback's parameters."""
+        """Follow redirects and consent; return the callback's parameters."""
         form: dict[str, str] | None = None
         for _ in range(MAX_STEPS):
             response, text = self._send(url, form)
             location = response.headers.get("Location")
             if response.status in REDIRECTS and location is not None:
                 target, form = urljoin(url, location), None
+                if target.startswith(redirect_uri):
+                    return dict(parse_qsl(urlsplit(target).query))
+            elif response.status == HTTPStatus.OK and urlsplit(url).fragment.startswith("t="):
+                target, form = self._consent(url), None
                 if target.startswith(redirect_uri):
                     return dict(parse_qsl(urlsplit(target).query))
             elif response.status == HTTPStatus.OK:
@@ -87,11 +93,31 @@ class HeadlessBrowser:
             url = target
         raise LoginError(f"no callback after {MAX_STEPS} steps")
 
+    def _consent(self, page: str) -> str:
+        """As the page's script: the token of the fragment is a header of its API."""
+        parts = urlsplit(page)
+        url = urljoin(page, f"/api/oauth2/consent/flows/{dict(parse_qsl(parts.query))['flow']}")
+        headers = {"X-Bifrost-Temp-Token": unquote(parts.fragment.removeprefix("t="))}
+        key = os.environ.get("BIFROST_VIRTUAL_KEY", "")
+        body = json.dumps({"mode": "vk", "value": key}).encode()
+        put = Request(url, data=body, method="PUT", headers={**headers, "Content-Type": "application/json"})
+        for request in (Request(url, headers=headers), put):
+            response, text = self._open(request)
+            if response.status != HTTPStatus.OK:
+                raise LoginError(f"{response.status} at {origin_and_path(url)}: {text[:200]}")
+            if redirect := json.loads(text).get("redirect_url"):
+                return str(redirect)
+        raise LoginError("consent led nowhere")
+
     def _send(self, url: str, form: dict[str, str] | None) -> tuple[HTTPResponse | HTTPError, str]:
-        self.visited.append(origin_and_path(url))
         body = None if form is None else urlencode(form).encode()
+        return self._open(Request(url, data=body))
+
+    def _open(self, request: Request) -> tuple[HTTPResponse | HTTPError, str]:
+        url = request.full_url
+        self.visited.append(origin_and_path(url))
         try:
-            response = self._opener.open(Request(url, data=body), timeout=STEP_TIMEOUT)
+            response = self._opener.open(request, timeout=STEP_TIMEOUT)
         except HTTPError as answer:  # urllib's name for any status that is not 2xx
             response = answer
         except (OSError, HTTPException) as error:

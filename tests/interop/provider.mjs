@@ -30,7 +30,7 @@ export class HeadlessProvider {
     return {
       client_name: `interop ${this.name}`,
       redirect_uris: [REDIRECT_URI],
-      grant_types: ["authorization_code"],
+      grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
       token_endpoint_auth_method: "none",
     };

@@ -29,8 +29,16 @@ pub(super) fn collect(families: &mut Families, control: &Control) {
     );
     families.gauge(
         "bifrost_edge_discovery_enabled",
-        "1 while the documents are served: at least one MCP client has auth_type per_user_oauth.",
+        "1 while the documents are served: an MCP client has auth_type per_user_oauth or, under the profile oauth2, \
+         mcp_server_auth_mode is both or oauth.",
         f64::from(u8::from(control.snapshot().discovery.discovery().is_on())),
+    );
+    let profile = control.snapshot().profile;
+    families.gauges(
+        "bifrost_edge_profile_info",
+        "1, with the profile: the generation of Bifrost's discovery contract that is served.",
+        ["profile"],
+        [([profile.name().to_owned()], 1.0)],
     );
     configuration(families, control);
     access_log(families, control);

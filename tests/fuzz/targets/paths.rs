@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::LazyLock};
 
 use bifrost_edge::{
     config::{AccessRule, Network},
-    discovery::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    discovery::{AUTHORIZATION_SERVER, Document, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
     limits::AccessRules,
 };
 use libfuzzer_sys::fuzz_target;
@@ -51,20 +51,26 @@ fuzz_target!(|target: &[u8]| {
 });
 
 fn is_at_one_spelling(path: &[u8], found: Option<Target>) {
-    let document = match std::str::from_utf8(path) {
-        Ok(AUTHORIZATION_SERVER) => Some(Document::AuthorizationServer),
-        Ok(PROTECTED_RESOURCE | PROTECTED_RESOURCE_MCP) => Some(Document::ProtectedResource),
-        _ => None,
-    };
-    match document {
-        Some(document) => assert_eq!(found, Some(Target::Document(document))),
-        None => assert!(matches!(found, None | Some(Target::Nothing)), "a document at another spelling"),
+    let text = std::str::from_utf8(path).unwrap_or_default();
+    let slug = text.strip_prefix(PROTECTED_RESOURCE_MCP).and_then(|rest| rest.strip_prefix('/'));
+    match (text, found) {
+        (AUTHORIZATION_SERVER, _) => assert_eq!(found, Some(Target::Document(Document::AuthorizationServer))),
+        (PROTECTED_RESOURCE | PROTECTED_RESOURCE_MCP, _) => {
+            assert_eq!(found, Some(Target::Document(Document::ProtectedResource)));
+        }
+        (JWKS, _) => assert_eq!(found, Some(Target::Keys)),
+        (_, Some(Target::SlugResource)) => {
+            let is_one = slug.is_some_and(|slug| !slug.is_empty() && !slug.contains(['/', '%', '\\', ';']));
+            assert!(is_one, "the metadata of no slug");
+        }
+        _ => assert!(matches!(found, None | Some(Target::Nothing)), "a document at another spelling"),
     }
 }
 
 /// What is discovery's for any reader, after no more than one decoding, goes to none of them.
 fn is_not_forwarded(readings: &[(Reader, Segments)], found: Option<Target>) {
-    const NAMES: [&[u8]; 3] = [b"oauth-authorization-server", b"oauth-protected-resource", b"openid-configuration"];
+    const NAMES: [&[u8]; 4] =
+        [b"oauth-authorization-server", b"oauth-protected-resource", b"openid-configuration", b"jwks.json"];
     let names = |segments: &Segments| {
         segments.windows(2).any(|pair| pair[0] == b".well-known" && NAMES.contains(&pair[1].as_slice()))
     };

@@ -5,7 +5,7 @@ use hyper::{StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
-    Bifrost, lock, oauth, plain,
+    Bifrost, Mode, lock, oauth, plain,
     reply::{self, Reply},
     route::Ask,
 };
@@ -22,8 +22,8 @@ pub enum Discovery {
     Off,
     /// By the dashboard, as versions that have no discovery do.
     Page,
-    /// As generation B does.
-    Oauth2,
+    /// As generation B does, which it is then altogether, in this mode.
+    Oauth2(Mode),
     /// With an issuer that the request has no part in.
     OwnIssuer,
     /// By a redirect.
@@ -105,6 +105,14 @@ fn is_accepted(authorization: &str) -> bool {
     authorization == format!("Bearer {}", Bifrost::TOKEN) || authorization == format!("Basic {basic}")
 }
 
+/// Its mode, if it is of generation B.
+pub(super) fn mode(ask: &Ask) -> Option<Mode> {
+    match lock(&ask.state.table).discovery {
+        Discovery::Oauth2(mode) => Some(mode),
+        _ => None,
+    }
+}
+
 /// A discovery document, or what is there in its place.
 pub(super) async fn document(ask: &Ask) -> Reply {
     let discovery = lock(&ask.state.table).discovery;
@@ -114,7 +122,8 @@ pub(super) async fn document(ask: &Ask) -> Reply {
         Discovery::On => oauth::resource_metadata(ask),
         Discovery::Off => reply::whole(StatusCode::NOT_FOUND, reply::TEXT, "Not Found"),
         Discovery::Page => plain::dashboard(),
-        Discovery::Oauth2 => reply::json(StatusCode::OK, &oauth2(&ask.base(), is_server)),
+        // Answered before.
+        Discovery::Oauth2(_) => reply::empty(StatusCode::NOT_FOUND),
         Discovery::OwnIssuer => {
             let base = "http://bifrost.internal:8080";
             let document = json!({"issuer": base, "resource": format!("{base}/mcp")});
@@ -130,26 +139,4 @@ pub(super) async fn document(ask: &Ask) -> Reply {
             reply
         }
     }
-}
-
-fn oauth2(base: &str, is_server: bool) -> Value {
-    if !is_server {
-        return json!({
-            "resource": format!("{base}/mcp"), "authorization_servers": [base], "scopes_supported": ["mcp"],
-            "bearer_methods_supported": ["header"],
-        });
-    }
-    json!({
-        "issuer": base,
-        "authorization_endpoint": format!("{base}/oauth2/authorize"),
-        "token_endpoint": format!("{base}/oauth2/token"),
-        "registration_endpoint": format!("{base}/oauth2/register"),
-        "jwks_uri": format!("{base}/.well-known/jwks.json"),
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none"],
-        "scopes_supported": ["mcp"],
-        "authorization_response_iss_parameter_supported": true,
-    })
 }

@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode, body::Bytes, header};
 use serde_json::{Value, json};
 
 use super::{
-    lock,
+    clients, grants, lock,
     oauth::RESOURCE_METADATA,
     pass,
     reply::{self, Reply},
@@ -27,8 +27,12 @@ const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 
 pub(super) fn handle(ask: &Ask) -> Reply {
-    if !has_token(ask) {
-        return challenge(ask);
+    let refusal = match clients::mode(ask) {
+        Some(mode) => grants::refusal(ask, mode),
+        None => (!has_token(ask)).then(|| challenge(ask)),
+    };
+    if let Some(refusal) = refusal {
+        return refusal;
     }
     if ask.method != Method::POST {
         return not_allowed("POST, DELETE");

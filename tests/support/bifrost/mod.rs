@@ -1,4 +1,5 @@
-//! A scriptable stand-in for a Bifrost gateway of generation A (per-user OAuth).
+//! A scriptable stand-in for a Bifrost gateway of generation A (per-user OAuth) or, as soon as it is told so, of
+//! generation B (`oauth2`).
 //!
 //! It speaks HTTP/1.1 only, derives its own origin from the `Host` header just as the original
 //! does, and records every request that reaches it. It runs on a thread and runtime of its own,
@@ -6,8 +7,11 @@
 
 mod clients;
 mod consent;
+mod grants;
+mod keys;
 mod mcp;
 mod oauth;
+mod oauth2;
 mod plain;
 mod record;
 mod reply;
@@ -33,6 +37,7 @@ use tokio::{
 };
 
 pub use clients::Discovery;
+pub use oauth2::Mode;
 pub use record::Recorded;
 
 /// A running server. Dropping it closes the listener and every connection before it returns.
@@ -53,6 +58,7 @@ struct State {
     is_red: AtomicBool,
     gate: Mutex<Option<Gate>>,
     oauth: Mutex<oauth::Store>,
+    oauth2: Mutex<oauth2::Store>,
     table: Mutex<clients::Table>,
 }
 

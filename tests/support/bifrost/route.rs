@@ -9,7 +9,7 @@ use hyper::{
 };
 
 use super::{
-    State, clients, consent, mcp, oauth, plain,
+    State, clients, consent, mcp, oauth, oauth2, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
 };
@@ -126,6 +126,9 @@ async fn check(state: &Arc<State>, request: &Request<Incoming>) -> Result<Reply,
 async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if ask.method == Method::OPTIONS {
         return Ok(reply::empty(StatusCode::OK));
+    }
+    if let Some(reply) = oauth2::answer(ask) {
+        return Ok(reply);
     }
     if let Some(reply) = plain::aid(ask).await? {
         return Ok(reply);

@@ -41,11 +41,7 @@ struct Handler {
 }
 
 impl ClientHandler for Handler {
-    async fn on_progress(
-        &self,
-        _params: ProgressNotificationParam,
-        _context: NotificationContext<RoleClient>,
-    ) {
+    async fn on_progress(&self, _params: ProgressNotificationParam, _context: NotificationContext<RoleClient>) {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -64,11 +60,8 @@ async fn log_in(url: &str) -> Result<(AuthorizationManager, Login)> {
     let issuer = metadata.issuer.clone();
     manager.set_metadata(metadata);
 
-    let request =
-        AuthorizationRequest::new(REDIRECT_URI).with_client_name(format!("interop {CLIENT}"));
-    let session = AuthorizationSession::new(manager, request)
-        .await
-        .map_err(|(_, error)| error)?;
+    let request = AuthorizationRequest::new(REDIRECT_URI).with_client_name(format!("interop {CLIENT}"));
+    let session = AuthorizationSession::new(manager, request).await.map_err(|(_, error)| error)?;
 
     let authorize_url = Url::parse(session.get_authorization_url())?;
     let authorize_origin = authorize_url.origin().ascii_serialization();
@@ -76,11 +69,7 @@ async fn log_in(url: &str) -> Result<(AuthorizationManager, Login)> {
     let callback = browser.walk(authorize_url, REDIRECT_URI).await?;
     session.handle_callback_url(callback.as_str()).await?;
 
-    let login = Login {
-        issuer,
-        authorize_origin,
-        visited: browser.visited,
-    };
+    let login = Login { issuer, authorize_origin, visited: browser.visited };
     Ok((session.auth_manager, login))
 }
 
@@ -97,10 +86,7 @@ async fn run(url: &str) -> Result<Value> {
     let arguments = json!({ "to": COUNT_TO }).as_object().cloned();
     let call = CallToolRequestParams::new("count").with_arguments(arguments.unwrap_or_default());
     let result = client.call_tool(call).await?;
-    ensure!(
-        result.is_error != Some(true),
-        "the tool answered {result:?}"
-    );
+    ensure!(result.is_error != Some(true), "the tool answered {result:?}");
     let text = result.content.first().and_then(|block| block.as_text());
     let text = text.context("the tool answered without a text")?;
 
@@ -127,9 +113,7 @@ async fn run(url: &str) -> Result<Value> {
 }
 
 async fn run_in_time() -> Result<Value> {
-    let url = env::args()
-        .nth(1)
-        .context("usage: interop-rust-rmcp MCP_URL")?;
+    let url = env::args().nth(1).context("usage: interop-rust-rmcp MCP_URL")?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow!("a TLS provider is already installed"))?;

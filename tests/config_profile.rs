@@ -1,0 +1,122 @@
+//! A profile and what turns its discovery on must fit each other, or clients are sent to endpoints that are not there.
+
+use bifrost_edge::config::Loaded;
+
+use crate::support::{
+    edge::CLIENTS,
+    problems::{GOOD, problem},
+    program::{bifrost_edge, config},
+    schema,
+};
+
+const URL: &str = "public_urls: [\"https://gw.example\"]\n";
+
+fn warnings(more: &str) -> Vec<String> {
+    let text = format!("{GOOD}{more}");
+    schema::takes(&text);
+    let loaded = Loaded::from_text("f.yaml".as_ref(), &text).unwrap_or_else(|problems| panic!("{problems}"));
+    loaded.warnings.iter().map(|warning| warning.in_file(&loaded.file)).collect()
+}
+
+#[test]
+fn a_mode_under_a_profile_that_has_none_is_refused() {
+    for more in ["mcp_server_auth_mode: both\n", "profile: per_user_oauth\nmcp_server_auth_mode: headers\n"] {
+        let found = problem(more);
+        assert!(found.contains("mcp_server_auth_mode: used with profile: oauth2 alone; "), "{found}");
+    }
+}
+
+#[test]
+fn discovery_by_mode_without_a_public_url_is_refused() {
+    for mode in ["both", "oauth"] {
+        let found = problem(&format!("profile: oauth2\nmcp_server_auth_mode: {mode}\n"));
+        let expected = format!("f.yaml:4: mcp_server_auth_mode: {mode} needs public_urls: ");
+        assert!(found.starts_with(&expected) && found.contains("issuer_url"), "{found}");
+    }
+    warnings("profile: oauth2\nmcp_server_auth_mode: headers\n");
+}
+
+#[test]
+fn an_unknown_mode_names_those_there_are() {
+    assert_eq!(
+        problem(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: ouath\n")),
+        "f.yaml:5: mcp_server_auth_mode: \"ouath\" is not a known value; did you mean \"oauth\"?"
+    );
+}
+
+#[test]
+fn a_good_mixture_is_taken_without_a_word() {
+    for mode in ["both", "oauth"] {
+        let found = warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: {mode}\n{CLIENTS}"));
+        assert!(found.is_empty(), "{found:?}");
+    }
+    assert!(warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: headers\n")).is_empty());
+}
+
+#[test]
+fn what_may_be_wrong_is_a_warning() {
+    let oauth2 = "profile: oauth2\nmcp_server_auth_mode: both\n";
+    for (more, start) in [
+        (format!("{URL}profile: oauth2\n"), "f.yaml:4: profile: oauth2, but mcp_server_auth_mode is not set"),
+        (
+            format!("{URL}profile: oauth2\nmcp_server_auth_mode: headers\n{CLIENTS}"),
+            "f.yaml:7: mcp_clients[0].auth_type: turns discovery on under profile: per_user_oauth alone",
+        ),
+        (
+            format!("public_urls: [\"https://a.example\", \"https://b.example\"]\n{oauth2}"),
+            "f.yaml:3: public_urls[1]: one more issuer",
+        ),
+        (
+            format!(
+                "{URL}{oauth2}access: [{{path: /api, allow: [10.0.0.0/8]}}, {{path: /api/oauth, deny: [192.0.2.1]}}]\n"
+            ),
+            "f.yaml:6: access[0].path: closes /api/oauth2/consent/flows, ",
+        ),
+        (
+            format!("{URL}{CLIENTS}access: [{{path: /api, allow: [10.0.0.0/8]}}]\n"),
+            "f.yaml:6: access[0].path: closes /api/oauth/per-user/register, ",
+        ),
+    ] {
+        let found = warnings(&more);
+        assert!(found.len() == 1 && found[0].starts_with(start), "{start}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_rule_that_closes_mcp_as_well_closes_no_login() {
+    let rules = [
+        "access: [{path: /, allow: [10.0.0.0/8]}]\n",
+        "access: [{path: /mcp, allow: [10.0.0.0/8]}, {path: /oauth2, allow: [10.0.0.0/8, 192.0.2.0/24]}]\n",
+        "access: [{path: /api, allow: [10.0.0.0/8]}, {path: /api/oauth2, deny: [192.0.2.1]}, \
+          {path: /mcp, deny: [192.0.2.1]}]\n",
+    ];
+    for rules in rules {
+        let found = warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: both\n{rules}"));
+        assert!(found.is_empty(), "{rules}{found:?}");
+    }
+}
+
+#[test]
+fn check_and_discover_tell_what_the_mode_makes_of_it() {
+    let yaml = |mode: &str| format!("{GOOD}{URL}profile: oauth2\nmcp_server_auth_mode: {mode}\n{CLIENTS}");
+    let printed = |command: &str, mode: &str| {
+        let file = config(&yaml(mode));
+        let output = bifrost_edge().arg(command).arg("--config").arg(file.path()).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let on = printed("check", "oauth");
+    for line in [
+        "discovery on, profile oauth2: mcp_server_auth_mode is oauth; no MCP client decides (1 listed)",
+        "GET https://gw.example/.well-known/oauth-authorization-server -> 200",
+        "GET https://gw.example/.well-known/jwks.json -> forwarded",
+    ] {
+        assert!(on.lines().any(|printed| printed == line), "{line}\n{on}");
+    }
+    let off = printed("check", "headers");
+    assert!(off.contains("discovery off (404), profile oauth2: mcp_server_auth_mode is headers"), "{off}");
+    assert!(!off.contains("jwks.json"), "{off}");
+    let documents = printed("discover", "both");
+    assert!(documents.contains("\"jwks_uri\":\"https://gw.example/.well-known/jwks.json\""), "{documents}");
+    assert!(documents.contains("# GET https://gw.example/.well-known/jwks.json -> forwarded"), "{documents}");
+}

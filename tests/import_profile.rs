@@ -1,0 +1,123 @@
+//! `import` takes the profile, and what turns discovery on, from a `config.json` of a Bifrost that has it.
+
+use std::{fs, path::PathBuf};
+
+use bifrost_edge::config::{Loaded, McpServerAuthMode, Profile};
+use serde_json::{Value, json};
+
+use crate::support::{problems::GOOD, program::bifrost_edge, tls_server::Folder};
+
+const FILE: &str = "\
+# Ours.
+listeners: [{address: \"127.0.0.1:8000\"}] # here
+profile: per_user_oauth # the old ones
+public_urls: [\"https://gw.example\"]
+mcp_clients: # the table
+  - {name: a, connection_type: inprocess, auth_type: per_user_oauth}
+servers: []   # none yet
+# The end.
+";
+
+fn source(folder: &Folder, mode: &Value, clients: &Value) -> PathBuf {
+    let server = json!({"issuer_url": "https://gw.example/"});
+    let config = json!({
+        "client": {"mcp_server_auth_mode": mode, "oauth2_server_config": server, "secret": "planted"},
+        "mcp": {"client_configs": clients},
+    });
+    folder.write("config.json", config.to_string())
+}
+
+fn client(name: &str) -> Value {
+    json!({"name": name, "connection_type": "inprocess", "auth_type": "per_user_oauth"})
+}
+
+/// Standard output, standard error and exit code.
+fn run(source: &PathBuf, arguments: &[&str]) -> (String, String, i32) {
+    let output = bifrost_edge().arg("import").arg(source).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (out, errors) = (text(output.stdout), text(output.stderr));
+    assert!(!out.contains("planted") && !errors.contains("planted"), "{out}\n{errors}");
+    (out, errors, output.status.code().unwrap())
+}
+
+#[test]
+fn by_itself_it_prints_them_before_the_table() {
+    let folder = Folder::new();
+    for (mode, clients) in [("both", json!([client("a")])), ("headers", json!([])), ("oauth", Value::Null)] {
+        let source = match &clients {
+            Value::Null => folder.write("config.json", json!({"client": {"mcp_server_auth_mode": mode}}).to_string()),
+            clients => source(&folder, &json!(mode), clients),
+        };
+        let (out, errors, code) = run(&source, &[]);
+        assert_eq!(code, 0, "{errors}");
+        assert!(out.starts_with(&format!("profile: oauth2\nmcp_server_auth_mode: {mode}\nmcp_clients:")), "{out}");
+        assert!(errors.contains(&format!("client.mcp_server_auth_mode is {mode}: that decides")), "{errors}");
+        let config =
+            Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}public_urls: [\"https://gw.example\"]\n{out}"));
+        assert_eq!(config.unwrap().config.profile, Profile::Oauth2);
+    }
+}
+
+#[test]
+fn merged_they_replace_or_join_the_keys_of_the_file_and_nothing_else_changes() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!("both"), &json!([client("a")]));
+    let target = folder.write("proxy.yaml", FILE);
+    let into = ["--into", target.to_str().unwrap(), "--yes"];
+    let (_, errors, code) = run(&source, &into);
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("profile oauth2, mcp_server_auth_mode both") && !errors.contains("warning"), "{errors}");
+    let expected = FILE
+        .replace("profile: per_user_oauth #", "profile: oauth2 #")
+        .replace("# none yet\n", "# none yet\nmcp_server_auth_mode: both\n");
+    assert_eq!(fs::read_to_string(&target).unwrap(), expected);
+    let (_, errors, _) = run(&source, &into);
+    assert!(errors.contains("nothing to change"), "{errors}");
+}
+
+#[test]
+fn a_file_in_flow_style_gets_them_too() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!("oauth"), &json!([client("b")]));
+    let yaml = "{listeners: [{address: \"127.0.0.1:8000\"}], servers: [], public_urls: [\"https://gw.example\"]}\n";
+    let target = folder.write("proxy.yaml", yaml);
+    let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+    assert_eq!(code, 0, "{errors}");
+    let config = Loaded::from_file(&target).unwrap().config;
+    assert_eq!((config.profile, config.auth_mode()), (Profile::Oauth2, Some(McpServerAuthMode::Oauth)));
+    assert_eq!(config.mcp_clients.len(), 1);
+}
+
+#[test]
+fn an_issuer_that_is_no_public_url_is_warned_of_and_no_public_url_at_all_is_refused() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!("both"), &json!([client("a")]));
+    let other = folder.write("proxy.yaml", FILE.replace("gw.example", "other.example"));
+    let (_, errors, code) = run(&source, &["--into", other.to_str().unwrap()]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("issues tokens for https://gw.example alone"), "{errors}");
+    let none = folder.write("proxy.yaml", FILE.replace("public_urls: [\"https://gw.example\"]\n", ""));
+    let (_, errors, code) = run(&source, &["--into", none.to_str().unwrap(), "--yes"]);
+    assert!(code == 1 && errors.contains("both needs public_urls"), "{errors}");
+}
+
+#[test]
+fn a_table_that_is_missing_there_empties_none_here() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!("both"), &json!([]));
+    let target = folder.write("proxy.yaml", FILE);
+    let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--prune", "--yes"]);
+    assert!(code == 1 && errors.contains("nothing to import"), "{errors}");
+    assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
+    let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(fs::read_to_string(&target).unwrap().contains("name: a"));
+}
+
+#[test]
+fn a_mode_that_bifrost_does_not_have_is_refused_without_its_text() {
+    let folder = Folder::new();
+    let (out, errors, code) = run(&source(&folder, &json!("planted"), &json!([client("a")])), &[]);
+    assert_eq!((out.as_str(), code), ("", 1));
+    assert!(errors.contains("client.mcp_server_auth_mode is none of headers, both, oauth"), "{errors}");
+}
