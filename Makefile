@@ -2,7 +2,7 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check schema bench fuzz prerequisites test-prerequisites
+.PHONY: run test check schema bench bench-check release fuzz prerequisites test-prerequisites
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -26,6 +26,16 @@ schema: prerequisites
 
 bench: prerequisites
 	cargo bench --locked
+
+# Proves that every bench runs; measures nothing.
+bench-check: prerequisites
+	cargo bench --locked -- --test
+
+# The fastest edge there is, as target/release-pgo/bifrost-edge: takes 10 minutes, trains on loads, and installs what
+# that needs. `cargo build --release` does without.
+release: prerequisites
+	@$(call need,wrk:wrk h2load:nghttp2-client openssl:openssl python3:python3)
+	benches/release.sh
 
 # Fuzzes each parser of the project's own for a minute in all; longer with, for example,
 # make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=3600
