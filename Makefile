@@ -33,7 +33,7 @@ bench: prerequisites
 bench-check: prerequisites
 	cargo bench --locked -- --test
 
-# The fastest edge there is, as target/release-pgo/bifrost-edge: takes 10 minutes, trains on loads, and installs what
+# The fastest edge there is, as target/release-pgo/bifrost-edge: two builds and a minute of load, installing what
 # that needs. `cargo build --release` does without.
 release: prerequisites
 	@$(call need,wrk:wrk h2load:nghttp2-client openssl:openssl python3:python3)
