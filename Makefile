@@ -2,8 +2,8 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check schema bench bench-compare bench-short bench-scaling fuzz prerequisites test-prerequisites
-.PHONY: compare-prerequisites compared-proxies
+.PHONY: run test check schema bench bench-check bench-compare bench-short bench-scaling release fuzz prerequisites
+.PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -28,6 +28,16 @@ schema: prerequisites
 
 bench: prerequisites
 	cargo bench --locked
+
+# Proves that every bench runs; measures nothing.
+bench-check: prerequisites
+	cargo bench --locked -- --test
+
+# The fastest edge there is, as target/release-pgo/bifrost-edge: two builds and a minute of load, installing what
+# that needs. `cargo build --release` does without.
+release: prerequisites
+	@$(call need,wrk:wrk h2load:nghttp2-client openssl:openssl python3:python3)
+	benches/release.sh
 
 # Side by side with nginx, HAProxy and Caddy: benches/compare/README.md. For example:
 # make bench-compare EDGE=target/release/bifrost-edge ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx

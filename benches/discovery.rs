@@ -1,65 +1,92 @@
-//! What discovery costs: a decision, and compiling a large table.
+//! What discovery costs a request: whether it is for discovery at all, and the answer, which must cost the same
+//! however many MCP clients there are.
 
-use std::hint::black_box;
+mod table;
+
+use std::{hint::black_box, io::Cursor};
 
 use bifrost_edge::{
-    config::{Loaded, Scheme},
-    discovery::{Discovery, Request},
+    config::Scheme,
+    discovery::{Discovery, Request, classify},
+    edge::DiscoveryFilter,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use pingora_proxy::Session;
+use tokio::runtime;
 
 /// As in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn yaml(clients: usize) -> String {
-    let head = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: []\npublic_urls: [\"https://gw.example.com\"]\nmcp_clients:\n";
-    let client = |number| {
-        format!(
-            "- name: client_{number}\n  client_id: id-{number:08}\n  connection_type: http\n  \
-             connection_string: \"https://mcp{number}.example.com/mcp\"\n  auth_type: per_user_oauth\n  \
-             headers: {{Authorization: env.TOKEN}}\n  tools_to_execute: [\"*\"]\n  disabled: false\n"
-        )
-    };
-    head.to_owned() + &(0..clients).map(client).collect::<String>()
-}
+const DOCUMENT: &str = "/.well-known/oauth-authorization-server";
+const TABLES: [usize; 3] = [1, 1_000, 100_000];
 
-fn decide(criterion: &mut Criterion) {
-    let loaded = Loaded::from_text("bench.yaml".as_ref(), &yaml(5)).expect("a good configuration");
-    let discovery = Discovery::compile(&loaded.config);
-    for (name, target, host) in [
-        ("document", "/.well-known/oauth-authorization-server", "gw.example.com"),
-        ("host_in_upper_case", "/.well-known/oauth-authorization-server", "GW.example.com"),
-        ("other_spelling", "/%2ewell-known//oauth-authorization-server", "gw.example.com"),
-        ("forwarded", "/v1/chat/completions", "gw.example.com"),
-        ("forwarded_with_escapes", "/v1/files/a%20b%2Fc", "gw.example.com"),
+fn paths(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("classify");
+    for (name, target) in [
+        ("document", DOCUMENT),
+        ("other_spelling", "/%2ewell-known//oauth-authorization-server"),
+        ("forwarded", "/v1/chat/completions"),
+        ("forwarded_with_query", "/api/logs?limit=50&offset=100"),
+        ("forwarded_with_escapes", "/v1/files/a%20b%2Fc"),
     ] {
-        criterion.bench_function(&format!("decide/{name}"), |bencher| {
-            bencher.iter(|| {
-                discovery.decide(&Request {
-                    method: &http::Method::GET,
-                    target: black_box(target.as_bytes()),
-                    host: Some(black_box(host.as_bytes())),
-                    scheme: Scheme::Http,
-                    if_none_match: None,
-                })
-            });
-        });
+        group.bench_function(name, |bencher| bencher.iter(|| classify(black_box(target.as_bytes()))));
     }
-}
-
-fn load(criterion: &mut Criterion) {
-    let text = yaml(100_000);
-    let mut group = criterion.benchmark_group("load");
-    group.sample_size(10);
-    group.bench_function("100000_clients", |bencher| {
-        bencher.iter(|| {
-            let loaded = Loaded::from_text("bench.yaml".as_ref(), black_box(&text)).expect("a good configuration");
-            Discovery::compile(&loaded.config)
-        });
-    });
     group.finish();
 }
 
-criterion_group!(benches, decide, load);
+fn decision(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decide");
+    for clients in TABLES {
+        let discovery = Discovery::compile(&table::parse(&table::yaml(clients)));
+        for (name, target, host) in [
+            ("document", DOCUMENT, "gw.example.com"),
+            ("host_in_upper_case", DOCUMENT, "GW.example.com"),
+            ("forwarded", "/v1/chat/completions", "gw.example.com"),
+        ] {
+            let request = Request {
+                method: &http::Method::GET,
+                target: target.as_bytes(),
+                host: Some(host.as_bytes()),
+                scheme: Scheme::Http,
+                if_none_match: None,
+            };
+            group.bench_function(BenchmarkId::new(name, clients), |bencher| {
+                bencher.iter(|| discovery.decide(black_box(&request)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// The answer as it is written to a session of Pingora's, in memory.
+fn answer(criterion: &mut Criterion) {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut group = criterion.benchmark_group("answer");
+    for clients in TABLES {
+        let filter = DiscoveryFilter::new(&table::parse(&table::yaml(clients)));
+        group.bench_function(BenchmarkId::from_parameter(clients), |bencher| {
+            bencher.iter_batched(
+                || runtime.block_on(asked()),
+                |mut session| {
+                    let answered = runtime.block_on(filter.answer(&mut session));
+                    assert!(answered.expect("memory can be written"));
+                    session
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// A session whose request has been read.
+async fn asked() -> Session {
+    let request = format!("GET {DOCUMENT} HTTP/1.1\r\nHost: gw.example.com\r\nUser-Agent: bench\r\n\r\n");
+    let mut session = Session::new_h1(Box::new(Cursor::new(request.into_bytes())));
+    assert!(session.read_request().await.expect("it is one"));
+    session
+}
+
+criterion_group!(benches, paths, decision, answer);
 criterion_main!(benches);

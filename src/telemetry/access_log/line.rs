@@ -55,7 +55,7 @@ struct Line<'a> {
 }
 
 /// Appends the line of an entry, its end included.
-pub(super) fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
+pub fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
     let line = Line::of(entry);
     let before = to.len();
     match format {

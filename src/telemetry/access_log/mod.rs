@@ -24,8 +24,11 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::entry::{Entry, LONGEST_METHOD, LONGEST_PATH, RequestText, cut_method};
 use self::writer::{AccessScribe, Complaints, Target};
+pub use self::{
+    entry::{Entry, LONGEST_METHOD, LONGEST_PATH, RequestText, cut_method},
+    line::append,
+};
 use super::lines::{LineCounts, Lines, Message, RunningLines};
 use crate::{config, telemetry::Counters};
 
