@@ -4,6 +4,7 @@ use std::{io, path::Path, process::ExitCode};
 
 use log::{error, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::disable_transparent_huge_pages;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -19,6 +20,8 @@ use crate::{
 };
 
 pub(super) fn run(file: &Path) -> ExitCode {
+    // Each idle connection would hold a multiple of its memory. A kernel that has none of them refuses.
+    let _smaller = disable_transparent_huge_pages(true);
     if let Err(error) = survive_early_signals() {
         eprintln!("cannot wait for signals: {error}");
         return ExitCode::FAILURE;

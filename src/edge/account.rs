@@ -1,6 +1,9 @@
 //! What is measured of a request on its way.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::{reason::Reason, telemetry::DiscoveryAnswer};
 
@@ -18,6 +21,8 @@ pub(super) struct Account {
     pub first_byte: Option<Duration>,
     /// What it was answered, if it was for discovery.
     pub discovery: Option<DiscoveryAnswer>,
+    /// What the edge has answered without Pingora.
+    pub written: Option<Written>,
     /// What went wrong.
     pub reason: Option<Reason>,
     /// Whether the edge has told the client so.
@@ -26,6 +31,13 @@ pub(super) struct Account {
     pub tunnelled: (u64, u64),
     /// Only whether the edge is ready was asked: that is no traffic, and its 503 no error.
     pub is_probe: bool,
+}
+
+/// An answer of the edge's own that Pingora has not heard of.
+pub(super) struct Written {
+    pub status: StatusCode,
+    /// Bytes of its body.
+    pub body: u64,
 }
 
 impl Account {
@@ -38,6 +50,7 @@ impl Account {
             first_byte: None,
             is_probe: false,
             discovery: None,
+            written: None,
             reason: None,
             is_told: false,
             tunnelled: (0, 0),
@@ -57,13 +70,12 @@ impl Account {
     }
 
     /// The request is being sent, or has been sent whole.
-    pub fn sends(&mut self) {
-        self.sent = Some(Instant::now());
+    pub fn sends(&mut self, now: Instant) {
+        self.sent = Some(now);
     }
 
     /// The head of a server's answer is there. How long the server took for it.
-    pub fn take_head(&mut self) -> Option<Duration> {
-        let now = Instant::now();
+    pub fn take_head(&mut self, now: Instant) -> Option<Duration> {
         self.first_byte = Some(now - self.began);
         self.sent.map(|sent| now - sent)
     }

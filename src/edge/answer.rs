@@ -4,10 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, Method, header};
-use pingora::{Result, http::ResponseHeader};
+use pingora::{
+    Result,
+    http::ResponseHeader,
+    protocols::http::{date::get_cached_date, v1::server::HttpSession},
+};
 use pingora_proxy::Session;
 
-use super::{exchange::Exchange, peer::Client};
+use super::{account::Written, client_stream::ClientStream, exchange::Exchange, peer::Client};
 use crate::{
     config::Config,
     discovery::{Answer, Discovery, Request, Verdict},
@@ -62,6 +66,8 @@ pub struct DiscoveryFilter {
 
 struct Prepared {
     header: ResponseHeader,
+    /// The same as HTTP/1.1 has it, but for `Date` and `Connection`.
+    head: Bytes,
     body: Bytes,
 }
 
@@ -128,7 +134,7 @@ pub(super) async fn discovery(session: &mut Session, exchange: &mut Exchange) ->
         document: DocumentAsked::of(session.req_header().uri.path().as_bytes()),
         outcome: DiscoveryOutcome::of(prepared.header.status),
     });
-    prepared.write(session).await?;
+    exchange.account.written = prepared.write(session).await?;
     Ok(true)
 }
 
@@ -143,26 +149,48 @@ impl Decided<'_> {
 
 impl Prepared {
     fn new(answer: &Answer) -> Self {
+        let mut head = format!("HTTP/1.1 {}\r\n", answer.status).into_bytes();
         // Two more: Pingora adds Date and Connection.
         let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 2))
             .expect("a status of the http crate is a status");
         for (name, value) in &answer.headers {
-            header.append_header(title_case(name), value).expect("a header of the http crate is a header");
+            let name = title_case(name);
+            for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+            header.append_header(name, value).expect("a header of the http crate is a header");
         }
-        Prepared { header, body: answer.body.clone() }
+        Prepared { header, head: head.into(), body: answer.body.clone() }
     }
 
-    async fn write(&self, session: &mut Session) -> Result<()> {
+    /// Writes the answer, and tells what of it Pingora has not heard of.
+    async fn write(&self, session: &mut Session) -> Result<Option<Written>> {
         drain(session).await;
         let sends_body = session.req_header().method != Method::HEAD && !self.body.is_empty();
+        if let Some(client) = ClientStream::of(session) {
+            let body = if sends_body { &self.body[..] } else { &[] };
+            self.put(client, keeps_connection(session), body);
+            return Ok(Some(Written { status: self.header.status, body: body.len() as u64 }));
+        }
         // Past the modules: nothing here is to be compressed or rewritten.
         let downstream = session.as_downstream_mut();
         downstream.write_response_header(Box::new(self.header.clone())).await?;
         if sends_body {
             downstream.write_response_body(self.body.clone(), true).await?;
         }
-        Ok(())
+        Ok(None)
     }
+
+    /// Hands the answer to a connection of HTTP/1, which sends it when Pingora ends the request.
+    fn put(&self, client: &ClientStream, keeps_connection: bool, body: &[u8]) {
+        let connection: &[u8] =
+            if keeps_connection { b"\r\nConnection: keep-alive\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" };
+        client.put(&[&self.head, b"Date: ", get_cached_date().as_bytes(), connection, body]);
+    }
+}
+
+fn keeps_connection(session: &Session) -> bool {
+    session.as_downstream().as_http1().is_some_and(HttpSession::will_keepalive)
 }
 
 /// A header name as people and old scripts write it; case means nothing (RFC 9110 section 5.1).

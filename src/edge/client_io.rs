@@ -265,6 +265,14 @@ impl ClientIo {
         Poll::Ready(Ok(written))
     }
 
+    /// Takes an answer, which goes with the next flush.
+    pub fn put(&mut self, answer: &[&[u8]]) {
+        self.unsent.reserve_exact(answer.iter().map(|part| part.len()).sum());
+        for part in answer {
+            self.unsent.extend_from_slice(part);
+        }
+    }
+
     /// Takes note of how a write went.
     fn told<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Reading::Frames { conduct, .. } = &self.reading {

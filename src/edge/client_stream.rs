@@ -123,6 +123,11 @@ impl ClientStream {
         self.io.get_mut().begin(head, body, most_stalled)
     }
 
+    /// Takes an answer, which goes with the next flush.
+    pub fn put(&self, answer: &[&[u8]]) {
+        self.io.lock().put(answer);
+    }
+
     /// From now on it is HTTP/2.
     pub fn begin_http2(&mut self, conduct: Arc<Conduct>) {
         self.io.get_mut().begin_http2(conduct);

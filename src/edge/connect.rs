@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     hash::{DefaultHasher, Hash, Hasher},
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -16,12 +15,12 @@ use pingora::{
         ConnectorOptions, TransportConnector,
         http::custom::{Connection, Connector},
     },
-    protocols::{ALPN, tls::CustomALPN},
+    protocols::{ALPN, l4::socket::SocketAddr, tls::CustomALPN},
     upstreams::peer::{HttpPeer, Peer},
     utils::tls::{CertKey, WrappedX509, parse_x509},
 };
 
-use super::{TCP_KEEPALIVE, watch::Watched};
+use super::{TCP_KEEPALIVE, dial::dial, watch::Watched};
 use crate::config;
 
 /// Makes the connections of HTTP/1.1, each of them watched. Pingora makes those of HTTP/2, and keeps the
@@ -47,9 +46,14 @@ impl Connector for WatchedConnector {
         let Some(peer) = (peer as &dyn Any).downcast_ref::<HttpPeer>() else {
             return Error::e_explain(ErrorType::InternalError, "no peer of the edge");
         };
-        let mut peer = peer.clone();
-        peer.options.alpn = ALPN::H1;
-        let stream = self.0.new_stream(&peer).await?;
+        let stream = match (&peer._address, peer.options.connection_timeout) {
+            (SocketAddr::Inet(address), Some(within)) if !peer.is_tls() => dial(*address, within).await?,
+            _ => {
+                let mut peer = peer.clone();
+                peer.options.alpn = ALPN::H1;
+                self.0.new_stream(&peer).await?
+            }
+        };
         Ok((Connection::Stream(Box::new(Watched::new(stream)?)), false))
     }
 
@@ -62,7 +66,7 @@ impl Connector for WatchedConnector {
 
 /// The peer that every address of a configured server is made from.
 pub(super) fn prototype(server: &config::Server) -> HttpPeer {
-    let any: SocketAddr = ([0, 0, 0, 0], 0).into();
+    let any: std::net::SocketAddr = ([0, 0, 0, 0], 0).into();
     let server_name = server.tls.as_ref().map(|tls| match &tls.server_name {
         Some(name) => name.0.clone(),
         None => server.address.host().to_owned(),

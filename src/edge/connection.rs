@@ -1,14 +1,17 @@
 //! What is known of a client's connection.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use http::HeaderValue;
 use pingora_proxy::Session;
+
+use super::peer::address_value;
 
 /// A connection of a client.
 pub(super) struct Connection {
@@ -18,6 +21,8 @@ pub(super) struct Connection {
     pub is_tls: bool,
     /// As the socket or a trusted proxy says; a Unix socket has none.
     pub peer: Option<SocketAddr>,
+    /// The same for servers: its address, as the value of a header.
+    pub peer_value: HeaderValue,
     /// Requests that have got past Pingora.
     exchanges: AtomicU64,
     /// The request that comes is the last one.
@@ -27,7 +32,9 @@ pub(super) struct Connection {
 impl Connection {
     pub fn new(redirects_to_https: bool, has_http2: bool, is_tls: bool, peer: Option<SocketAddr>) -> Self {
         let (exchanges, is_last) = (AtomicU64::new(0), AtomicBool::new(false));
-        Connection { redirects_to_https, has_http2, is_tls, peer, exchanges, is_last }
+        let address = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip().to_canonical());
+        let peer_value = address_value(address);
+        Connection { redirects_to_https, has_http2, is_tls, peer, peer_value, exchanges, is_last }
     }
 
     /// The connection of a session, unless another program has made it.

@@ -89,14 +89,15 @@ impl Exchange {
     /// that.
     pub(super) fn take_request_id(&mut self, session: &Session) {
         const LONGEST: usize = 128;
+        if !Client::of(session, &self.snapshot.trusted).is_trusted() {
+            return;
+        }
         let given = session.req_header().headers.get(X_REQUEST_ID);
         let is_id = |id: &&HeaderValue| {
             let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte);
             (1..=LONGEST).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
         };
-        if let Some(id) = given.filter(is_id)
-            && Client::of(session, &self.snapshot.trusted).is_trusted()
-        {
+        if let Some(id) = given.filter(is_id) {
             self.request_id = Some(id.clone());
         }
     }
@@ -156,27 +157,30 @@ impl Exchange {
             client_silence: self.snapshot.limits.client_silence,
             body_rate: self.snapshot.limits.body_rate.0,
         };
-        self.account.sends();
-        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, self.is_websocket));
+        let now = Instant::now();
+        self.account.sends(now);
+        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, self.is_websocket, now));
     }
 
     /// The request has been sent whole: the server's time begins.
     pub(super) fn sent(&mut self) {
+        let now = Instant::now();
         self.is_sent = true;
-        self.account.sends();
+        self.account.sends(now);
         if let Some(turn) = &self.turn {
-            turn.enter(Phase::FirstByte);
+            turn.enter(Phase::FirstByte, now);
         }
     }
 
     /// The head of the answer is there.
     pub(super) fn take_head(&mut self, is_server_error: bool) {
         self.has_head = true;
-        if let Some(took) = self.account.take_head() {
+        let now = Instant::now();
+        if let Some(took) = self.account.take_head(now) {
             self.attempts.answered_after(took);
         }
         if let Some(turn) = &self.turn {
-            turn.enter(Phase::Silence);
+            turn.enter(Phase::Silence, now);
         }
         self.record(if is_server_error { Outcome::ServerError } else { Outcome::Answered });
     }
@@ -241,9 +245,17 @@ pub(super) fn log_change(server: &Server, change: Change, why: Option<&String>) 
 /// another.
 static REQUEST_IDS: Lazy<(u64, AtomicU64)> = Lazy::new(|| (rand::random(), rand::random::<u64>().into()));
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// A new id, 32 hexadecimal digits.
 pub(super) fn new_request_id() -> HeaderValue {
     let (process, next) = &*REQUEST_IDS;
     let number = next.fetch_add(1, Ordering::Relaxed);
-    HeaderValue::from_str(&format!("{process:016x}{number:016x}")).expect("hexadecimal digits are a header value")
+    let mut digits = [0; 32];
+    for (half, value) in digits.chunks_exact_mut(16).zip([*process, number]) {
+        for (digit, byte) in half.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+            digit.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+    HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header value")
 }

@@ -38,6 +38,7 @@ fn finished(session: &Session, exchange: &Exchange) -> Finished {
     };
     let is_answer = |status: &StatusCode| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS;
     let status = session.response_written().map(|head| head.status).filter(is_answer);
+    let status = account.written.as_ref().map(|written| written.status).or(status);
     Finished {
         class,
         by: if exchange.has_head() && !account.is_told { AnsweredBy::Server } else { AnsweredBy::Edge },
@@ -62,6 +63,7 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
     let client = exchange.client(session);
     let account = &exchange.account;
     let (tunnelled_in, tunnelled_out) = account.tunnelled;
+    let written = account.written.as_ref().map_or(0, |written| written.body);
     Entry {
         at: SystemTime::now(),
         finished,
@@ -72,7 +74,7 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
         client: Some(client).filter(|client| has_address || !client.is_loopback()),
         is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
         bytes_in: session.body_bytes_read() as u64 + tunnelled_in,
-        bytes_out: session.body_bytes_sent() as u64 + tunnelled_out,
+        bytes_out: session.body_bytes_sent() as u64 + written + tunnelled_out,
         server: exchange.attempts.shared_server(),
         attempts: exchange.attempts.made(),
         connecting: account.connecting,

@@ -8,10 +8,11 @@ use pingora::{
     http::{RequestHeader, ResponseHeader},
 };
 use pingora_proxy::Session;
+use smallvec::SmallVec;
 
 use super::{
     exchange::{Exchange, X_REQUEST_ID},
-    peer::{Client, X_FORWARDED_FOR},
+    peer::{Client, X_FORWARDED_FOR, address_value},
 };
 use crate::{
     config::{PublicUrl, Scheme},
@@ -30,16 +31,20 @@ pub(super) fn request(session: &Session, exchange: &mut Exchange, upstream: &mut
     let address = exchange.client(session);
     let snapshot = &exchange.snapshot;
     let client = Client::of(session, &snapshot.trusted);
-    let forwarded_for = forwarded_for(&client, upstream);
-    if !client.is_trusted() {
+    let peer = client.peer_value();
+    let real_ip = if address == client.peer() { peer.clone() } else { address_value(address) };
+    let forwarded_for = if client.is_trusted() {
+        forwarded_for(&peer, upstream)
+    } else {
         delete_untrusted(upstream);
-    }
+        peer
+    };
     let own = own(&client, snapshot.discovery.discovery().origins());
     let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
     single_cookie(upstream)?;
     upstream.insert_header("X-Forwarded-For", forwarded_for)?;
     upstream.insert_header("X-Forwarded-Proto", scheme_value(scheme))?;
-    upstream.insert_header("X-Real-IP", address.to_string())?;
+    upstream.insert_header("X-Real-IP", real_ip)?;
     if let Some(host) = client.host().filter(|_| !upstream.headers.contains_key("x-forwarded-host")) {
         upstream.insert_header("X-Forwarded-Host", HeaderValue::from_bytes(host).unwrap_or(EMPTY))?;
     }
@@ -52,18 +57,17 @@ fn scheme_value(scheme: Scheme) -> HeaderValue {
     HeaderValue::from_static(scheme.as_str())
 }
 
-/// The chain that a trusted proxy sent and the peer, or the peer alone.
-fn forwarded_for(client: &Client<'_>, upstream: &RequestHeader) -> String {
-    let mut chain = String::new();
-    if client.is_trusted() {
-        for value in upstream.headers.get_all(X_FORWARDED_FOR) {
-            if let Ok(value) = value.to_str() {
-                chain.push_str(value);
-                chain.push_str(", ");
-            }
+/// The chain that a trusted proxy sent, and that proxy.
+fn forwarded_for(peer: &HeaderValue, upstream: &RequestHeader) -> HeaderValue {
+    let mut chain = Vec::new();
+    for value in upstream.headers.get_all(X_FORWARDED_FOR) {
+        if value.to_str().is_ok() {
+            chain.extend_from_slice(value.as_bytes());
+            chain.extend_from_slice(b", ");
         }
     }
-    chain + &client.peer().to_string()
+    chain.extend_from_slice(peer.as_bytes());
+    HeaderValue::from_bytes(&chain).unwrap_or(EMPTY)
 }
 
 fn delete_untrusted(upstream: &mut RequestHeader) {
@@ -72,7 +76,7 @@ fn delete_untrusted(upstream: &mut RequestHeader) {
         // Some servers do not tell the two signs apart.
         name.starts_with(X_FORWARDED) || name.starts_with("x_forwarded") || TRUST_HEADERS.contains(&name)
     };
-    let names: Vec<HeaderName> = upstream.headers.keys().filter(untrusted).cloned().collect();
+    let names: SmallVec<[HeaderName; 8]> = upstream.headers.keys().filter(untrusted).cloned().collect();
     for name in names {
         upstream.remove_header(&name);
     }
@@ -80,9 +84,12 @@ fn delete_untrusted(upstream: &mut RequestHeader) {
 
 /// The fields in which HTTP/2 clients split their cookies go on as one (RFC 9113 section 8.2.3).
 fn single_cookie(upstream: &mut RequestHeader) -> Result<()> {
-    let cookies: Vec<_> = upstream.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if cookies.len() > 1 {
-        let joined = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).unwrap_or(EMPTY);
+    let joined = {
+        let values = upstream.headers.get_all(header::COOKIE).iter();
+        let cookies: SmallVec<[&[u8]; 2]> = values.map(HeaderValue::as_bytes).collect();
+        (cookies.len() > 1).then(|| HeaderValue::from_bytes(&cookies.join(&b"; "[..])).unwrap_or(EMPTY))
+    };
+    if let Some(joined) = joined {
         upstream.insert_header(header::COOKIE, joined)?;
     }
     Ok(())
@@ -140,18 +147,19 @@ pub(super) fn response(session: &mut Session, exchange: &mut Exchange, answer: &
 /// and writes its own `Connection`.
 fn delete_hop_by_hop(answer: &mut ResponseHeader) {
     const ALWAYS: [&str; 5] = ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer"];
-    for name in ALWAYS {
-        answer.remove_header(name);
-    }
     // Section 15.5.22: a 426 must say to what.
-    if answer.status != StatusCode::UPGRADE_REQUIRED {
-        answer.remove_header(&header::UPGRADE);
-    }
-    let nominated: Vec<HeaderName> = items(&answer.headers, header::CONNECTION)
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter(|name| ![header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
+    let may_upgrade = answer.status == StatusCode::UPGRADE_REQUIRED;
+    let mut deleted: SmallVec<[HeaderName; 8]> = answer
+        .headers
+        .keys()
+        .filter(|name| ALWAYS.contains(&name.as_str()) || *name == header::UPGRADE && !may_upgrade)
+        .cloned()
         .collect();
-    for name in nominated {
+    let nominated = items(&answer.headers, header::CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| ![header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name));
+    deleted.extend(nominated);
+    for name in deleted {
         answer.remove_header(&name);
     }
 }

@@ -41,7 +41,8 @@ impl ListeningSocket {
     }
 }
 
-fn tune(stream: &tokio::net::TcpStream) -> io::Result<()> {
+/// Sends at once, and finds out when the other end has vanished.
+pub(super) fn tune(stream: &tokio::net::TcpStream) -> io::Result<()> {
     let keepalive = &super::TCP_KEEPALIVE;
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_keepalive(

@@ -18,6 +18,7 @@ mod client_stream;
 mod conduct;
 mod connect;
 mod connection;
+mod dial;
 mod door;
 mod enter;
 mod exchange;

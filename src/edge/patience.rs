@@ -67,16 +67,15 @@ struct Sending {
 
 impl Clock {
     /// A request begins to be sent.
-    pub fn begin(limits: Limits) -> Self {
-        let now = Some(Instant::now());
-        let sending = Sending { began: now, ..Sending::default() };
-        Clock { limits: Some(limits), since: now, sending, phase: Phase::Sending }
+    pub fn begin(limits: Limits, now: Instant) -> Self {
+        let sending = Sending { began: Some(now), ..Sending::default() };
+        Clock { limits: Some(limits), since: Some(now), sending, phase: Phase::Sending }
     }
 
     /// It has come so far; the time of the next phase begins.
-    pub fn enter(&mut self, phase: Phase) {
+    pub fn enter(&mut self, phase: Phase, now: Instant) {
         self.phase = phase;
-        self.touch();
+        self.since = Some(now);
     }
 
     /// Something was sent or received.

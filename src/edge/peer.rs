@@ -6,6 +6,7 @@ use http::{HeaderValue, header};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora_proxy::Session;
 
+use super::connection::Connection;
 use crate::{
     config::Scheme,
     trust::{self, TrustedProxies},
@@ -13,6 +14,11 @@ use crate::{
 
 pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 pub(super) const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// An address as the value of a header.
+pub(super) fn address_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).expect("an address is a header value")
+}
 
 /// The client side of a request.
 pub(super) struct Client<'a> {
@@ -46,14 +52,26 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The same as the value of a header.
+    pub fn peer_value(&self) -> HeaderValue {
+        match Connection::of(self.session) {
+            Some(connection) => connection.peer_value.clone(),
+            None => address_value(self.peer()),
+        }
+    }
+
     pub fn is_trusted(&self) -> bool {
         self.trusted.contains(self.peer())
     }
 
     /// The address of the client itself.
     pub fn address(&self) -> IpAddr {
+        let peer = self.peer();
+        if !self.trusted.contains(peer) {
+            return peer;
+        }
         let values = self.session.req_header().headers.get_all(X_FORWARDED_FOR);
-        self.trusted.client(self.peer(), values.iter().map(HeaderValue::as_bytes))
+        self.trusted.client(peer, values.iter().map(HeaderValue::as_bytes))
     }
 
     /// The scheme that the client used as far as the connection shows it: TLS here, or what a trusted
@@ -62,9 +80,10 @@ impl<'a> Client<'a> {
         if self.session.digest().is_some_and(|digest| digest.ssl_digest.is_some()) {
             return Scheme::Https;
         }
+        if !self.is_trusted() {
+            return Scheme::Http;
+        }
         let told = self.session.req_header().headers.get(X_FORWARDED_PROTO);
-        told.filter(|_| self.is_trusted())
-            .and_then(|value| trust::forwarded_proto(value.as_bytes()))
-            .unwrap_or(Scheme::Http)
+        told.and_then(|value| trust::forwarded_proto(value.as_bytes())).unwrap_or(Scheme::Http)
     }
 }

@@ -1,6 +1,7 @@
 //! The head of a request, as it was sent.
 
 use http::uri::Authority;
+use memchr::{memchr, memchr3};
 
 use crate::reason::{Reason, Refusal};
 
@@ -44,7 +45,7 @@ struct RequestLine<'a> {
 
 impl<'a> RequestLine<'a> {
     fn read(line: &'a [u8]) -> Result<Self, Refusal> {
-        if line.iter().any(u8::is_ascii_control) {
+        if has_control(line) {
             return Err(Refusal::malformed("a control byte in the request line"));
         }
         let mut parts = line.split(|byte| *byte == b' ');
@@ -75,13 +76,13 @@ impl<'a> RequestLine<'a> {
 
     /// RFC 9112 section 3.2. A fragment is no part of a target, and what comes of one differs.
     fn check_target(&self, method: &[u8]) -> Result<(), Refusal> {
-        let query = self.target.iter().position(|byte| *byte == b'?').unwrap_or(self.target.len());
+        let query = memchr(b'?', self.target).unwrap_or(self.target.len());
         let (path, query) = self.target.split_at(query);
         // Signs that RFC 3986 has no place for, and that parsers treat in several ways.
-        if path.iter().any(|byte| b"<>`".contains(byte)) || query.iter().any(|byte| b"<>\"".contains(byte)) {
+        if memchr3(b'<', b'>', b'`', path).is_some() || memchr3(b'<', b'>', b'"', query).is_some() {
             return Err(Refusal::malformed("a sign in the target that has no place there"));
         }
-        if self.target.contains(&b'#') {
+        if memchr(b'#', self.target).is_some() {
             return Err(Refusal::malformed("a fragment in the target"));
         }
         let is_for_all = self.target == b"*" && method == b"OPTIONS";
@@ -114,14 +115,14 @@ struct Headers<'a> {
 impl<'a> Headers<'a> {
     fn read(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
         self.count += 1;
-        let colon = line.iter().position(|byte| *byte == b':');
+        let colon = memchr(b':', line);
         let (name, value) =
             colon.map(|colon| (&line[..colon], &line[colon + 1..])).ok_or_else(|| without_colon(line))?;
         if !is_token(name) {
             // Also a folded line, and a space before the colon (sections 5.1 and 5.2).
             return Err(Refusal::malformed("a header name that is no token"));
         }
-        if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        if has_control(value) && value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
             return Err(Refusal::malformed("a control byte in a header"));
         }
         let value = value.trim_ascii();
@@ -191,14 +192,34 @@ impl<'a> Headers<'a> {
 }
 
 fn without_colon(line: &[u8]) -> Refusal {
-    let is_control = line.iter().any(u8::is_ascii_control);
-    Refusal::malformed(if is_control { "a control byte in the head" } else { "a header without a colon" })
+    Refusal::malformed(if has_control(line) { "a control byte in the head" } else { "a header without a colon" })
+}
+
+/// Looks at all of it: that is one step for many bytes.
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, byte| found | byte.is_ascii_control())
 }
 
 /// RFC 9110 section 5.6.2.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !bytes.is_empty() && bytes.iter().all(|byte| IS_OF_TOKEN[usize::from(*byte)])
 }
+
+const IS_OF_TOKEN: [bool; 256] = {
+    let mut is_of_token = [false; 256];
+    let signs = b"!#$%&'*+-.^_`|~";
+    let mut byte = 0_u8;
+    let mut sign = 0;
+    while byte < 128 {
+        is_of_token[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    while sign < signs.len() {
+        is_of_token[signs[sign] as usize] = true;
+        sign += 1;
+    }
+    is_of_token
+};
 
 #[cfg(test)]
 mod tests {

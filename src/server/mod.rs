@@ -35,6 +35,10 @@ use crate::{
     telemetry::access_log::{self, AccessLogError},
 };
 
+/// Idle connections to servers that are kept, in all. `timeouts.idle` ends them; fewer than there are requests in
+/// flight at a peak would be made anew all the time.
+const IDLE_CONNECTIONS: usize = 16 * 1024;
+
 /// What a running edge can be told to do.
 #[derive(Debug, Clone)]
 pub enum Order {
@@ -233,6 +237,7 @@ impl Server {
             threads: self.threads,
             // The fleet says when there are no attempts left.
             max_retries: Retries::MOST_ATTEMPTS + 1,
+            upstream_keepalive_pool_size: IDLE_CONNECTIONS,
             ..ServerConf::default()
         });
         let (stop, stopped) = watch::channel(false);

@@ -1,13 +1,14 @@
 //! An entry as a line.
 
 use std::{
-    fmt::Write,
+    fmt::{self, Display},
+    io::{self, Write},
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use http::{Method, Version};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::entry::Entry;
 use crate::{config::AccessLogFormat, fleet::Server, reason::Reason};
@@ -15,16 +16,16 @@ use crate::{config::AccessLogFormat, fleet::Server, reason::Reason};
 /// The fields of a line; what a request does not have is left out. Times are in milliseconds.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    time: String,
-    id: String,
+    time: Time,
+    id: Escaped<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'a str>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    host: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    path: String,
+    #[serde(skip_serializing_if = "Escaped::is_empty")]
+    host: Escaped<'a>,
+    #[serde(skip_serializing_if = "Escaped::is_empty")]
+    path: Escaped<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     tls: bool,
@@ -54,15 +55,29 @@ struct Line<'a> {
     generation: Option<u64>,
 }
 
+/// When a request was over, to the millisecond.
+#[derive(Debug)]
+struct Time(SystemTime);
+
+/// What a client sent, as printable ASCII without spaces, quotes and backslashes: every other byte as in a URL, so
+/// that none can end a line or command a terminal.
+#[derive(Debug)]
+struct Escaped<'a> {
+    bytes: &'a [u8],
+    is_cut: bool,
+}
+
 /// Appends the line of an entry, its end included.
 pub fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
     let line = Line::of(entry);
     let before = to.len();
-    match format {
-        AccessLogFormat::Text => to.extend_from_slice(line.text().as_bytes()),
-        // Numbers and text are JSON, and a vector takes everything.
-        AccessLogFormat::Json if serde_json::to_writer(&mut *to, &line).is_err() => to.truncate(before),
-        AccessLogFormat::Json => {}
+    // A vector takes everything, and numbers and text are JSON.
+    let is_written = match format {
+        AccessLogFormat::Text => line.text(to).is_ok(),
+        AccessLogFormat::Json => serde_json::to_writer(&mut *to, &line).is_ok(),
+    };
+    if !is_written {
+        to.truncate(before);
     }
     to.push(b'\n');
 }
@@ -70,18 +85,14 @@ pub fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
 impl<'a> Line<'a> {
     fn of(entry: &'a Entry) -> Self {
         let request = &entry.request;
-        let mut path = escaped(request.path());
-        if request.is_cut() {
-            path.push_str("...");
-        }
         let server = entry.server.as_deref();
         Line {
-            time: humantime::format_rfc3339_millis(entry.at).to_string(),
-            id: escaped(request.id()),
+            time: Time(entry.at),
+            id: Escaped { bytes: request.id(), is_cut: false },
             client: entry.client,
             method: entry.method.as_ref().map(Method::as_str),
-            host: escaped(request.host()),
-            path,
+            host: Escaped { bytes: request.host(), is_cut: false },
+            path: Escaped { bytes: request.path(), is_cut: request.is_cut() },
             version: entry.version.map(version),
             tls: entry.is_tls,
             class: entry.finished.class.name(),
@@ -103,43 +114,76 @@ impl<'a> Line<'a> {
     }
 
     /// Time, client, request and status, then what there is to say besides. Nothing in it has a space of its own.
-    fn text(&self) -> String {
-        let mut text = String::with_capacity(320);
-        let client = self.client.map_or_else(|| "unix".into(), |client| client.to_string());
-        let or_none = |text: &'a str| if text.is_empty() { "-" } else { text };
-        let (method, version) = (or_none(self.method.unwrap_or_default()), or_none(self.version.unwrap_or_default()));
-        let path = if self.path.is_empty() { "-" } else { &self.path };
-        text.push_str(&self.time);
-        for column in [&client, method, path, version] {
-            text.push(' ');
-            text.push_str(column);
+    fn text(&self, to: &mut Vec<u8>) -> io::Result<()> {
+        fn pair(to: &mut Vec<u8>, name: &str, value: Option<impl Display>) -> io::Result<()> {
+            value.map_or(Ok(()), |value| write!(to, " {name}{value}"))
         }
-        let mut pair = |name: &str, value: Option<&dyn std::fmt::Display>| {
-            if let Some(value) = value {
-                // A string takes everything.
-                let _written = write!(text, " {name}{value}");
+        let or_none = |text: Option<&'a str>| text.filter(|text| !text.is_empty()).unwrap_or("-");
+        write!(to, "{}", self.time)?;
+        match self.client {
+            Some(client) => write!(to, " {client}")?,
+            None => to.extend_from_slice(b" unix"),
+        }
+        write!(to, " {} ", or_none(self.method))?;
+        if self.path.is_empty() {
+            to.push(b'-');
+        }
+        write!(to, "{} {} {}", self.path, or_none(self.version), self.status)?;
+        pair(to, "by=", Some(self.answered_by))?;
+        pair(to, "server=", self.server)?;
+        let is_named_so = |address: &SocketAddr| self.server.is_some_and(|name| name.parse() == Ok(*address));
+        pair(to, "address=", self.server_address.filter(|address| !is_named_so(address)))?;
+        pair(to, "reason=", self.reason)?;
+        pair(to, "total_ms=", self.total_ms)?;
+        pair(to, "first_byte_ms=", self.first_byte_ms)?;
+        pair(to, "connect_ms=", self.connect_ms)?;
+        pair(to, "in=", Some(self.bytes_in))?;
+        pair(to, "out=", Some(self.bytes_out))?;
+        pair(to, "attempts=", Some(self.attempts).filter(|attempts| *attempts > 0))?;
+        pair(to, "host=", Some(&self.host).filter(|host| !host.is_empty()))?;
+        pair(to, "tls=", Some(self.tls))?;
+        pair(to, "class=", Some(self.class))?;
+        pair(to, "document=", self.document)?;
+        pair(to, "profile=", self.profile)?;
+        pair(to, "generation=", self.generation)?;
+        pair(to, "id=", Some(&self.id))
+    }
+}
+
+impl Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
+impl Escaped<'_> {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+        for piece in self.bytes.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
+            match std::str::from_utf8(piece) {
+                Ok(plain) if is_plain(&piece[0]) => f.write_str(plain)?,
+                _ => piece.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))?,
             }
-        };
-        pair("", Some(&self.status));
-        pair("by=", Some(&self.answered_by));
-        pair("server=", self.server.as_ref().map(|server| server as _));
-        let address = self.server_address.map(|address| address.to_string());
-        pair("address=", address.as_ref().filter(|address| Some(address.as_str()) != self.server).map(|it| it as _));
-        pair("reason=", self.reason.as_ref().map(|reason| reason as _));
-        pair("total_ms=", self.total_ms.as_ref().map(|time| time as _));
-        pair("first_byte_ms=", self.first_byte_ms.as_ref().map(|time| time as _));
-        pair("connect_ms=", self.connect_ms.as_ref().map(|time| time as _));
-        pair("in=", Some(&self.bytes_in));
-        pair("out=", Some(&self.bytes_out));
-        pair("attempts=", Some(&self.attempts).filter(|attempts| **attempts > 0).map(|attempts| attempts as _));
-        pair("host=", Some(&self.host).filter(|host| !host.is_empty()).map(|host| host as _));
-        pair("tls=", Some(&self.tls));
-        pair("class=", Some(&self.class));
-        pair("document=", self.document.as_ref().map(|document| document as _));
-        pair("profile=", self.profile.as_ref().map(|profile| profile as _));
-        pair("generation=", self.generation.as_ref().map(|generation| generation as _));
-        pair("id=", Some(&self.id));
-        text
+        }
+        if self.is_cut { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Escaped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -155,20 +199,6 @@ fn version(version: Version) -> &'static str {
         Version::HTTP_2 => "HTTP/2",
         _ => "other",
     }
-}
-
-/// As printable ASCII without spaces, quotes and backslashes: every other byte as in a URL, so that none can end a
-/// line or command a terminal.
-fn escaped(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\') {
-            text.push(char::from(*byte));
-        } else {
-            let _written = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 #[cfg(test)]

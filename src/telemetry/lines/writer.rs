@@ -16,6 +16,8 @@ use super::{LineCounts, Message};
 
 /// So much is written at once.
 const BATCH: usize = 64 * 1024;
+/// So long lines gather before they are written.
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// What the lines of a log look like, and where they go.
 pub(in crate::telemetry) trait Scribe: Send + 'static {
@@ -57,6 +59,8 @@ impl<S: Scribe> Writer<S> {
     /// Writes until it is told that it is over.
     pub fn run(mut self, messages: &Receiver<Message<S::Entry>>) {
         while let Ok(first) = messages.recv() {
+            // While it waits no line wakes it: that would cost more than the line.
+            thread::sleep(GATHERING);
             let mut next = Ok(first);
             loop {
                 match next {
