@@ -106,7 +106,10 @@ pub fn chats(provider: &Bifrost, servers: &[RealBifrost]) -> BTreeMap<String, Ve
     for asked in provider.recorded().iter().filter(|asked| asked.target == "/v1/chat/completions") {
         let key = asked.header("authorization").unwrap_or_default();
         let Some(server) = servers.iter().position(|server| key == format!("Bearer {}", server.key)) else { continue };
-        // A request is recorded before its body has arrived.
+        // A request is recorded before its body has arrived, and is held only then.
+        if !asked.body_complete {
+            continue;
+        }
         let body: serde_json::Value = serde_json::from_slice(&asked.body).unwrap_or_default();
         if let Some(text) = body.pointer("/messages/0/content").and_then(serde_json::Value::as_str) {
             chats.entry(text.to_owned()).or_default().push(server);

@@ -85,8 +85,9 @@ func serveDataSheets() error {
 	}
 	sheets := http.NewServeMux()
 	for path, sheet := range map[string]struct{ variable, text string }{
-		"/prices":     {pricesURL, `{"gpt-4o":{"base_model":"gpt-4o","provider":"openai","mode":"chat"}}`},
-		"/parameters": {parametersURL, `{}`},
+		"/prices": {pricesURL, `{"gpt-4o":{"base_model":"gpt-4o","provider":"openai","mode":"chat"}}`},
+		// Not empty: a server that is started again, and has none stored, asks where the one before it asked.
+		"/parameters": {parametersURL, `{"gpt-4o":{"max_output_tokens":16384}}`},
 		"/library":    {libraryURL, `{}`},
 	} {
 		if err := os.Setenv(sheet.variable, "http://"+listener.Addr().String()+path); err != nil {
