@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "the other binary of tests uses the rest of it")]
+#[allow(dead_code, unused_imports, reason = "the other binary of tests uses the rest of it")]
 mod support;
 
 mod account;
 mod api;
+mod capture;
 mod chat;
 mod fleet;
+#[allow(dead_code, reason = "the other binary of tests uses the rest of it")]
 mod golden;
 mod mcp;
 mod questions;
