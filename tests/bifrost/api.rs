@@ -1,10 +1,10 @@
 //! `bifrost-edge import` from what a real Bifrost runs with and from its API: one table, and no secret in it.
 
-use std::{ffi::OsStr, process::Command};
+use std::{ffi::OsStr, fs, process::Command};
 
 use crate::{
     server::{PASSWORD, RealBifrost, USER, provider},
-    support::program::bifrost_edge,
+    support::program::{bifrost_edge, config},
 };
 
 /// What it prints for the configuration, what it says, and its exit code.
@@ -48,6 +48,24 @@ fn the_file_and_the_api_of_one_server_come_to_one_table() {
     assert!(of_file.contains(&format!("connection_string: http://{}/mcp\n", provider.address())), "{of_file}");
     // The API shows no more of it than its ends.
     assert!(of_api.contains("connection_string: (dropped by import)\n"), "{of_api}");
+}
+
+/// What the API shows only in part, or puts in other words, is no change.
+#[test]
+fn the_api_changes_nothing_in_a_table_that_is_from_the_file_of_that_server() {
+    let provider = provider();
+    let bifrost = RealBifrost::start(&provider);
+    let (table, said, code) = import(bifrost.config_file(), |_| ());
+    assert_eq!(code, 0, "{said}");
+    let yaml =
+        format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: {}}}]\n{table}", bifrost.address);
+    let file = config(&yaml);
+    let before = fs::read_to_string(file.path()).unwrap();
+    let (diff, said, code) = import(format!("http://{}", bifrost.address), |command| {
+        command.arg("--into").arg(file.path()).arg("--yes");
+    });
+    assert!(code == 0 && said.contains("nothing to change"), "{diff}{said}");
+    assert_eq!(fs::read_to_string(file.path()).unwrap(), before);
 }
 
 #[test]

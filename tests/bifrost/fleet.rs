@@ -1,6 +1,8 @@
 //! Two real servers with one configuration behind the edge. One is killed in the middle of streams, tool calls and a
 //! load, and started again: what came of each request.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -112,6 +114,26 @@ fn a_killed_server_costs_what_it_had_begun_and_no_more() {
     load.wait_for(40);
     let account = load.stop(&provider, &servers);
     println!("{}\n{account}", lines.join("\n"));
+    balanced(&account);
+}
+
+/// It takes no more connections, answers what it has, and ends although the edge has connections that it may use again.
+#[test]
+fn a_server_that_is_told_to_stop_ends_and_costs_no_more() {
+    let provider = provider();
+    let (mut servers, edge) = fleet(&provider);
+    let load = load(edge.address);
+    load.wait_for(40);
+    let began = Instant::now();
+    servers[0].stop();
+    println!("ended after {:?}", began.elapsed());
+    load.wait_for(40);
+    servers[0].start_again();
+    let before = servers[0].answered().len();
+    until("the server that was stopped is used again", || servers[0].answered().len() > before);
+    load.wait_for(40);
+    let account = load.stop(&provider, &servers);
+    println!("{account}");
     balanced(&account);
 }
 

@@ -8,12 +8,12 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use crate::support::bifrost::Bifrost;
+use crate::support::{bifrost::Bifrost, program::signal};
 
 /// It has migrations of a database to do before it serves.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,6 +90,17 @@ impl RealBifrost {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
+        }
+    }
+
+    /// Tells it to stop, as an orchestrator does, and waits for its end.
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        assert!(signal(process.id(), "TERM"));
+        let patience = Instant::now() + PATIENCE;
+        while process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < patience, "it does not end");
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
