@@ -11,6 +11,7 @@ mod account;
 mod api;
 mod capture;
 mod chat;
+mod dashboard;
 mod fleet;
 #[allow(dead_code, reason = "the other binary of tests uses the rest of it")]
 mod golden;
