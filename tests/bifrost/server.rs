@@ -12,6 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{bifrost::Bifrost, program::signal};
 
@@ -44,6 +45,8 @@ pub struct RealBifrost {
     folder: tempfile::TempDir,
     process: Option<Child>,
     log: Log,
+    /// Bound, but never listening: while the server does not listen, nobody else gets its port.
+    _port: Socket,
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -69,12 +72,16 @@ impl RealBifrost {
         let mut config = config(provider.address(), folder.path());
         change(&mut config);
         fs::write(folder.path().join("config.json"), serde_json::to_string_pretty(&config).unwrap()).unwrap();
+        let port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        port.set_reuse_address(true).unwrap();
+        port.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let mut server = RealBifrost {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: port.local_addr().unwrap().as_socket().unwrap(),
             key: key.to_owned(),
             folder,
             process: None,
             log: Log::default(),
+            _port: port,
         };
         server.run();
         server
@@ -133,11 +140,12 @@ impl RealBifrost {
         });
         let listening = listening(child.stdout.take().unwrap(), Arc::clone(&self.log));
         self.process = Some(child);
-        self.address = listening.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let address = listening.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
             let last: Vec<_> = log.iter().rev().take(10).rev().collect();
             panic!("it does not serve; its log ends {last:#?}")
         });
+        assert_eq!(address, self.address);
     }
 }
 

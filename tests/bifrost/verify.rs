@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, process::Command};
 
+use serde_json::json;
+
 use crate::{
     server::{PASSWORD, RealBifrost, TOOLS, USER, provider},
     support::{
@@ -75,4 +77,28 @@ fn the_mcp_clients_of_a_closed_server_are_compared_with_credentials() {
         command.env("BIFROST_EDGE_API_TOKEN", "planted-wrong");
     });
     assert!(code == 1 && said.contains("401") && !said.contains("planted-wrong"), "{said}");
+}
+
+/// It lists a hundred at a time, and does not say what its process has.
+#[test]
+fn more_mcp_clients_than_a_page_has_are_all_compared() {
+    let provider = provider();
+    let names: Vec<_> = (0..130).map(|number| format!("many{number}")).collect();
+    let bifrost = RealBifrost::start_with(&provider, "sk-provider", |config| {
+        let clients = names.iter().map(|name| {
+            json!({"name": name, "connection_type": "stdio", "stdio_config": {"command": "false"}, "auth_type": "none", "disabled": true})
+        });
+        config["mcp"]["client_configs"].as_array_mut().unwrap().extend(clients);
+    });
+    let client = |name: &String| {
+        format!("- {{name: {name}, connection_type: stdio, stdio_config: {{command: \"false\"}}, auth_type: none}}\n")
+    };
+    let table = table("headers") + &names.iter().map(client).collect::<String>();
+    let with_token = |command: &mut Command| {
+        command.env("BIFROST_EDGE_API_TOKEN", "not-asked-for");
+    };
+    let (said, code) = verify(bifrost.address, &table, with_token);
+    assert_eq!(code, 0, "{said}");
+    let (said, code) = verify(bifrost.address, &table.replace("many129", "other"), with_token);
+    assert!(code == 1 && said.contains("many129") && said.contains("other"), "{said}");
 }
