@@ -2,6 +2,8 @@
 
 use std::{ffi::OsStr, fs, process::Command};
 
+use serde_json::json;
+
 use crate::{
     server::{PASSWORD, RealBifrost, USER, provider},
     support::program::{bifrost_edge, config},
@@ -50,13 +52,24 @@ fn the_file_and_the_api_of_one_server_come_to_one_table() {
     assert!(of_api.contains("connection_string: (dropped by import)\n"), "{of_api}");
 }
 
-/// What the API shows only in part, or puts in other words, is no change.
+/// What the API shows only in part, or puts in other words, is no change. No `tool_pricing`: the server loses that of
+/// its file before it stores it.
 #[test]
 fn the_api_changes_nothing_in_a_table_that_is_from_the_file_of_that_server() {
     let provider = provider();
-    let bifrost = RealBifrost::start(&provider);
+    let bifrost = RealBifrost::start_with(&provider, "sk-provider", |config| {
+        let clients = config["mcp"]["client_configs"].as_array_mut().unwrap();
+        clients.push(json!({
+            "client_id": "client-3", "name": "personal", "connection_type": "http",
+            "connection_string": "env.BIFROST_TEST_MCP", "auth_type": "per_user_headers",
+            "per_user_header_keys": ["X-Key"], "allowed_extra_headers": ["X-Trace"], "tools_to_execute": ["count"],
+            "tools_to_auto_execute": ["count"], "tool_sync_interval": "10m",
+            "is_ping_available": false, "tls_config": {"insecure_skip_verify": true},
+        }));
+    });
     let (table, said, code) = import(bifrost.config_file(), |_| ());
     assert_eq!(code, 0, "{said}");
+    assert!(table.contains("connection_string: env.BIFROST_TEST_MCP\n"), "{table}");
     let yaml =
         format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: {}}}]\n{table}", bifrost.address);
     let file = config(&yaml);

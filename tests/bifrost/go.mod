@@ -1,7 +1,7 @@
 // The real Bifrost as a test fixture. README.md says why it is this version.
 module bifrost-edge.test/bifrost
 
-go 1.26.5
+go 1.26.4
 
 require (
 	github.com/maximhq/bifrost/core v1.7.6

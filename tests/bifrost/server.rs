@@ -42,6 +42,8 @@ pub struct RealBifrost {
     pub address: SocketAddr,
     /// The key with which it, and no other server, asks the provider.
     pub key: String,
+    /// The MCP server of the provider.
+    mcp: String,
     folder: tempfile::TempDir,
     process: Option<Child>,
     log: Log,
@@ -78,6 +80,7 @@ impl RealBifrost {
         let mut server = RealBifrost {
             address: port.local_addr().unwrap().as_socket().unwrap(),
             key: key.to_owned(),
+            mcp: format!("http://{}/mcp", provider.address()),
             folder,
             process: None,
             log: Log::default(),
@@ -133,6 +136,7 @@ impl RealBifrost {
         let mut command = Command::new(&program);
         command.arg("-app-dir").arg(self.folder.path()).arg("-port").arg(self.address.port().to_string());
         command.env("BIFROST_TEST_KEY", &self.key).env("BIFROST_TEST_TOOLS_TOKEN", format!("Bearer {TOOLS_TOKEN}"));
+        command.env("BIFROST_TEST_MCP", &self.mcp);
         command.env("HOME", self.folder.path()).current_dir(self.folder.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = child.unwrap_or_else(|fault| {
