@@ -2,7 +2,8 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test test-bifrost check schema bench fuzz prerequisites test-prerequisites
+.PHONY: run test test-bifrost check schema bench bench-compare bench-short bench-scaling fuzz prerequisites
+.PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
@@ -28,6 +29,7 @@ test-bifrost: prerequisites
 check: prerequisites
 	cargo fmt --check
 	cargo clippy --locked --all-targets --test bifrost -- --deny warnings
+	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
 
@@ -39,6 +41,26 @@ schema: prerequisites
 
 bench: prerequisites
 	cargo bench --locked
+
+# Side by side with nginx, HAProxy and Caddy: benches/compare/README.md. For example:
+# make bench-compare EDGE=target/release/bifrost-edge ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx
+bench-compare: prerequisites compare-prerequisites
+	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES)) $(OPTIONS)
+
+# How the edge's cost grows with workers, connections and servers.
+bench-scaling: prerequisites compare-prerequisites
+	@$(COMPARE) --scaling $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SECONDS),--seconds $(SECONDS))
+
+# That the comparison runs, in about two minutes; its figures mean nothing.
+bench-short: prerequisites compare-prerequisites
+	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) --rounds 1 --seconds 1 --streams 200 --idle 1000 --reloaded 10000
+
+# Debian keeps servers where only root looks.
+bench-compare bench-short bench-scaling compared-proxies: export PATH := $(PATH):/usr/sbin
+COMPARE = python3 -B benches/compare
+COMPARED = $(abspath $(or $(CARGO_TARGET_DIR),target))/compare
 
 # Fuzzes each parser of the project's own for a minute in all; longer with, for example,
 # make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=3600
@@ -56,6 +78,15 @@ test-prerequisites:
 	@command -v promtool >/dev/null || tests/promtool.sh
 	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+
+# What the comparison measures, and measures with; Caddy comes from PyPI when it runs.
+compare-prerequisites:
+	@$(call need,wrk:wrk h2load:nghttp2-client openssl:openssl python3:python3)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+	@benches/compare/without_services.sh $(MAKE) --no-print-directory compared-proxies
+
+compared-proxies:
+	@$(call need,nginx:nginx haproxy:haproxy)
 
 # $(call need,PROGRAM:DEBIAN_PACKAGE ...): makes sure that every program is there.
 define need
