@@ -32,6 +32,8 @@ fn held_streams(edge: &Edge, provider: &Bifrost, servers: &[RealBifrost], gate: 
     let open = |number| send(edge, "/v1/chat/completions", &chat(&format!("stream-{number}"), true));
     let clients: Vec<_> = (0..STREAMS).map(open).collect();
     until("the provider has every stream", || chats(provider, servers).len() == STREAMS);
+    // It does one thing after the other: when it has answered this, every stream waits at the gate.
+    assert_eq!(Connection::to(provider.address()).ask("GET", "/health", "provider", "").status, 200);
     (0..STREAMS).for_each(|_| gate.release_one());
     let chats = chats(provider, servers);
     let begun = |(number, mut client): (usize, Connection)| {
