@@ -2,20 +2,34 @@
 
 CONFIG ?= conf/proxy.yaml
 
-.PHONY: run test check schema bench bench-check bench-compare bench-short bench-scaling release fuzz prerequisites
+.PHONY: run test test-bifrost check schema bench bench-check bench-compare bench-short bench-scaling release fuzz
+.PHONY: prerequisites
 .PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
 
+# The tests with the real Bifrost are skipped where there is no Go to build it, and only there.
 test: prerequisites test-prerequisites
 	tests/interop/setup.sh
 	cargo test --locked
+	@if command -v go >/dev/null; then \
+		$(MAKE) --no-print-directory test-bifrost; \
+	else \
+		echo "skipped: the tests with the real Bifrost (make test-bifrost), because Go is missing"; \
+	fi
+
+# The edge in front of the real Bifrost, which is built here. It listens on loopback addresses only.
+test-bifrost: prerequisites
+	tests/bifrost/build.sh
+	@$(call need,openssl:openssl stunnel:stunnel4 curl:curl python3:python3 node:nodejs npm:npm)
+	tests/interop/setup.sh python-v1 python-v2 node-v1 node-v2
+	cargo test --locked --test bifrost -- --skip support::
 
 # What continuous integration asks besides the tests.
 check: prerequisites
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --test bifrost -- --deny warnings
 	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)

@@ -255,6 +255,29 @@ fn the_api_of_a_running_bifrost_is_asked_with_the_credentials_of_the_environment
     assert!(!errors.contains("warning"), "{errors}");
 }
 
+/// As Bifrost shows them from 1.6 on.
+#[test]
+fn a_reference_is_kept_although_the_api_shows_what_it_refers_to() {
+    let bifrost = Bifrost::start();
+    let shown = |value: &str, reference: &str, kind: &str| json!({"value": value, "ref": reference, "type": kind});
+    let client = json!({
+        "name": "wiki", "connection_type": "http", "auth_type": "headers",
+        "connection_string": shown("http****/mcp", "env.WIKI_URL", "env"),
+        "headers": {
+            "Authorization": shown("Bear****nted", "env.WIKI_TOKEN", "env"),
+            "X-Vault": shown("plan****nted", "vault.planted#planted", "vault"),
+            "X-None": {"value": "", "type": "plain_text"},
+        },
+    });
+    bifrost.set_clients(&json!([]), &json!([client]));
+    let (out, errors, code) = run(&mut import(&[&format!("http://{}", bifrost.address())]));
+    let expected = "mcp_clients:\n  - name: wiki\n    auth_type: headers\n    connection_type: http\n    \
+                    connection_string: env.WIKI_URL\n    headers:\n      Authorization: env.WIKI_TOKEN\n";
+    assert_eq!((out.as_str(), code), (expected, 0), "{errors}");
+    assert!(errors.contains("headers.X-Vault: left out") && !errors.contains("planted"), "{errors}");
+    assert!(!errors.contains("X-None"), "{errors}");
+}
+
 #[test]
 fn every_page_of_the_api_is_asked_for_and_what_only_the_process_has_is_taken_if_the_database_is_empty() {
     let bifrost = Bifrost::start();

@@ -2,10 +2,9 @@
 //! plain HTTP and behind a TLS terminator. Not one request for discovery reaches the server.
 
 use std::{
-    env, fs,
-    net::{SocketAddr, TcpStream},
+    env,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
 };
 
 use crate::support::{
@@ -13,7 +12,7 @@ use crate::support::{
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
     nobody_yet,
     tls_server::Trust,
-    until,
+    tls_terminator::TlsTerminator,
 };
 
 const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
@@ -194,55 +193,4 @@ logins! {
     typescript_sdk_1: super::NODE_V1;
     typescript_sdk_2: super::NODE_V2;
     rmcp: super::RUST_RMCP;
-}
-
-/// stunnel in front of the edge: it ends TLS and says nothing of it in any header.
-struct TlsTerminator {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl TlsTerminator {
-    fn start(port: u16, edge: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let ca = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-        openssl(&ca, &["-subj", "/CN=test CA", "-keyout", &file("ca.key"), "-out", &file("ca.pem")]);
-        let leaf =
-            ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"];
-        openssl(&leaf, &["-keyout", &file("leaf.key"), "-out", &file("leaf.csr")]);
-        let extensions = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n";
-        fs::write(file("leaf.ext"), extensions).unwrap();
-        let sign = ["x509", "-req", "-days", "2", "-CAcreateserial"];
-        let (csr, ca, key, ext, pem) =
-            (file("leaf.csr"), file("ca.pem"), file("ca.key"), file("leaf.ext"), file("leaf.pem"));
-        openssl(&sign, &["-in", &csr, "-CA", &ca, "-CAkey", &key, "-extfile", &ext, "-out", &pem]);
-        let settings = format!(
-            "foreground = yes\npid =\n[edge]\naccept = 127.0.0.1:{port}\nconnect = {edge}\ncert = {pem}\nkey = {}\n",
-            file("leaf.key")
-        );
-        fs::write(file("stunnel.conf"), settings).unwrap();
-        let child =
-            Command::new("stunnel").arg(file("stunnel.conf")).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
-        let child = child.expect("stunnel is not installed: run `make test`, which installs it");
-        let terminator = TlsTerminator { child, folder };
-        until("stunnel listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        terminator
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-}
-
-impl Drop for TlsTerminator {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-fn openssl(first: &[&str], then: &[&str]) {
-    let output = Command::new("openssl").args(first).args(then).output().expect("openssl is not installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

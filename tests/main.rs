@@ -5,6 +5,13 @@
 
 mod support;
 
+// What the real Bifrost was asked, and what it answered: tests/bifrost/README.md.
+#[path = "bifrost/golden.rs"]
+mod golden;
+#[path = "bifrost/questions.rs"]
+#[allow(dead_code, reason = "the tests with the real Bifrost ask all of them")]
+mod questions;
+
 mod access_log;
 mod access_log_writing;
 mod access_rules;
@@ -66,6 +73,7 @@ mod reload_under_load;
 mod replace;
 mod retries;
 mod rolling_update;
+mod scriptable_bifrost;
 mod secrets;
 mod shipped_config;
 mod slow_clients;

@@ -216,6 +216,20 @@ fn a_long_list_is_asked_for_page_by_page() {
     assert_eq!(asked[3..], [0, 100, 200].map(|offset| format!("/api/mcp/clients?limit=100&offset={offset}")));
 }
 
+/// As from 1.6 on, where what seems to be the list of the process is the first page of that.
+#[test]
+fn a_long_list_of_a_bifrost_that_has_but_one_is_no_difference() {
+    let bifrost = Bifrost::start();
+    bifrost.list_only_the_database();
+    let clients: Vec<_> = (0..250).map(|number| client(&format!("c{number}"), "none")).collect();
+    bifrost.set_clients(&json!([]), &json!(clients));
+    let entry = |number| format!("- {{name: c{number}, auth_type: none, connection_type: inprocess}}\n");
+    let table: String = (0..250).map(entry).collect();
+    bifrost.set_discovery(Discovery::Off);
+    let (report, code) = report(&format!("{HEAD}{}mcp_clients:\n{table}", servers(&[bifrost.address()])), TOKEN);
+    assert_eq!((code, &report["servers"][0]["clients"]), (0, &json!(250)), "{report}");
+}
+
 #[test]
 fn credentials_that_are_refused_are_exit_code_1_and_a_list_without_a_store_is_only_noted() {
     let bifrost = Bifrost::start();

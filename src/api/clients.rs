@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-/// Asked for as it is, it answers what the process has in memory; with `limit` and `offset`, what is in the
-/// database.
+/// Asked for as it is, it answers what the process has in memory, all of it; with `limit` and `offset`, what is in the
+/// database. From 1.6 on there is only the latter, and asked for as it is, its first page.
 pub const CLIENTS: &str = "/api/mcp/clients";
 
 /// So many clients are asked for at a time.
@@ -17,7 +17,7 @@ const MOST_CLIENTS: usize = 200_000;
 /// Which of its lists a Bifrost answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientList {
-    /// What the process serves.
+    /// What the process serves; in the database, where a Bifrost does not tell the two apart.
     Memory,
     /// What is stored, and what the process will serve when it is started again.
     Database,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 
 use super::{
@@ -271,8 +271,9 @@ impl<'de> Deserialize<'de> for Secret {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
                 let mut is_empty = true;
-                while let Some(_name) = map.next_key::<IgnoredAny>()? {
-                    is_empty &= map.next_value::<Blank>()?.0;
+                while let Some(name) = map.next_key::<String>()? {
+                    // That it is plain text, for one, says nothing of it.
+                    is_empty &= map.next_value::<Blank>()?.0 || name == "type";
                 }
                 Ok(Secret { is_empty })
             }
@@ -282,7 +283,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A member of the secret object of Bifrost's API (`value`, `env_var`, `from_env`, …): whether it
+/// A member of the secret object of Bifrost's API (`value`, `env_var`, `from_env`, `ref`, …): whether it
 /// says nothing.
 struct Blank(bool);
 

@@ -147,10 +147,12 @@ impl Asker {
     where
         T: DeserializeOwned + Named,
     {
-        if list == ClientList::Memory {
-            return Ok(self.page(api, CLIENTS).await?.into_clients());
-        }
-        let (mut pages, mut next) = (Pages::default(), Some(0));
+        let first = match list {
+            ClientList::Memory => CLIENTS.to_owned(),
+            ClientList::Database => page_path(0),
+        };
+        let mut pages = Pages::default();
+        let mut next = pages.add(self.page(api, &first).await?);
         while let Some(offset) = next {
             next = pages.add(self.page(api, &page_path(offset)).await?);
         }

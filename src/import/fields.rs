@@ -142,13 +142,19 @@ impl Kind {
             (_, Value::Mapping(object)) if self.may_be_object() => {
                 let member = |name: &str| object.get(name).and_then(Value::as_str).map(str::trim).unwrap_or_default();
                 let (variable, literal) = (member("env_var"), member("value"));
-                // Another kind of reference, or anything else.
-                let is_other = || object.values().any(|value| !matches!(value, Value::Bool(_)) && !is_nothing(value));
-                match variable {
-                    "" if literal.is_empty() && is_other() => Ok(self.dropped()),
-                    "" => self.keep(&Value::from(literal)),
-                    name if name.starts_with("env.") => self.keep(&Value::from(name)),
-                    name => self.keep(&Value::from(format!("env.{name}"))),
+                // Another kind of reference, or anything else. A type says nothing.
+                let is_other = || {
+                    object.iter().any(|(name, value)| {
+                        name.as_str() != Some("type") && !matches!(value, Value::Bool(_)) && !is_nothing(value)
+                    })
+                };
+                match (member("ref"), variable) {
+                    ("", "") if literal.is_empty() && is_other() => Ok(self.dropped()),
+                    ("", "") => self.keep(&Value::from(literal)),
+                    ("", name) if name.starts_with("env.") => self.keep(&Value::from(name)),
+                    ("", name) => self.keep(&Value::from(format!("env.{name}"))),
+                    (reference, _) if secrets::reference(reference).is_some() => self.keep(&Value::from(reference)),
+                    _ => Ok(self.dropped()),
                 }
             }
             // A name that looks like a number in YAML.
@@ -159,7 +165,7 @@ impl Kind {
         }
     }
 
-    /// Whether Bifrost's API shows it as an object: `value`, `env_var` and more.
+    /// Whether Bifrost's API shows it as an object: `value`, and `env_var` or, from 1.6 on, `ref` and `type`.
     fn may_be_object(self) -> bool {
         matches!(self, Kind::Connection | Kind::Secret | Kind::Secrets | Kind::NamedSecrets | Kind::Variables)
     }

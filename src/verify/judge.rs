@@ -93,6 +93,14 @@ fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected,
         Some(Contract::Oauth2) => report.warnings.extend(foreign_issuer(answers)),
         _ => {}
     }
+    let is_served = answers.iter().any(|(question, _)| question.document.is_some());
+    if report.contract == Some(Contract::None) && is_served {
+        report.warnings.push(format!(
+            "logins end at a path that it does not have: run {} there, or take the MCP clients of auth_type \
+             per_user_oauth out of mcp_clients, and the edge serves no discovery either",
+            wanted.versions()
+        ));
+    }
 }
 
 /// A Bifrost that is told its issuer issues tokens for that one alone, whatever URL a client has.
@@ -198,6 +206,13 @@ mod tests {
         let report = report(None, |document| (200, document.replace("/api/oauth/per-user/", "/oauth2/")));
         assert_eq!((report.verdict, report.contract), (Verdict::Disagrees, Some(Contract::Oauth2)));
         assert!(report.warnings[0].contains("Bifrost 1.6.3 and later"), "{:?}", report.warnings);
+    }
+
+    #[test]
+    fn what_to_do_about_one_that_knows_no_logins_is_said() {
+        let report = report(None, |_| (200, "<!doctype html>".into()));
+        assert_eq!(report.contract, Some(Contract::None));
+        assert!(report.warnings.iter().any(|warning| warning.contains("logins end")), "{:?}", report.warnings);
     }
 
     #[test]

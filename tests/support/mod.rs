@@ -16,6 +16,7 @@ pub mod raw;
 pub mod schema;
 pub mod tls_client;
 pub mod tls_server;
+pub mod tls_terminator;
 pub mod troubled;
 pub mod websocket;
 

@@ -43,6 +43,8 @@ pub(super) struct Table {
     database: Vec<Value>,
     /// Whether credentials are needed, those of [`Bifrost::TOKEN`], or [`Bifrost::USER`] and [`Bifrost::PASSWORD`].
     is_closed: bool,
+    /// Whether the list of the process is not to be had, as from 1.6 on.
+    has_one_list: bool,
     /// Whether the answer is 200 and no list.
     is_no_list: bool,
     pub discovery: Discovery,
@@ -65,6 +67,11 @@ impl Bifrost {
         lock(&self.state.table).is_closed = true;
     }
 
+    /// Answers as Bifrost does from 1.6 on: the MCP clients of its database only, a hundred at a time.
+    pub fn list_only_the_database(&self) {
+        lock(&self.state.table).has_one_list = true;
+    }
+
     /// Answers 200 without a list when asked for the MCP clients, as whatever else is at that address does.
     pub fn answer_no_list(&self) {
         lock(&self.state.table).is_no_list = true;
@@ -85,9 +92,10 @@ pub(super) fn list(ask: &Ask) -> Reply {
         return reply::json(StatusCode::OK, &json!({"message": "log in"}));
     }
     let number = |name| ask.param(name).and_then(|value| value.parse::<usize>().ok());
-    let is_paged = ask.param("limit").is_some() || ask.param("offset").is_some();
+    let is_paged = table.has_one_list || ask.param("limit").is_some() || ask.param("offset").is_some();
+    let most = if table.has_one_list { 100 } else { usize::MAX };
     let all = if is_paged { &table.database } else { &table.memory };
-    let (limit, offset) = (number("limit").unwrap_or(usize::MAX), number("offset").unwrap_or_default());
+    let (limit, offset) = (number("limit").unwrap_or(most), number("offset").unwrap_or_default());
     let page = all.iter().skip(offset).take(limit).map(|config| {
         let tools = json!([{"name": "a_tool", "description": "what it does"}]);
         json!({"config": config, "state": "connected", "tools": tools, "vk_configs": null})

@@ -18,7 +18,7 @@ use super::{
 const FLOW_COOKIE: &str = "__bifrost_flow_secret";
 const FLOW_LIFE: Duration = Duration::from_mins(15);
 const CODE_LIFE: Duration = Duration::from_mins(5);
-const TOKEN_LIFE: Duration = Duration::from_hours(24);
+pub(super) const TOKEN_LIFE: Duration = Duration::from_hours(24);
 
 pub(super) fn authorize(ask: &Ask) -> Reply {
     let refuse = |message| bifrost_error(StatusCode::BAD_REQUEST, message);

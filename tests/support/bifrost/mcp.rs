@@ -10,7 +10,7 @@ use super::{
     oauth::RESOURCE_METADATA,
     pass,
     reply::{self, Reply},
-    route::{Ask, not_allowed},
+    route::Ask,
 };
 
 /// The protocol revisions that are accepted from a client.
@@ -34,8 +34,8 @@ pub(super) fn handle(ask: &Ask) -> Reply {
     if let Some(refusal) = refusal {
         return refusal;
     }
-    if ask.method != Method::POST {
-        return not_allowed("POST, DELETE");
+    if ask.method == Method::GET {
+        return opened();
     }
     let Some(body) = ask.body.as_deref() else {
         let message = "request body too large";
@@ -45,6 +45,19 @@ pub(super) fn handle(ask: &Ask) -> Reply {
         return failure(StatusCode::BAD_REQUEST, &Value::Null, PARSE_ERROR, "not JSON");
     };
     message_of_client(ask, &message)
+}
+
+/// The stream of what the server has to say of itself: it is open, and nothing more.
+fn opened() -> Reply {
+    let (mut pen, mut reply) = reply::streamed(reply::EVENTS);
+    reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
+    tokio::spawn(async move {
+        let opened = Bytes::from_static(b"data: {\"jsonrpc\":\"2.0\",\"method\":\"connection/opened\"}\n\n");
+        if pen.send_data(opened).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    });
+    reply
 }
 
 fn has_token(ask: &Ask) -> bool {

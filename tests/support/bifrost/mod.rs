@@ -132,6 +132,11 @@ impl Bifrost {
         }
     }
 
+    /// Takes this token for one of a login from now on, as an MCP server of a Bifrost's own does.
+    pub fn accept_token(&self, token: &str) {
+        lock(&self.state.oauth).accept(token);
+    }
+
     /// The byte at a place of the body of `/bytes/{n}`.
     pub fn byte_at(place: u64) -> u8 {
         plain::byte_at(place)

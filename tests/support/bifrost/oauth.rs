@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
+    consent::TOKEN_LIFE,
     lock,
     reply::{self, Reply, oauth_error},
     route::Ask,
@@ -37,6 +38,10 @@ pub(super) struct Store {
 }
 
 impl Store {
+    pub(super) fn accept(&mut self, token: &str) {
+        self.tokens.insert(token.to_owned(), Instant::now() + TOKEN_LIFE);
+    }
+
     pub(super) fn knows_token(&self, token: &str) -> bool {
         self.tokens.get(token).is_some_and(|end| *end > Instant::now())
     }

@@ -32,9 +32,24 @@ pub(super) fn health(ask: &Ask) -> Reply {
     reply::json(StatusCode::OK, &body)
 }
 
+/// The page of the dashboard.
 pub(super) fn dashboard() -> Reply {
-    let page = "<!doctype html><title>Bifrost</title><div id=\"root\"></div>\n";
-    reply::whole(StatusCode::OK, "text/html", page)
+    let page = "<!doctype html><title>Bifrost</title><p>The page in place of the dashboard.</p>\n";
+    let mut reply = reply::whole(StatusCode::OK, reply::HTML, page);
+    reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
+    reply
+}
+
+/// What the dashboard answers on a path that is no other's: its page, unless that is hidden or names a file.
+pub(super) fn dashboard_at(path: &str) -> Reply {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    if path.split('/').any(|segment| segment.starts_with('.')) {
+        reply::whole(StatusCode::NOT_FOUND, reply::PLAIN, "404 - Not found")
+    } else if last.contains('.') {
+        reply::whole(StatusCode::NOT_FOUND, reply::PLAIN, format!("404 - Static asset not found: {path}"))
+    } else {
+        dashboard()
+    }
 }
 
 /// Answers with a description of the request. The body is read in pieces and not kept.

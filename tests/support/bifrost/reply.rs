@@ -8,7 +8,7 @@ use http_body_util::{
     combinators::UnsyncBoxBody,
 };
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, Response, StatusCode,
     body::Bytes,
     header::{self, HeaderName, HeaderValue},
 };
@@ -36,7 +36,10 @@ impl Error for Abort {}
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
+/// What Bifrost's own handlers write.
 pub(super) const TEXT: &str = "text/plain";
+/// What stands where nobody writes a type.
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 pub(super) fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
@@ -118,7 +121,7 @@ pub(super) fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
 }
 
 /// Adds what Bifrost's outer layers put on every response.
-pub(super) fn wrap(reply: &mut Reply, method: &Method, request: &HeaderMap) {
+pub(super) fn wrap(reply: &mut Reply, request: &HeaderMap) {
     set(reply, header::SERVER, "fasthttp");
     set(reply, header::X_FRAME_OPTIONS, "DENY");
     set(reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -131,7 +134,7 @@ pub(super) fn wrap(reply: &mut Reply, method: &Method, request: &HeaderMap) {
         let lasting = "max-age=31536000; includeSubDomains";
         set(reply, header::STRICT_TRANSPORT_SECURITY, lasting);
     }
-    allow_origin(reply, method, request);
+    allow_origin(reply, request);
 }
 
 /// The scheme as generation A sees it: one exact spelling counts, anything else is plain HTTP.
@@ -139,16 +142,13 @@ pub(super) fn behind_tls(request: &HeaderMap) -> bool {
     request.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https")
 }
 
-fn allow_origin(reply: &mut Reply, method: &Method, request: &HeaderMap) {
+/// An absent origin is allowed as any other one is, and then the header is there and empty.
+fn allow_origin(reply: &mut Reply, request: &HeaderMap) {
     let origin = request.get(header::ORIGIN);
-    if origin.is_none() && method != Method::OPTIONS {
-        return;
-    }
-    if let Some(origin) = origin {
-        reply.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        if is_local(origin.as_bytes()) {
-            set(reply, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
-        }
+    let empty = HeaderValue::from_static("");
+    reply.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.cloned().unwrap_or(empty));
+    if origin.is_some_and(|origin| is_local(origin.as_bytes())) {
+        set(reply, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     }
     let methods = "GET, POST, PUT, DELETE, PATCH, OPTIONS, HEAD";
     set(reply, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -156,7 +156,7 @@ fn allow_origin(reply: &mut Reply, method: &Method, request: &HeaderMap) {
         reply,
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         "Content-Type, Authorization, X-Requested-With, X-Stainless-Timeout, X-Api-Key, \
-         X-OpenAI-Agents-SDK",
+         X-OpenAI-Agents-SDK, X-Operation-ID",
     );
     set(reply, header::ACCESS_CONTROL_MAX_AGE, "86400");
     set(reply, header::VARY, "Origin");

@@ -105,7 +105,7 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connec
         };
         dispatch(&ask).await?
     };
-    reply::wrap(&mut reply, &head.method, &head.headers);
+    reply::wrap(&mut reply, &head.headers);
     Ok(reply)
 }
 
@@ -133,9 +133,6 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if let Some(reply) = plain::aid(ask).await? {
         return Ok(reply);
     }
-    if ask.path == "/mcp" {
-        return Ok(mcp::handle(ask));
-    }
     Ok(match (ask.method.as_str(), ask.path.as_str()) {
         ("GET", oauth::SERVER_METADATA | oauth::RESOURCE_METADATA) => clients::document(ask).await,
         ("GET", clients::PATH) => clients::list(ask),
@@ -144,6 +141,7 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
         ("GET", oauth::CONSENT) => consent::consent(ask),
         ("POST", oauth::SUBMIT) => consent::submit(ask),
         ("POST", oauth::TOKEN) => consent::token(ask),
+        ("GET" | "POST", "/mcp") => mcp::handle(ask),
         ("GET", "/health") => plain::health(ask),
         ("POST", "/v1/chat/completions") => plain::chat(ask),
         _ => unmatched(ask),
@@ -156,16 +154,8 @@ fn unmatched(ask: &Ask) -> Reply {
     if shorter.is_some_and(|methods| methods.contains(&method)) {
         return without_slash(ask);
     }
-    if ask.method == Method::GET {
-        // The catch-all of the dashboard takes whatever no other route took.
-        return plain::dashboard();
-    }
-    if let Some(methods) = methods_of(&ask.path) {
-        not_allowed(&format!("{}, OPTIONS", methods.join(", ")))
-    } else {
-        let message = format!("Route not found: {}", ask.path);
-        reply::bifrost_error(StatusCode::NOT_FOUND, &message)
-    }
+    // The catch-all of the dashboard takes every GET that no other route took, so that no path is unknown.
+    if ask.method == Method::GET { plain::dashboard_at(&ask.path) } else { not_allowed(&ask.path) }
 }
 
 fn methods_of(path: &str) -> Option<&'static [&'static str]> {
@@ -173,11 +163,13 @@ fn methods_of(path: &str) -> Option<&'static [&'static str]> {
     route.map(|(_, methods)| *methods)
 }
 
-/// The answer to a method that a known path does not have.
-pub(super) fn not_allowed(allow: &str) -> Reply {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let reply = reply::whole(status, reply::TEXT, "Method Not Allowed");
-    reply::with_header(reply, header::ALLOW, allow)
+/// The answer to a method that a path does not have.
+fn not_allowed(path: &str) -> Reply {
+    let mut methods = [methods_of(path).unwrap_or_default(), &["GET", "OPTIONS"]].concat();
+    methods.sort_unstable();
+    methods.dedup();
+    let reply = reply::whole(StatusCode::METHOD_NOT_ALLOWED, reply::PLAIN, "Method Not Allowed");
+    reply::with_header(reply, header::ALLOW, &methods.join(", "))
 }
 
 /// The redirect away from a trailing slash: absolute, and with the scheme always `http`.
