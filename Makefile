@@ -45,7 +45,7 @@ bench: prerequisites
 
 # Proves that every bench runs; measures nothing.
 bench-check: prerequisites
-	cargo bench --locked -- --test
+	cargo test --locked --benches
 
 # The fastest edge there is, as target/release-pgo/bifrost-edge: two builds and a minute of load, installing what
 # that needs. `cargo build --release` does without.

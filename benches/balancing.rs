@@ -19,7 +19,7 @@ fn fleet(servers: usize, balance: &str) -> Fleet {
         servers.join(", ")
     );
     let loaded = Loaded::from_text("bench.yaml".as_ref(), &yaml);
-    let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
+    let config = loaded.expect("a valid configuration").config;
     Fleet::new(&config, Arc::new(Runtime::default()))
 }
 

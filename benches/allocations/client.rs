@@ -9,7 +9,7 @@ use std::{
 /// A kept-alive connection. It is on the stack, buffer and all.
 pub struct Client {
     stream: TcpStream,
-    buffer: [u8; 32 * 1024],
+    buffer: [u8; 16 * 1024],
 }
 
 impl Client {
@@ -79,11 +79,11 @@ impl Client {
 /// Of a head; 0 without one.
 pub fn content_length(head: &[u8]) -> usize {
     let lines = head.split(|byte| *byte == b'\n');
-    let values = lines.filter_map(|line| {
+    let mut values = lines.filter_map(|line| {
         let (name, value) = line.split_at_checked(b"content-length:".len())?;
         name.eq_ignore_ascii_case(b"content-length:").then(|| str::from_utf8(value.trim_ascii()).ok()?.parse().ok())?
     });
-    values.last().unwrap_or(0)
+    values.next_back().unwrap_or(0)
 }
 
 pub fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -31,13 +31,13 @@ impl Edge {
              connection_type: http, connection_string: env.URL}}\n{keys}"
         );
         let loaded = Loaded::from_text("bench.yaml".as_ref(), &yaml);
-        let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
-        let server = Server::on(&config, vec![BoundSocket::Tcp(socket)], None).expect("the edge is made");
+        let config = loaded.expect("a valid configuration").config;
+        let edge = Server::on(&config, vec![BoundSocket::Tcp(socket)], None).expect("the edge is made");
         let (stop, stopped) = mpsc::channel(1);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-            let served = runtime.expect("a runtime").block_on(server.serve(stopped));
-            served.expect("the edge serves");
+            let ended = runtime.expect("a runtime").block_on(edge.serve(stopped));
+            ended.expect("the edge serves");
         });
         // A port takes connections before anybody serves them.
         Client::connect(address).get(DISCOVERY);

@@ -43,9 +43,8 @@ struct ServerSocket {
 /// # Errors
 /// As Pingora's own: refused, timed out, no route, or another reason.
 pub(super) async fn dial(address: SocketAddr, within: Duration) -> Result<Stream> {
-    let connected = match timeout(within, TcpStream::connect(address)).await {
-        Ok(connected) => connected,
-        Err(_) => return Error::e_explain(ErrorType::ConnectTimedout, format!("connecting to {address}")),
+    let Ok(connected) = timeout(within, TcpStream::connect(address)).await else {
+        return Error::e_explain(ErrorType::ConnectTimedout, format!("connecting to {address}"));
     };
     let tuned = connected.and_then(|stream| tune(&stream).map(|()| stream));
     let stream = tuned.map_err(|error| {
