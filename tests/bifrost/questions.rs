@@ -61,7 +61,7 @@ const DISCOVERY: [(&str, Answer); 11] = [
     ("/.well-known/oauth-protected-resource/mcp/", Own(404, NOT_THERE)),
     ("/.well-known/openid-configuration", Own(404, NOT_THERE)),
     ("/.well-known/openid-configuration/mcp", Own(404, NOT_THERE)),
-    ("/.well-known/jwks.json", Forwarded),
+    ("/.well-known/jwks.json", Own(404, NOT_THERE)),
 ];
 
 /// What is asked of a server that everybody may use.
@@ -75,9 +75,8 @@ pub fn open() -> Vec<Question> {
             };
             questions.push(question(method, path, "", edge));
         }
-        let options = if get == Forwarded { Forwarded } else { Own(204, ANY_ORIGIN) };
-        questions.push(question("OPTIONS", path, "", options));
-        questions.push(question("OPTIONS", path, PREFLIGHT, options));
+        questions.push(question("OPTIONS", path, "", Own(204, ANY_ORIGIN)));
+        questions.push(question("OPTIONS", path, PREFLIGHT, Own(204, ANY_ORIGIN)));
     }
     let forwarded = [
         ("GET", "/", ""),
