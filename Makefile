@@ -45,7 +45,7 @@ bench: prerequisites
 
 # Proves that every bench runs; measures nothing.
 bench-check: prerequisites
-	cargo test --locked --benches
+	cargo test --locked --benches -- --test
 
 # The fastest edge there is, as target/release-pgo/bifrost-edge: two builds and a minute of load, installing what
 # that needs. `cargo build --release` does without.

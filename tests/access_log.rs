@@ -1,6 +1,6 @@
 //! Each request is a line of the access log, whatever became of it.
 
-use std::{fs, io::Write, path::PathBuf, sync::mpsc};
+use std::{fs, io::Write, net::TcpStream, path::PathBuf, sync::mpsc, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -209,6 +209,26 @@ fn a_client_that_does_not_wait() {
     let line = log.line(edge);
     assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"client_gone".into()), "{line}");
     assert_eq!((&line["class"], &line["bytes_in"]), (&"inference".into(), &18.into()), "{line}");
+}
+
+/// What it has not taken it was not given.
+#[test]
+fn a_client_that_does_not_read_its_discovery_answers() {
+    let log = LogFile::new();
+    let limits = "limits: {client_silence: 1s, requests_per_connection: unlimited}\n";
+    let edge = Edge::with(&[nobody()], &format!("{}{limits}{CLIENTS}", log.yaml("json")));
+    let mut client = TcpStream::connect(edge.address).unwrap();
+    client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let ask = edge.head("GET", "/.well-known/oauth-authorization-server", "");
+    while client.write_all(ask.as_bytes()).is_ok() {}
+    let has_failed = || fs::read_to_string(log.path()).is_ok_and(|text| text.contains("client_gone"));
+    until("the edge gives up", has_failed);
+    let mut lines = log.lines(edge);
+    let last = lines.pop().unwrap();
+    assert_eq!((&last["status"], &last["reason"]), (&499.into(), &"client_gone".into()), "{last}");
+    assert_eq!(last["bytes_out"], 0, "{last}");
+    assert!(last["total_ms"].as_f64().unwrap() >= 1000.0, "{last}");
+    assert!(lines.iter().all(|line| line["status"] == 200 && line["bytes_out"] != 0));
 }
 
 #[test]

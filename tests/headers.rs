@@ -71,6 +71,18 @@ fn what_a_server_means_for_the_edge_alone_does_not_reach_the_client() {
     assert_eq!((response.header("x-end"), response.text()), (Some("2"), "ok"));
 }
 
+/// RFC 9110 section 15.5.22; it is also nominated, by section 7.8.
+#[test]
+fn a_426_says_to_what() {
+    let edge = Edge::in_front_of(&[raw::answers([
+        b"HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade, X-Hop\r\nUpgrade: websocket\r\nX-Hop: 1\r\n\
+         Content-Length: 2\r\n\r\nok",
+    ])]);
+    let response = edge.get("/");
+    assert_eq!((response.status, response.header("upgrade")), (426, Some("websocket")));
+    assert_eq!(response.header("x-hop"), None);
+}
+
 #[test]
 fn a_redirect_to_our_own_host_keeps_our_scheme() {
     let (_bifrost, edge) = behind_https();

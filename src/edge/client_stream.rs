@@ -128,6 +128,11 @@ impl ClientStream {
         self.io.lock().put(answer);
     }
 
+    /// Sends what was taken.
+    pub async fn flush(&self) -> io::Result<()> {
+        poll_fn(|context| self.io.lock().poll_flush(context)).await
+    }
+
     /// From now on it is HTTP/2.
     pub fn begin_http2(&mut self, conduct: Arc<Conduct>) {
         self.io.get_mut().begin_http2(conduct);

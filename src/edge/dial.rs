@@ -21,6 +21,7 @@ use pingora::{
         UniqueID, UniqueIDType, l4::socket::SocketAddr as PingoraAddress, raw_connect::ProxyDigest,
     },
 };
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf},
     net::TcpStream,
@@ -41,7 +42,8 @@ struct ServerSocket {
 /// Connects to a server within a time.
 ///
 /// # Errors
-/// As Pingora's own: refused, timed out, no route, or another reason.
+/// As Pingora's own: refused, timed out, no route, or another reason; an internal error when it is this process that
+/// has no more files or ports.
 pub(super) async fn dial(address: SocketAddr, within: Duration) -> Result<Stream> {
     let Ok(connected) = timeout(within, TcpStream::connect(address)).await else {
         return Error::e_explain(ErrorType::ConnectTimedout, format!("connecting to {address}"));
@@ -52,6 +54,7 @@ pub(super) async fn dial(address: SocketAddr, within: Duration) -> Result<Stream
             io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
             io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => ErrorType::ConnectNoRoute,
+            _ if is_our_own(&error) => ErrorType::InternalError,
             _ => ErrorType::ConnectError,
         };
         Error::because(kind, format!("connecting to {address}"), error)
@@ -60,6 +63,14 @@ pub(super) async fn dial(address: SocketAddr, within: Duration) -> Result<Stream
     digest.peer_addr = OnceCell::with_value(Some(PingoraAddress::Inet(address)));
     let stream = BufReader::with_capacity(READ_BUFFER, stream);
     Ok(Box::new(ServerSocket { stream, digest: Arc::new(digest) }))
+}
+
+/// Whether no server is to blame.
+fn is_our_own(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    let full = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
+    matches!(error.kind(), AddrInUse | AddrNotAvailable | PermissionDenied)
+        || error.raw_os_error().is_some_and(|code| full.contains(&code))
 }
 
 // === impl IO for ServerSocket ===

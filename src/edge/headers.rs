@@ -157,7 +157,8 @@ fn delete_hop_by_hop(answer: &mut ResponseHeader) {
         .collect();
     let nominated = items(&answer.headers, header::CONNECTION)
         .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter(|name| ![header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name));
+        .filter(|name| ![header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
+        .filter(|name| *name != header::UPGRADE || !may_upgrade);
     deleted.extend(nominated);
     for name in deleted {
         answer.remove_header(&name);

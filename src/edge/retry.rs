@@ -8,7 +8,9 @@ use crate::fleet::Outcome;
 
 /// No connection could be made. Nothing was sent, so that even a POST may go to another server.
 pub(super) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
-    exchange.record(Outcome::ConnectFailed);
+    if *error.etype() != ErrorType::InternalError {
+        exchange.record(Outcome::ConnectFailed);
+    }
     error.set_retry(exchange.expired().is_none() && may_retry(exchange));
 }
 

@@ -35,9 +35,9 @@ use crate::{
     telemetry::access_log::{self, AccessLogError},
 };
 
-/// Idle connections to servers that are kept, in all. `timeouts.idle` ends them; fewer than there are requests in
-/// flight at a peak would be made anew all the time.
-const IDLE_CONNECTIONS: usize = 16 * 1024;
+/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
+/// flight than these the rest connects anew each time.
+const IDLE_CONNECTIONS: usize = 1024;
 
 /// What a running edge can be told to do.
 #[derive(Debug, Clone)]

@@ -138,6 +138,12 @@ mod tests {
 
     use super::*;
 
+    /// Its queue has no room for what comes in a burst while the thread sleeps.
+    #[test]
+    fn lines_are_written_as_they_come() {
+        assert_eq!(ProgramScribe::GATHERING, Duration::ZERO);
+    }
+
     #[test]
     fn a_log_that_nobody_reads_says_how_much_it_has_dropped_once_it_is_read_again() {
         let (mut reader, mut writer) = pipe().unwrap();

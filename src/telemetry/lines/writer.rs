@@ -16,13 +16,15 @@ use super::{LineCounts, Message};
 
 /// So much is written at once.
 const BATCH: usize = 64 * 1024;
-/// So long lines gather before they are written.
-const GATHERING: Duration = Duration::from_millis(5);
 
 /// What the lines of a log look like, and where they go.
 pub(in crate::telemetry) trait Scribe: Send + 'static {
     /// What becomes a line.
     type Entry: Send + 'static;
+
+    /// So long lines gather before they are written. Meanwhile none wakes the thread, which would cost more than the
+    /// line; but the queue must have room for all that come.
+    const GATHERING: Duration = Duration::ZERO;
 
     /// Appends the line of an entry, its end included.
     fn append(&mut self, entry: Self::Entry, to: &mut Vec<u8>);
@@ -59,8 +61,9 @@ impl<S: Scribe> Writer<S> {
     /// Writes until it is told that it is over.
     pub fn run(mut self, messages: &Receiver<Message<S::Entry>>) {
         while let Ok(first) = messages.recv() {
-            // While it waits no line wakes it: that would cost more than the line.
-            thread::sleep(GATHERING);
+            if !S::GATHERING.is_zero() {
+                thread::sleep(S::GATHERING);
+            }
             let mut next = Ok(first);
             loop {
                 match next {
