@@ -50,7 +50,9 @@ fn a_good_mixture_is_taken_without_a_word() {
         let found = warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: {mode}\n{CLIENTS}"));
         assert!(found.is_empty(), "{found:?}");
     }
-    assert!(warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: headers\n")).is_empty());
+    for clients in ["", CLIENTS] {
+        assert!(warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: headers\n{clients}")).is_empty());
+    }
 }
 
 #[test]
@@ -59,8 +61,9 @@ fn what_may_be_wrong_is_a_warning() {
     for (more, start) in [
         (format!("{URL}profile: oauth2\n"), "f.yaml:4: profile: oauth2, but mcp_server_auth_mode is not set"),
         (
-            format!("{URL}profile: oauth2\nmcp_server_auth_mode: headers\n{CLIENTS}"),
-            "f.yaml:7: mcp_clients[0].auth_type: turns discovery on under profile: per_user_oauth alone",
+            format!("{URL}profile: oauth2\n{CLIENTS}"),
+            "f.yaml:4: profile: oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in \
+             Bifrost: discovery is off, and no MCP client",
         ),
         (
             format!("public_urls: [\"https://a.example\", \"https://b.example\"]\n{oauth2}"),
@@ -70,11 +73,12 @@ fn what_may_be_wrong_is_a_warning() {
             format!(
                 "{URL}{oauth2}access: [{{path: /api, allow: [10.0.0.0/8]}}, {{path: /api/oauth, deny: [192.0.2.1]}}]\n"
             ),
-            "f.yaml:6: access[0].path: closes /api/oauth2/consent/flows, ",
+            "f.yaml:6: access[0].path: closes /api/oauth2/consent/flows, through which ",
         ),
         (
             format!("{URL}{CLIENTS}access: [{{path: /api, allow: [10.0.0.0/8]}}]\n"),
-            "f.yaml:6: access[0].path: closes /api/oauth/per-user/register, ",
+            "f.yaml:6: access[0].path: closes /api/oauth/per-user/register, /api/oauth/per-user/authorize, \
+             /api/oauth/per-user/consent, /api/oauth/per-user/token, /api/oauth/callback, through which ",
         ),
     ] {
         let found = warnings(&more);
@@ -89,11 +93,45 @@ fn a_rule_that_closes_mcp_as_well_closes_no_login() {
         "access: [{path: /mcp, allow: [10.0.0.0/8]}, {path: /oauth2, allow: [10.0.0.0/8, 192.0.2.0/24]}]\n",
         "access: [{path: /api, allow: [10.0.0.0/8]}, {path: /api/oauth2, deny: [192.0.2.1]}, \
           {path: /mcp, deny: [192.0.2.1]}]\n",
+        "access: [{path: /mcp, allow: [10.1.0.0/16]}, {path: /, allow: [10.0.0.0/8]}]\n",
+        "access: [{path: /oauth2, allow: [\"0.0.0.0/1\", \"128.0.0.0/1\", \"::/0\"]}]\n",
+        "access: [{path: /oauth2, deny: [192.0.2.0/24]}]\n",
     ];
     for rules in rules {
         let found = warnings(&format!("{URL}profile: oauth2\nmcp_server_auth_mode: both\n{rules}"));
         assert!(found.is_empty(), "{rules}{found:?}");
     }
+}
+
+#[test]
+fn rules_as_the_commented_example_has_them_close_no_login() {
+    for rules in [
+        "access: [{path: /api, allow: [10.0.0.0/8]}, {path: /api/oauth, deny: [192.0.2.0/24]}]\n",
+        "access: [{path: /api, allow: [10.0.0.0/8]}, {path: /api/oauth/callback, deny: [192.0.2.0/24]}, \
+          {path: /api/oauth/per-user, allow: [\"0.0.0.0/0\", \"::/0\"]}]\n",
+    ] {
+        let found = warnings(&format!("{URL}{CLIENTS}{rules}"));
+        assert!(found.is_empty(), "{rules}{found:?}");
+    }
+}
+
+#[test]
+fn the_remedy_for_a_closed_login_is_one_that_check_takes() {
+    let text = |rules: &str| format!("{URL}profile: oauth2\nmcp_server_auth_mode: both\naccess: [{rules}]\n");
+    for (rules, remedy) in [
+        ("{path: /api, allow: [10.0.0.0/8]}", "{path: /api/oauth2/consent/flows, allow: [\"0.0.0.0/0\", \"::/0\"]}"),
+        (
+            "{path: /mcp, allow: [10.0.0.0/8]}, {path: /api, deny: [10.0.0.0/8]}",
+            "{path: /api/oauth2/consent/flows, allow: [\"10.0.0.0/8\"]}",
+        ),
+    ] {
+        let found = warnings(&text(rules));
+        assert!(found.len() == 1 && found[0].ends_with(remedy), "{found:?}");
+        let found = warnings(&text(&format!("{rules}, {remedy}")));
+        assert!(found.is_empty(), "{found:?}");
+    }
+    let found = warnings(&text("{path: /oauth2/token, allow: [10.0.0.0/8]}"));
+    assert!(found[0].ends_with("write allow: [\"0.0.0.0/0\", \"::/0\"] there"), "{found:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ servers: []   # none yet
 ";
 
 fn source(folder: &Folder, mode: &Value, clients: &Value) -> PathBuf {
-    let server = json!({"issuer_url": "https://gw.example/"});
+    let server = json!({"issuer_url": "https://gw.example"});
     let config = json!({
         "client": {"mcp_server_auth_mode": mode, "oauth2_server_config": server, "secret": "planted"},
         "mcp": {"client_configs": clients},
@@ -102,12 +102,37 @@ fn an_issuer_that_is_no_public_url_is_warned_of_and_no_public_url_at_all_is_refu
 }
 
 #[test]
+fn an_issuer_that_is_not_an_origin_as_it_is_written_is_warned_of_and_a_reference_is_told() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    for (issuer, told) in [
+        (json!("https://gw.example/"), "a trailing slash"),
+        (json!({"value": "https://u:planted@gw.example", "ref": "", "type": ""}), "a user name"),
+        (json!("env.URL"), "was not compared"),
+    ] {
+        let client = json!({"mcp_server_auth_mode": "both", "oauth2_server_config": {"issuer_url": issuer}});
+        let source = folder.write("config.json", json!({"client": client}).to_string());
+        let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap()]);
+        assert!(code == 0 && errors.contains(told), "{told}: {errors}");
+    }
+}
+
+#[test]
+fn a_merge_that_turns_discovery_off_is_warned_of() {
+    let folder = Folder::new();
+    let source = source(&folder, &json!("headers"), &json!([client("a")]));
+    let target = folder.write("proxy.yaml", FILE);
+    let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap()]);
+    assert!(code == 0 && errors.contains("discovery was on, and is then off"), "{errors}");
+}
+
+#[test]
 fn a_table_that_is_missing_there_empties_none_here() {
     let folder = Folder::new();
     let source = source(&folder, &json!("both"), &json!([]));
     let target = folder.write("proxy.yaml", FILE);
     let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--prune", "--yes"]);
-    assert!(code == 1 && errors.contains("nothing to import"), "{errors}");
+    assert!(code == 1 && errors.contains("--prune would take all of them out"), "{errors}");
     assert_eq!(fs::read_to_string(&target).unwrap(), FILE);
     let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
     assert_eq!(code, 0, "{errors}");

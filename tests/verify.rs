@@ -361,7 +361,9 @@ fn a_server_whose_mode_or_issuer_is_another_one_is_told_by_the_name_of_the_setti
     told("so its client.mcp_server_auth_mode is headers");
     bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
     bifrost.set_issuer_url("https://other.example");
-    told("issues tokens for https://other.example alone, its oauth2_server_config.issuer_url: clients of https://gw.");
+    told(
+        "issues tokens for \"https://other.example\" alone, its oauth2_server_config.issuer_url: clients of https://gw.",
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     config::MOST_BYTES,
     edge::{Asker, system_authorities},
     import::{
-        ApiClient, AuthorizationServer, MergeFault, Merged, Original, Table, authorization_server_of_config,
+        ApiClient, AuthorizationServer, Issuer, MergeFault, Merged, Original, Table, authorization_server_of_config,
         clients_of_config, diff, merge,
     },
 };
@@ -108,12 +108,18 @@ fn table(source: &str, is_pruned: bool) -> Result<Table, Ended> {
     })?;
     table.server = server;
     // Merged, it would at best change nothing, and with --prune empty the table.
-    let is_nothing = table.is_empty() && (is_pruned || table.server.is_none());
-    if is_nothing { Err(failed(why_empty.to_owned())) } else { Ok(table) }
+    match &table.server {
+        _ if !table.is_empty() => Ok(table),
+        None => Err(failed(why_empty.to_owned())),
+        Some(_) if is_pruned => Err(failed(EMPTY_PRUNED.to_owned())),
+        Some(_) => Ok(table),
+    }
 }
 
 const EMPTY_API: &str = "it lists no MCP client, so there is nothing to import; a Bifrost without a config store lists \
                          none whatever its file says: import its config.json";
+const EMPTY_PRUNED: &str = "it has no MCP client, and --prune would take all of them out of FILE; without --prune only \
+                            profile and mode are taken";
 const EMPTY_FILE: &str = "its list of MCP clients is empty, so there is nothing to import";
 
 fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> {
@@ -143,20 +149,33 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
 
 /// Says what becomes of discovery.
 fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
-    let Merged { deciding_before, deciding, mode, is_switched, lacks_issuer, .. } = merged;
+    let Merged { deciding_before, deciding, mode, is_switched, was_on, is_on, lacks_issuer, .. } = merged;
+    if let Some(mode) = mode.filter(|_| *is_switched) {
+        eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}", mode.name());
+    }
     match mode {
         None if *deciding == 0 && *deciding_before > 0 => eprintln!(
             "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): \
              discovery is then off, and users cannot log in"
         ),
-        Some(mode) if *is_switched => eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}", mode.name()),
+        _ if *was_on && !*is_on => {
+            eprintln!("warning: {name}: discovery was on, and is then off: users cannot log in");
+        }
         _ => {}
     }
-    if let Some(issuer) = server.and_then(|server| server.issuer.as_ref()).filter(|_| *lacks_issuer) {
-        eprintln!(
+    match server.map(|server| &server.issuer) {
+        Some(Issuer::Origin(issuer)) if *lacks_issuer => eprintln!(
             "warning: {name}: the source issues tokens for {issuer} alone, which is none of public_urls: users cannot \
              log in; have it there"
-        );
+        ),
+        Some(Issuer::Other(why)) => eprintln!(
+            "warning: {name}: the source's oauth2_server_config.issuer_url is none of public_urls, and cannot be: \
+             {why}; Bifrost sends it as it is written: mend it there, or users cannot log in"
+        ),
+        Some(Issuer::Reference) => eprintln!(
+            "{name}: the source's oauth2_server_config.issuer_url is a reference, and was not compared with public_urls"
+        ),
+        _ => {}
     }
 }
 

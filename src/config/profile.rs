@@ -42,7 +42,7 @@ impl Profile {
     }
 
     /// The paths, or those above them, through which a login passes on the servers: clients and browsers must reach
-    /// them. Source: the routes of Bifrost's OAuth handlers and consent page.
+    /// them. Not those by which a user signs in to the dashboard, which a virtual key makes needless. Source: the routes of Bifrost's OAuth handlers and consent page.
     pub(super) fn login_paths(self) -> &'static [&'static str] {
         match self {
             Profile::PerUserOauth => &[
@@ -50,6 +50,7 @@ impl Profile {
                 "/api/oauth/per-user/authorize",
                 "/api/oauth/per-user/consent",
                 "/api/oauth/per-user/token",
+                "/api/oauth/callback",
                 "/oauth/consent",
             ],
             Profile::Oauth2 => &[
@@ -58,7 +59,6 @@ impl Profile {
                 "/oauth2/token",
                 "/oauth/consent",
                 "/api/oauth2/consent/flows",
-                "/.well-known/jwks.json",
             ],
         }
     }

@@ -1,7 +1,12 @@
 //! The checks between the profile, what turns its discovery on, and what its logins pass through.
 
+use std::collections::BTreeMap;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::{
     mcp_client::AuthType,
+    network::Network,
     problem::{KeyPath, Problem},
     profile::{McpServerAuthMode, Profile},
     schema::{AccessRule, Config},
@@ -29,28 +34,30 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
 
 pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
     if let Some(mode) = config.auth_mode() {
-        switched_off(config, mode, warnings);
+        switched_off(config, warnings);
         several_issuers(config, mode, warnings);
     }
     closed_logins(config, warnings);
 }
 
-/// Discovery is off, and something in the file suggests that it was to be on.
-fn switched_off(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<Problem>) {
-    if mode.is_on() {
+/// Discovery is off, and nothing in the file says that it was to be.
+fn switched_off(config: &Config, warnings: &mut Vec<Problem>) {
+    if config.mcp_server_auth_mode.is_some() {
         return;
     }
-    if config.mcp_server_auth_mode.is_none() {
-        let message = "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: \
-                       discovery is off. Write what Bifrost has under client.mcp_server_auth_mode";
-        warnings.push(Problem::new(KeyPath::root("profile"), message));
-    }
-    let mut clients = config.mcp_clients.iter();
-    if let Some(place) = clients.position(|client| client.auth_type() == AuthType::PerUserOauth) {
-        let message = "turns discovery on under profile: per_user_oauth alone; under oauth2 mcp_server_auth_mode does, \
-                       which is headers";
-        warnings.push(Problem::new(KeyPath::root("mcp_clients").index(place).key("auth_type"), message));
-    }
+    let message = if has_per_user_oauth(config) {
+        "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery is off, and \
+         no MCP client with auth_type per_user_oauth turns it on. Write what Bifrost has under \
+         client.mcp_server_auth_mode"
+    } else {
+        "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery is off. \
+         Write what Bifrost has under client.mcp_server_auth_mode"
+    };
+    warnings.push(Problem::new(KeyPath::root("profile"), message));
+}
+
+fn has_per_user_oauth(config: &Config) -> bool {
+    config.mcp_clients.iter().any(|client| client.auth_type() == AuthType::PerUserOauth)
 }
 
 /// A Bifrost that is told its issuer has no other, whatever the host of a request.
@@ -65,36 +72,58 @@ fn several_issuers(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<
 
 /// Whoever may reach `/mcp` must be able to log in.
 fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
+    let is_on = config.auth_mode().map_or_else(|| has_per_user_oauth(config), McpServerAuthMode::is_on);
+    if !is_on {
+        return;
+    }
     let rule_of = |path: &str| {
         let covering = config.access.iter().enumerate().filter(|(_, rule)| rule.path.covers(path.as_bytes()));
         covering.max_by_key(|(_, rule)| rule.path.as_str().len())
     };
     let mcp = rule_of("/mcp").map(|(_, rule)| rule);
-    let mut closed: Vec<usize> = Vec::new();
+    let mut closed: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for path in config.profile.login_paths() {
-        let Some((place, rule)) = rule_of(path) else { continue };
-        if !closed.contains(&place) && is_on(config) && !is_as_open(rule, mcp) {
-            closed.push(place);
-            let message = format!(
-                "closes {path}, through which the logins of profile {} pass, to some who may reach /mcp; add a rule \
-                 for {path} that lets them through",
-                config.profile.name()
-            );
-            warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
+        if let Some((place, rule)) = rule_of(path)
+            && !is_as_open(rule, mcp)
+        {
+            closed.entry(place).or_default().push(path);
         }
     }
-}
-
-fn is_on(config: &Config) -> bool {
-    match config.auth_mode() {
-        Some(mode) => mode.is_on(),
-        None => config.mcp_clients.iter().any(|client| client.auth_type() == AuthType::PerUserOauth),
+    for (place, paths) in closed {
+        let networks: Vec<_> = reaching(mcp).iter().map(|network| format!("\"{network}\"")).collect();
+        let networks = networks.join(", ");
+        let remedy = match &paths[..] {
+            // A second rule for the same path would be refused.
+            [path] if *path == config.access[place].path.as_str() => format!("write allow: [{networks}] there"),
+            _ => format!("add a rule for each of them, such as {{path: {}, allow: [{networks}]}}", paths[0]),
+        };
+        let message = format!(
+            "closes {}, through which the logins of profile {} pass, to some who may reach /mcp; {remedy}",
+            paths.join(", "),
+            config.profile.name()
+        );
+        warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
     }
 }
 
-/// Whether a rule keeps out nobody but whom this other one, if there is one, keeps out, too.
+/// The networks that a rule lets through, those that it denies among them; without a rule, all.
+fn reaching(rule: Option<&AccessRule>) -> Vec<IpNet> {
+    match rule {
+        Some(rule) if !rule.allow.is_empty() => nets(&rule.allow),
+        _ => vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())],
+    }
+}
+
+/// Whether a rule keeps out none of the networks that this other one, if there is one, lets through. To deny a part of
+/// them is to keep somebody out for a reason, and closes nothing.
 fn is_as_open(rule: &AccessRule, other: Option<&AccessRule>) -> bool {
-    let (allowed, denied) = other.map_or((&[][..], &[][..]), |other| (&other.allow[..], &other.deny[..]));
-    let allows = rule.allow.is_empty() || (!allowed.is_empty() && allowed.iter().all(|one| rule.allow.contains(one)));
-    allows && rule.deny.iter().all(|one| denied.contains(one))
+    let covers = |nets: &[IpNet], net: &IpNet| IpNet::aggregate(&nets.to_vec()).iter().any(|one| one.contains(net));
+    let (allowed, denied) = (reaching(Some(rule)), nets(&rule.deny));
+    let denied_there = other.map_or_else(Vec::new, |other| nets(&other.deny));
+    let mut wanted = reaching(other).into_iter().filter(|net| !covers(&denied_there, net));
+    wanted.all(|net| covers(&allowed, &net) && !covers(&denied, &net))
+}
+
+fn nets(networks: &[Network]) -> Vec<IpNet> {
+    networks.iter().map(|network| network.0).collect()
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path};
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    KEY, MODE, PROFILE,
+    Issuer, KEY, MODE, PROFILE,
     change::{Silence, changed},
     edit::edit,
     layout::Edits,
@@ -13,7 +13,10 @@ use super::{
     rewrite::rewrite,
     table::{Table, name_of},
 };
-use crate::config::{AuthType, Config, Loaded, McpServerAuthMode, Problems, Profile};
+use crate::{
+    config::{AuthType, Config, Loaded, McpServerAuthMode, Problems, Profile},
+    discovery::Discovery,
+};
 
 /// A configuration with a table merged into it, which has passed every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,10 @@ pub struct Merged {
     pub mode: Option<McpServerAuthMode>,
     /// Whether that, or the profile, is another one than before.
     pub is_switched: bool,
+    /// Whether discovery was on before.
+    pub was_on: bool,
+    /// Whether it is now.
+    pub is_on: bool,
     /// Whether the issuer that the source names is no public URL of the file.
     pub lacks_issuer: bool,
 }
@@ -106,6 +113,8 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         ways.into_iter().find(|text| says(text, &tree, &expected)).ok_or(MergeFault::Layout)?
     };
     let switched = switched(&edited, table).ok_or(MergeFault::Layout)?;
+    // A file that was none before, and is one now, turned nothing on.
+    let was_on = Loaded::from_text(file, text).is_ok_and(|before| Discovery::compile(&before.config).is_on());
     let text = format!("{mark}{switched}");
     let config = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?.config;
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
@@ -118,6 +127,8 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         deciding: config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth).count(),
         mode: config.auth_mode(),
         is_switched: switched != edited,
+        was_on,
+        is_on: Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
         text,
     })
@@ -141,8 +152,11 @@ fn switched(text: &str, table: &Table) -> Option<String> {
 
 /// Whether the one issuer that the source has is none of the public URLs.
 fn lacks_issuer(config: &Config, table: &Table) -> bool {
-    let issuer = table.server.as_ref().and_then(|server| server.issuer.as_ref());
-    issuer.is_some_and(|issuer| !config.public_urls.contains(issuer))
+    match table.server.as_ref().map(|server| &server.issuer) {
+        Some(Issuer::Origin(issuer)) => !config.public_urls.contains(issuer),
+        Some(Issuer::Other(_)) => true,
+        Some(Issuer::Missing | Issuer::Reference) | None => false,
+    }
 }
 
 /// What becomes of each entry of the file, and what is new.

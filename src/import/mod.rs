@@ -26,7 +26,7 @@ pub use self::{
     api::ApiClient,
     diff::diff,
     merge::{MergeFault, Merged, merge},
-    source::{AuthorizationServer, authorization_server_of_config, clients_of_config},
+    source::{AuthorizationServer, Issuer, authorization_server_of_config, clients_of_config},
     table::{Dropped, Fault, Table},
     write::{Original, WriteFault},
 };

@@ -10,8 +10,21 @@ use crate::config::{McpServerAuthMode, PublicUrl};
 pub struct AuthorizationServer {
     /// Its `client.mcp_server_auth_mode`.
     pub mode: McpServerAuthMode,
-    /// Its `client.oauth2_server_config.issuer_url`, if that is an origin and no reference.
-    pub issuer: Option<PublicUrl>,
+    /// Its `client.oauth2_server_config.issuer_url`.
+    pub issuer: Issuer,
+}
+
+/// An `issuer_url`, which Bifrost puts into documents and tokens as it is written, down to a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuer {
+    /// There is none, or an empty one.
+    Missing,
+    /// An origin, as a public URL is one.
+    Origin(PublicUrl),
+    /// A reference, such as `env.NAME`, whose value is not known here.
+    Reference,
+    /// Anything else: why no public URL can be the same. Without a password.
+    Other(String),
 }
 
 /// What a `config.json` says of the authorization server; `None` when it says nothing, as one of an earlier generation.
@@ -28,9 +41,30 @@ pub fn authorization_server_of_config(text: &str) -> Result<Option<Authorization
         Some(mode) => McpServerAuthMode::deserialize(mode)
             .map_err(|_| format!("client.{MODE} is none of headers, both, oauth"))?,
     };
-    let issuer = client.get("oauth2_server_config").and_then(|server| server.get("issuer_url")).and_then(Value::as_str);
-    let issuer = issuer.and_then(|issuer| PublicUrl::try_from(issuer.trim_end_matches('/').to_owned()).ok());
-    Ok(Some(AuthorizationServer { mode, issuer }))
+    let issuer = client.get("oauth2_server_config").and_then(|server| server.get("issuer_url"));
+    Ok(Some(AuthorizationServer { mode, issuer: issuer_of(issuer) }))
+}
+
+/// Bifrost writes it as a text, or as an object with its value and the reference that it came from.
+fn issuer_of(value: Option<&Value>) -> Issuer {
+    match value {
+        None | Some(Value::Null) => Issuer::Missing,
+        Some(Value::String(text)) if text.is_empty() => Issuer::Missing,
+        Some(Value::String(text)) if text.starts_with("env.") || text.starts_with("vault.") => Issuer::Reference,
+        Some(Value::String(text)) => match PublicUrl::try_from(text.clone()) {
+            Ok(origin) => Issuer::Origin(origin),
+            Err(why) => Issuer::Other(why),
+        },
+        Some(Value::Mapping(object)) => {
+            let is_reference = |key: &str| object.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+            if is_reference("ref") || is_reference("env_var") {
+                Issuer::Reference
+            } else {
+                issuer_of(object.get("value").filter(|value| !value.is_mapping()))
+            }
+        }
+        Some(_) => Issuer::Other("it is no text".into()),
+    }
 }
 
 const MODE: &str = "mcp_server_auth_mode";
@@ -42,6 +76,12 @@ fn parse(text: &str) -> Result<Value, String> {
     })
 }
 
+/// In Go an empty text is one that is not there.
+fn is_mode_set(config: &Value) -> bool {
+    let mode = config.get("client").and_then(|client| client.get(MODE));
+    mode.is_some_and(|mode| !mode.is_null() && mode.as_str() != Some(""))
+}
+
 /// The entries of `mcp.client_configs`, or of `mcp.mcp_clients`, as older versions of Bifrost call it.
 ///
 /// # Errors
@@ -51,9 +91,7 @@ pub fn clients_of_config(text: &str) -> Result<Vec<Value>, String> {
     let mcp = match config.get("mcp") {
         Some(mcp @ Value::Mapping(_)) => mcp,
         // There the table decides nothing, and may be missing.
-        Some(Value::Null) | None if config.get("client").is_some_and(|client| client.get(MODE).is_some()) => {
-            return Ok(Vec::new());
-        }
+        Some(Value::Null) | None if is_mode_set(&config) => return Ok(Vec::new()),
         Some(Value::Null) | None => {
             return Err("has no key mcp; name a Bifrost's config.json, or the URL of a Bifrost that keeps its MCP \
                         clients in a database"
@@ -95,14 +133,11 @@ mod tests {
     fn what_turns_discovery_on_is_read_and_a_table_is_not_missed_then() {
         let read = |text: &str| authorization_server_of_config(text).unwrap();
         let both =
-            r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a.example/"}}}"#;
+            r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a.example"}}}"#;
         let server = read(both).unwrap();
         assert_eq!(server.mode, McpServerAuthMode::Both);
-        assert_eq!(server.issuer.unwrap().as_str(), "https://a.example");
+        assert_eq!(server.issuer, Issuer::Origin(PublicUrl::try_from("https://a.example".to_owned()).unwrap()));
         assert!(clients_of_config(both).unwrap().is_empty());
-        let by_reference =
-            r#"{"client":{"mcp_server_auth_mode":"oauth","oauth2_server_config":{"issuer_url":"env.URL"}}}"#;
-        assert_eq!(read(by_reference).unwrap().issuer, None);
         for silent in ["{}", r#"{"client":{}}"#, r#"{"client":{"mcp_server_auth_mode":""}}"#] {
             assert_eq!(read(silent), None, "{silent}");
         }
@@ -111,10 +146,32 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_that_no_public_url_can_be_is_told_without_its_user() {
+        let issuer = |json: &str| issuer_of(Some(&serde_json::from_str(json).unwrap()));
+        for (json, part) in [
+            ("\"https://a.example/\"", "trailing slash"),
+            ("\"https://a.example/base\"", "path"),
+            ("\"https://a.example:443\"", "default"),
+            ("\"https://A.example\"", "upper case"),
+            ("\"https://user:planted@a.example\"", "user name"),
+            ("{\"value\":\"https://a.example/\",\"ref\":\"\",\"type\":\"\"}", "trailing slash"),
+        ] {
+            let Issuer::Other(why) = issuer(json) else { panic!("{json}") };
+            assert!(why.contains(part) && !why.contains("planted"), "{why}");
+        }
+        for json in ["\"env.URL\"", "{\"value\":\"\",\"ref\":\"env.URL\",\"type\":\"env\"}"] {
+            assert_eq!(issuer(json), Issuer::Reference, "{json}");
+        }
+        assert_eq!(issuer("{\"value\":\"\"}"), Issuer::Missing);
+        assert!(matches!(issuer("{\"value\":\"https://a.example\"}"), Issuer::Origin(_)));
+    }
+
+    #[test]
     fn anything_else_is_told_without_its_contents() {
         for (text, part) in [
             ("planted", "line 1"),
             (r#"["planted"]"#, "no key mcp"),
+            (r#"{"client": {"mcp_server_auth_mode": ""}}"#, "no key mcp"),
             (r#"{"mcp": "planted"}"#, "no object"),
             (r#"{"mcp": {"x": "planted"}}"#, "neither"),
             (r#"{"mcp": {"client_configs": "planted"}}"#, "no list"),

@@ -8,7 +8,7 @@ use super::{
     lists::{self, ListAnswer, ListedClient},
     report::{ServerReport, Switch, Verdict},
 };
-use crate::config::ServerAddress;
+use crate::config::{Profile, ServerAddress};
 
 /// Everything that one server answered.
 #[derive(Debug, Clone, Default)]
@@ -76,28 +76,43 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
 }
 
 /// What explains that a server answers otherwise than the edge: its generation or, in that of `oauth2`, its own
-/// settings.
+/// settings. While neither serves a document no client is sent anywhere, and any generation will do.
 fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected, report: &mut ServerReport) {
     let wanted = Contract::of(expected.profile());
+    let is_served = expected.discovery().is_on();
     match report.contract {
-        Some(contract) if contract != wanted => report.warnings.push(format!(
-            "speaks the contract of {}; the profile is {}, for {}",
-            contract.versions(),
-            wanted.name(),
-            wanted.versions()
-        )),
-        Some(Contract::Oauth2) if report.discovery == Some(Switch::Off) && expected.discovery().is_on() => {
-            let mode = "serves no discovery, so its client.mcp_server_auth_mode is headers, or not set";
-            report.warnings.push(mode.into());
+        Some(contract) if contract != wanted => {
+            if is_served || report.discovery != Some(Switch::Off) {
+                report.warnings.push(format!(
+                    "speaks the contract of {}; the profile is {}, for {}",
+                    contract.versions(),
+                    wanted.name(),
+                    wanted.versions()
+                ));
+            }
         }
-        Some(Contract::Oauth2) => report.warnings.extend(foreign_issuer(answers)),
+        Some(Contract::Oauth2) => match report.discovery {
+            Some(Switch::Off) if is_served => {
+                let mode = "serves no discovery, so its client.mcp_server_auth_mode is headers, or not set";
+                report.warnings.push(mode.into());
+            }
+            Some(Switch::On) if !is_served => {
+                let mode = "serves discovery, and the edge does not: set mcp_server_auth_mode here to what Bifrost has";
+                report.warnings.push(mode.into());
+            }
+            _ if is_served => report.warnings.extend(foreign_issuer(answers)),
+            _ => {}
+        },
         _ => {}
     }
-    let is_served = answers.iter().any(|(question, _)| question.document.is_some());
     if report.contract == Some(Contract::None) && is_served {
+        let remedy = match expected.profile() {
+            Profile::PerUserOauth => "take the MCP clients of auth_type per_user_oauth out of mcp_clients",
+            Profile::Oauth2 => "set mcp_server_auth_mode: headers",
+        };
         report.warnings.push(format!(
-            "logins end at a path that it does not have: run {} there, or take the MCP clients of auth_type \
-             per_user_oauth out of mcp_clients, and the edge serves no discovery either",
+            "logins end at a path that it does not have: run {} there, or {remedy}, and the edge serves no discovery \
+             either",
             wanted.versions()
         ));
     }
@@ -105,16 +120,29 @@ fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected,
 
 /// A Bifrost that is told its issuer issues tokens for that one alone, whatever URL a client has.
 fn foreign_issuer(answers: &[(Question, DocumentAnswer)]) -> Option<String> {
-    let (question, issuer) = answers.iter().find_map(|(question, answer)| {
+    let (base, issuer) = answers.iter().find_map(|(question, answer)| {
         let Published::On(document) = Published::of(answer) else { return None };
         let issuer = document.get("issuer")?.as_str()?.to_owned();
-        (issuer != question.base.as_str()).then_some((question, issuer))
+        (issuer != question.base.as_str()).then_some((&question.base, issuer))
     })?;
-    Some(format!(
-        "issues tokens for {} alone, its oauth2_server_config.issuer_url: clients of {} cannot log in",
-        documents::shortened(&issuer),
-        question.base
-    ))
+    Some(if issuer.is_empty() {
+        format!("has no issuer_url in its oauth2_server_config: clients of {base} cannot log in")
+    } else if issuer.strip_suffix('/') == Some(base.as_str()) {
+        format!("has a slash at the end of its oauth2_server_config.issuer_url, and {base} has none: take it off there")
+    } else if issuer.split_once("://").is_some_and(|(_, rest)| rest == base.authority()) {
+        let scheme = if issuer.starts_with("http:") { "http" } else { "another scheme" };
+        format!(
+            "issues tokens for {} with {scheme}, and the public URL is {base}: the schemes must be the same, there in \
+             oauth2_server_config.issuer_url",
+            base.authority()
+        )
+    } else {
+        // Quoted: it is a server's text, and goes to the log.
+        format!(
+            "issues tokens for {:?} alone, its oauth2_server_config.issuer_url: clients of {base} cannot log in",
+            documents::shortened(&issuer)
+        )
+    })
 }
 
 fn clients_of(answers: &ClientAnswers, expected: &Expected, report: &mut ServerReport) {
@@ -156,9 +184,13 @@ mod tests {
     use crate::config::{Loaded, Scheme};
 
     fn expected(clients: &str) -> (Expected, ServerAddress) {
+        expected_of(&format!("mcp_clients: [{clients}]\n"))
+    }
+
+    fn expected_of(more: &str) -> (Expected, ServerAddress) {
         let yaml = format!(
             "listeners: [{{address: \"127.0.0.1:8000\"}}]\npublic_urls: [\"https://gw.example\"]\n\
-             servers: [{{address: \"bifrost.internal:8080\"}}]\nmcp_clients: [{clients}]\n"
+             servers: [{{address: \"bifrost.internal:8080\"}}]\n{more}"
         );
         let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
         (Expected::new(&config), config.servers[0].address.clone())
@@ -168,8 +200,15 @@ mod tests {
 
     /// What a server answers that agrees, but for what `change` makes of each document.
     fn report(clients: Option<ClientAnswers>, change: impl Fn(String) -> (u16, String)) -> ServerReport {
-        let (expected, server) = expected(GITHUB);
-        let documents = expected.questions(&server, Scheme::Http).into_iter().map(|question| {
+        report_of(&expected(GITHUB), clients, change)
+    }
+
+    fn report_of(
+        (expected, server): &(Expected, ServerAddress),
+        clients: Option<ClientAnswers>,
+        change: impl Fn(String) -> (u16, String),
+    ) -> ServerReport {
+        let documents = expected.questions(server, Scheme::Http).into_iter().map(|question| {
             let (status, body) = change(serde_json::to_string(&question.document).unwrap());
             let answer = DocumentAnswer {
                 status: StatusCode::from_u16(status).unwrap(),
@@ -179,7 +218,7 @@ mod tests {
             (question, answer)
         });
         let answers = Answers { documents: documents.collect(), clients, missing: None };
-        judge(&expected, &server, ([10, 0, 0, 1], 8080).into(), &answers)
+        judge(expected, server, ([10, 0, 0, 1], 8080).into(), &answers)
     }
 
     fn github() -> ListedClient {
@@ -230,5 +269,41 @@ mod tests {
         let many = (0..1000).map(|number| ListedClient { name: number.to_string(), auth_type: None }).collect();
         let report = report(Some(ClientAnswers::same(many)), |document| (200, document));
         assert_eq!((report.differences.len(), report.more_differences), (ServerReport::MOST, 901));
+    }
+
+    fn oauth2(mode: &str, change: impl Fn(String) -> (u16, String)) -> Vec<String> {
+        let expected = expected_of(&format!("profile: oauth2\nmcp_server_auth_mode: {mode}\n"));
+        report_of(&expected, None, change).warnings
+    }
+
+    #[test]
+    fn the_remedy_for_one_without_logins_is_one_of_the_profile() {
+        let page = |_| (200, "<!doctype html>".into());
+        let warnings = oauth2("both", page);
+        assert!(warnings[1].contains("mcp_server_auth_mode: headers") && !warnings[1].contains("per_user_oauth"));
+        assert!(oauth2("headers", page).is_empty());
+    }
+
+    #[test]
+    fn discovery_that_only_the_server_has_is_warned_of_whatever_its_contract() {
+        let served = |path: &str| format!("{{\"token_endpoint\":\"https://gw.example{path}/token\"}}");
+        assert!(oauth2("headers", |_| (200, served("/oauth2")))[0].contains("set mcp_server_auth_mode here"));
+        assert!(oauth2("headers", |_| (200, served("/api/oauth/per-user")))[0].contains("speaks the contract"));
+    }
+
+    #[test]
+    fn why_an_issuer_is_another_one_is_told_and_no_control_character_with_it() {
+        for (issuer, told) in [
+            ("", "has no issuer_url"),
+            ("https://gw.example/", "has a slash at the end"),
+            ("http://gw.example", "gw.example with http, and the public URL is https://gw.example"),
+            ("https://other\\r\\n\\u001b[31m", "issues tokens for \"https://other\\r\\n\\u{1b}[31m\" alone"),
+        ] {
+            let of =
+                |body: String| body.replace("\"issuer\":\"https://gw.example\"", &format!("\"issuer\":\"{issuer}\""));
+            let warnings = oauth2("both", |body| (200, of(body)));
+            assert!(warnings.len() == 1 && warnings[0].contains(told), "{warnings:?}");
+            assert!(!warnings[0].contains(char::is_control), "{warnings:?}");
+        }
     }
 }

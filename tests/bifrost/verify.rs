@@ -54,6 +54,18 @@ fn a_server_without_discovery_is_told_with_what_to_do() {
 }
 
 #[test]
+fn the_remedy_under_oauth2_is_its_mode_and_with_that_nothing_is_warned_of() {
+    let provider = provider();
+    let bifrost = RealBifrost::start(&provider);
+    let table = |mode: &str| format!("profile: oauth2\nmcp_server_auth_mode: {mode}\n{}", table("headers"));
+    let (said, code) = verify(bifrost.address, &table("both"), |_| ());
+    assert!(code == 1 && said.contains("set mcp_server_auth_mode: headers"), "{said}");
+    assert!(!said.contains("out of mcp_clients"), "{said}");
+    let (said, code) = verify(bifrost.address, &table("headers"), |_| ());
+    assert!(code == 0 && !said.contains("warning"), "{said}");
+}
+
+#[test]
 fn a_fleet_that_needs_no_logins_agrees_with_an_edge_that_serves_none() {
     let provider = provider();
     let bifrost = RealBifrost::start(&provider);
