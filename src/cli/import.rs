@@ -149,7 +149,7 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
 
 /// Says what becomes of discovery.
 fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
-    let Merged { deciding_before, deciding, mode, is_switched, was_on, is_on, lacks_issuer, .. } = merged;
+    let Merged { deciding_before, deciding, mode, is_switched, goes_off, lacks_issuer, .. } = merged;
     if let Some(mode) = mode.filter(|_| *is_switched) {
         eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}", mode.name());
     }
@@ -158,7 +158,7 @@ fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
             "warning: {name}: no MCP client with auth_type per_user_oauth is left (before: {deciding_before}): \
              discovery is then off, and users cannot log in"
         ),
-        _ if *was_on && !*is_on => {
+        _ if *goes_off => {
             eprintln!("warning: {name}: discovery was on, and is then off: users cannot log in");
         }
         _ => {}

@@ -39,10 +39,8 @@ pub struct Merged {
     pub mode: Option<McpServerAuthMode>,
     /// Whether that, or the profile, is another one than before.
     pub is_switched: bool,
-    /// Whether discovery was on before.
-    pub was_on: bool,
-    /// Whether it is now.
-    pub is_on: bool,
+    /// Whether discovery was on before, and is not now.
+    pub goes_off: bool,
     /// Whether the issuer that the source names is no public URL of the file.
     pub lacks_issuer: bool,
 }
@@ -127,8 +125,7 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         deciding: config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth).count(),
         mode: config.auth_mode(),
         is_switched: switched != edited,
-        was_on,
-        is_on: Discovery::compile(&config).is_on(),
+        goes_off: was_on && !Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
         text,
     })

@@ -81,15 +81,13 @@ fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected,
     let wanted = Contract::of(expected.profile());
     let is_served = expected.discovery().is_on();
     match report.contract {
-        Some(contract) if contract != wanted => {
-            if is_served || report.discovery != Some(Switch::Off) {
-                report.warnings.push(format!(
-                    "speaks the contract of {}; the profile is {}, for {}",
-                    contract.versions(),
-                    wanted.name(),
-                    wanted.versions()
-                ));
-            }
+        Some(contract) if contract != wanted && (is_served || report.discovery != Some(Switch::Off)) => {
+            report.warnings.push(format!(
+                "speaks the contract of {}; the profile is {}, for {}",
+                contract.versions(),
+                wanted.name(),
+                wanted.versions()
+            ));
         }
         Some(Contract::Oauth2) => match report.discovery {
             Some(Switch::Off) if is_served => {
