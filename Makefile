@@ -29,7 +29,8 @@ test-bifrost: prerequisites
 # What continuous integration asks besides the tests.
 check: prerequisites
 	cargo fmt --check
-	cargo clippy --locked --all-targets --test bifrost -- --deny warnings
+	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --test bifrost -- --deny warnings
 	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)

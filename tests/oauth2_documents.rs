@@ -5,6 +5,7 @@ use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     discovery::{AS, PR, PR_MCP, Setup, is_discovery_answer},
     edge::{CLIENTS, Edge, PUBLIC_URLS},
+    until,
 };
 
 const PR_SLUG: &str = "/.well-known/oauth-protected-resource/mcp/github";
@@ -116,7 +117,7 @@ fn suffixes_siblings_and_other_spellings_are_404_and_never_forwarded() {
 fn preflights_other_methods_and_unknown_hosts_are_answered_as_under_any_profile() {
     let setup = setup();
     let mut connection = setup.edge.connect();
-    for path in [AS, PR, PR_MCP, PR_SLUG] {
+    for path in [AS, PR, PR_MCP, PR_SLUG, JWKS] {
         let preflight = connection.ask("OPTIONS", path, "unknown.example.com", "Origin: https://a.example\r\n");
         assert_eq!(preflight.status, 204);
         is_discovery_answer(&preflight);
@@ -215,6 +216,7 @@ fn the_log_and_the_metrics_count_the_metadata_of_a_slug_as_what_it_is() {
     let setup = setup();
     assert_eq!(setup.ask("GET", PR_SLUG).status, 200);
     let ok = "bifrost_edge_discovery_answers_total{document=\"protected_resource\",outcome=\"ok\"}";
-    assert_eq!(setup.edge.metric(ok), 1);
+    // It is counted once it has been sent.
+    until("it is counted", || setup.edge.metric(ok) == 1);
     assert_eq!(setup.edge.metric("bifrost_edge_profile_info{profile=\"oauth2\"}"), 1);
 }

@@ -192,7 +192,8 @@ impl Discovery {
         let Some(target) = classify(request.target) else {
             return Verdict::NotOurs;
         };
-        if target == Target::Keys && self.forwards_keys(request.method) {
+        let is_known = |host| self.origins.find(host).is_some();
+        if target == Target::Keys && self.forwards_keys(request.method) && request.host.is_some_and(is_known) {
             return Verdict::NotOurs;
         }
         // A preflight is answered before anything that could refuse it.

@@ -16,6 +16,8 @@ pub struct Expected {
     discovery: Discovery,
     profile: Profile,
     clients: BTreeMap<String, AuthType>,
+    /// Those of weight 0.
+    out_of_use: Vec<ServerAddress>,
 }
 
 /// A GET that a server is asked, and the answer of the edge to it.
@@ -32,10 +34,12 @@ pub struct Question {
 impl Expected {
     /// Compiles what the configuration serves.
     pub fn new(config: &Config) -> Self {
+        let out_of_use = config.servers.iter().filter(|server| server.weight == 0);
         Expected {
             discovery: Discovery::compile(config),
             profile: config.profile,
             clients: config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type())).collect(),
+            out_of_use: out_of_use.map(|server| server.address.clone()).collect(),
         }
     }
 
@@ -47,6 +51,11 @@ impl Expected {
     /// The generation of Bifrost that the edge serves.
     pub fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// Whether clients are sent to the server: not with weight 0.
+    pub fn uses(&self, server: &ServerAddress) -> bool {
+        !self.out_of_use.contains(server)
     }
 
     /// The MCP clients of the table, by name.
@@ -114,6 +123,15 @@ mod tests {
         );
         let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
         Expected::new(&config).questions(&config.servers[0].address, Scheme::Http)
+    }
+
+    #[test]
+    fn no_client_is_sent_to_a_server_of_weight_0() {
+        let servers = "servers: [{address: \"10.0.0.1:8080\", weight: 0}, {address: \"10.0.0.2:8080\"}]\n";
+        let yaml = format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\n{servers}");
+        let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
+        let expected = Expected::new(&config);
+        assert_eq!([0, 1].map(|place| expected.uses(&config.servers[place].address)), [false, true]);
     }
 
     const GITHUB: &str = "mcp_clients: [{name: a, auth_type: per_user_oauth, connection_type: inprocess}]\n";

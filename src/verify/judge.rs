@@ -35,6 +35,9 @@ pub fn judge(expected: &Expected, server: &ServerAddress, address: SocketAddr, a
     let mut report = ServerReport::unreachable(server.to_string(), Some(address), String::new());
     report.unreachable.clone_from(&answers.missing);
     documents_of(&answers.documents, expected, &mut report);
+    if !expected.uses(server) {
+        report.fits = None;
+    }
     if let Some(clients) = &answers.clients {
         clients_of(clients, expected, &mut report);
     }
@@ -50,6 +53,7 @@ pub fn judge(expected: &Expected, server: &ServerAddress, address: SocketAddr, a
 
 fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, report: &mut ServerReport) {
     let (mut is_on, mut is_off) = (false, false);
+    let mut contracts = Vec::new();
     for (question, answer) in answers {
         let published = Published::of(answer);
         let contract = match &published {
@@ -63,7 +67,7 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
             }
             Published::Unexpected(_) => None,
         };
-        report.contract = report.contract.or(contract);
+        contracts.extend(contract);
         documents::compare(question, &published, &mut report.differences);
     }
     report.discovery = match (is_on, is_off) {
@@ -71,6 +75,12 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
         (false, false) => None,
         (is_on, _) => Some(Switch::of(is_on)),
     };
+    contracts.dedup();
+    match contracts[..] {
+        [] => {}
+        [contract] => report.contract = Some(contract),
+        _ => report.warnings.push("speaks more than one contract: there may be several servers at this address".into()),
+    }
     report.fits = report.contract.map(|contract| contract == Contract::of(expected.profile()));
     warn_of_contract(answers, expected, report);
 }
@@ -267,6 +277,15 @@ mod tests {
         let many = (0..1000).map(|number| ListedClient { name: number.to_string(), auth_type: None }).collect();
         let report = report(Some(ClientAnswers::same(many)), |document| (200, document));
         assert_eq!((report.differences.len(), report.more_differences), (ServerReport::MOST, 901));
+    }
+
+    #[test]
+    fn one_that_speaks_two_contracts_is_of_none() {
+        let is_first = std::cell::Cell::new(true);
+        let report =
+            report(None, |document| if is_first.replace(false) { (200, document) } else { (404, String::new()) });
+        assert_eq!((report.contract, report.fits, report.discovery), (None, None, Some(Switch::Mixed)));
+        assert!(report.warnings[0].contains("more than one contract"), "{:?}", report.warnings);
     }
 
     fn oauth2(mode: &str, change: impl Fn(String) -> (u16, String)) -> Vec<String> {

@@ -40,7 +40,7 @@ pub struct ServerReport {
     pub discovery: Option<Switch>,
     /// The contract it speaks, where that can be told.
     pub contract: Option<Contract>,
-    /// Whether that is the one of the profile.
+    /// Whether that is the one of the profile; `None` for a server of weight 0, which may be of any.
     pub fits: Option<bool>,
     /// How many MCP clients its process has.
     pub clients: Option<usize>,

@@ -13,9 +13,9 @@ fn of(server: &RealBifrost, questions: &[Question]) -> Golden {
     let mut answers: BTreeMap<_, _> =
         questions.iter().map(|question| (question.name(), ask(server.address, question))).collect();
     assert_eq!(answers.len(), questions.len(), "two questions have one name");
-    let mut wrapped = answers.values().filter(|answer| !answer.bare);
-    let mut wrapper = wrapped.next().map(|answer| answer.headers.clone()).unwrap_or_default();
-    for answer in wrapped {
+    let mut others = answers.values().filter(|answer| !answer.bare);
+    let mut wrapper = others.next().map(|answer| answer.headers.clone()).unwrap_or_default();
+    for answer in others {
         wrapper.retain(|name, value| answer.headers.get(name) == Some(value));
     }
     for answer in answers.values_mut().filter(|answer| !answer.bare) {

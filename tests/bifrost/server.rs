@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 use crate::support::{bifrost::Bifrost, program::signal};
 
 /// It has migrations of a database to do before it serves.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The name of the MCP client that every server has, and with it of its one tool.
 pub const TOOLS: &str = "tools";
