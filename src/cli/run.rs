@@ -3,8 +3,10 @@
 use std::{io, path::Path, process::ExitCode};
 
 use log::{error, info, warn};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::disable_transparent_huge_pages;
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::disable_transparent_huge_pages,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,

@@ -1,6 +1,6 @@
 //! Answers discovery on a Pingora session: the plugin.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, Method, header};
@@ -169,8 +169,8 @@ impl Prepared {
         let sends_body = session.req_header().method != Method::HEAD && !self.body.is_empty();
         if let Some(client) = ClientStream::of(session) {
             let body = if sends_body { &self.body[..] } else { &[] };
-            self.put(client, keeps_connection(session), body);
-            client.flush().await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
+            let sent = self.send(client, keeps_connection(session), body).await;
+            sent.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
             return Ok(Some(Written { status: self.header.status, body: body.len() as u64 }));
         }
         // Past the modules: nothing here is to be compressed or rewritten.
@@ -182,11 +182,11 @@ impl Prepared {
         Ok(None)
     }
 
-    /// Hands the answer to a connection of HTTP/1.
-    fn put(&self, client: &ClientStream, keeps_connection: bool, body: &[u8]) {
+    /// Sends the answer on a connection of HTTP/1.
+    async fn send(&self, client: &ClientStream, keeps_connection: bool, body: &[u8]) -> io::Result<()> {
         let connection: &[u8] =
             if keeps_connection { b"\r\nConnection: keep-alive\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" };
-        client.put(&[&self.head, b"Date: ", get_cached_date().as_bytes(), connection, body]);
+        client.send(&[&self.head, b"Date: ", get_cached_date().as_bytes(), connection, body]).await
     }
 }
 

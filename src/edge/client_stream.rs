@@ -123,13 +123,9 @@ impl ClientStream {
         self.io.get_mut().begin(head, body, most_stalled)
     }
 
-    /// Takes an answer, which goes with the next flush.
-    pub fn put(&self, answer: &[&[u8]]) {
+    /// Sends an answer that Pingora knows nothing of.
+    pub async fn send(&self, answer: &[&[u8]]) -> io::Result<()> {
         self.io.lock().put(answer);
-    }
-
-    /// Sends what was taken.
-    pub async fn flush(&self) -> io::Result<()> {
         poll_fn(|context| self.io.lock().poll_flush(context)).await
     }
 

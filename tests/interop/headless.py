@@ -1,20 +1,25 @@
 """A headless browser, just enough for one OAuth login: cookies, redirects, and one HTML form, or
 what the script of Bifrost's consent page does since 1.6.3."""
 
+import asyncio
 import json
+import logging
 import os
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import CookieJar
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 MAX_STEPS = 10
 STEP_TIMEOUT = 15.0
+TOTAL_TIMEOUT = 60.0
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -144,3 +149,18 @@ def exit_after(seconds: float, client: str) -> None:
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True
     timer.start()
+
+
+def run(client: str, arguments: str, outcome: Callable[..., Awaitable[dict[str, object]]]) -> int:
+    """Print what comes of the command line's arguments as JSON, or one line about why nothing does: the exit code."""
+    if len(sys.argv) != 1 + len(arguments.split()):
+        print(f"usage: {Path(sys.argv[0]).name} {arguments}", file=sys.stderr)
+        return 1
+    logging.disable(logging.CRITICAL)  # the SDK logs tracebacks; one line is enough here
+    exit_after(TOTAL_TIMEOUT, client)
+    try:
+        print(json.dumps(asyncio.run(outcome(*sys.argv[1:]))))
+    except Exception as error:
+        report(client, error)
+        return 1
+    return 0

@@ -1,8 +1,6 @@
 """Log in to an MCP server with the Python SDK 1.x, then list and call its tools."""
 
 import asyncio
-import json
-import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +15,10 @@ from mcp.types import TextContent
 from pydantic import AnyUrl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from headless import HeadlessBrowser, exit_after, report
+from headless import HeadlessBrowser, run
 
 CLIENT = "python-v1"
 REDIRECT_URI = "http://127.0.0.1:9/callback"  # named, never dialled
-TOTAL_TIMEOUT = 60.0
 
 
 class MemoryStorage:
@@ -99,20 +96,5 @@ async def log_in(url: str) -> dict[str, object]:
     }
 
 
-async def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: login.py MCP_URL", file=sys.stderr)
-        return 1
-    logging.disable(logging.CRITICAL)  # the SDK logs tracebacks; one line is enough here
-    exit_after(TOTAL_TIMEOUT, CLIENT)
-    try:
-        outcome = await log_in(sys.argv[1])
-    except Exception as error:
-        report(CLIENT, error)
-        return 1
-    print(json.dumps(outcome))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(run(CLIENT, "MCP_URL", log_in))

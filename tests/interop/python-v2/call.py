@@ -1,8 +1,5 @@
 """List the tools of an MCP server with the Python SDK 2.x and call one, with a virtual key in place of a login."""
 
-import asyncio
-import json
-import logging
 import sys
 from pathlib import Path
 
@@ -12,7 +9,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from headless import exit_after, report
+from headless import run
 
 CLIENT = "python-v2"
 
@@ -32,20 +29,5 @@ async def call(url: str, key: str, tool: str) -> dict[str, object]:
     return {"server": server, "tools": [tool.name for tool in tools.tools], "result": text.text}
 
 
-async def main() -> int:
-    if len(sys.argv) != 4:
-        print("usage: call.py MCP_URL VIRTUAL_KEY TOOL", file=sys.stderr)
-        return 1
-    logging.disable(logging.CRITICAL)
-    exit_after(60.0, CLIENT)
-    try:
-        outcome = await call(*sys.argv[1:])
-    except Exception as error:
-        report(CLIENT, error)
-        return 1
-    print(json.dumps(outcome))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(run(CLIENT, "MCP_URL VIRTUAL_KEY TOOL", call))
