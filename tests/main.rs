@@ -67,6 +67,7 @@ mod rate_limits;
 mod readiness;
 mod redirects;
 mod refusals_are_seen;
+mod relayed_answers;
 mod reload;
 mod reload_file;
 mod reload_under_load;

@@ -169,7 +169,7 @@ impl Prepared {
         let sends_body = session.req_header().method != Method::HEAD && !self.body.is_empty();
         if let Some(client) = ClientStream::of(session) {
             let body = if sends_body { &self.body[..] } else { &[] };
-            let sent = self.send(client, keeps_connection(session), body).await;
+            let sent = self.send(client, connection_lines(session), body).await;
             sent.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
             return Ok(Some(Written { status: self.header.status, body: body.len() as u64 }));
         }
@@ -183,15 +183,15 @@ impl Prepared {
     }
 
     /// Sends the answer on a connection of HTTP/1.
-    async fn send(&self, client: &ClientStream, keeps_connection: bool, body: &[u8]) -> io::Result<()> {
-        let connection: &[u8] =
-            if keeps_connection { b"\r\nConnection: keep-alive\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" };
+    async fn send(&self, client: &ClientStream, connection: &[u8], body: &[u8]) -> io::Result<()> {
         client.send(&[&self.head, b"Date: ", get_cached_date().as_bytes(), connection, body]).await
     }
 }
 
-fn keeps_connection(session: &Session) -> bool {
-    session.as_downstream().as_http1().is_some_and(HttpSession::will_keepalive)
+/// What a head of HTTP/1.1 ends with: whether its connection stays, and an empty line.
+pub(super) fn connection_lines(session: &Session) -> &'static [u8] {
+    let keeps_connection = session.as_downstream().as_http1().is_some_and(HttpSession::will_keepalive);
+    if keeps_connection { b"\r\nConnection: keep-alive\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" }
 }
 
 /// A header name as people and old scripts write it; case means nothing (RFC 9110 section 5.1).

@@ -69,7 +69,7 @@ impl Asker {
     #[expect(clippy::new_without_default, reason = "it would panic without the certificates of the system")]
     pub fn new() -> Self {
         let options = ConnectorOptions::new(0);
-        Asker(Connector::new_custom(Some(options.clone()), WatchedConnector::new(options)))
+        Asker(Connector::new_custom(Some(options.clone()), WatchedConnector::new(options, None)))
     }
 
     /// One GET to the server behind the peer.

@@ -31,6 +31,8 @@ pub(super) struct ClientIo {
     is_closing: bool,
     /// The client will send no more, or is gone.
     has_ended: bool,
+    /// The client has its answer: what Pingora still writes is not for it.
+    is_answered: bool,
 }
 
 /// How much of what comes Pingora may read.
@@ -81,6 +83,7 @@ impl ClientIo {
             reading: Reading::Length(0),
             is_closing: false,
             has_ended: false,
+            is_answered: false,
         }
     }
 
@@ -95,6 +98,7 @@ impl ClientIo {
             reading: mem::replace(&mut self.reading, Reading::Length(0)),
             is_closing: self.is_closing,
             has_ended: self.has_ended,
+            is_answered: self.is_answered,
         }
     }
 
@@ -131,9 +135,15 @@ impl ClientIo {
         self.reading = Reading::Frames { received: Frames::of_client(), sent: Frames::of_server(), conduct };
     }
 
-    /// Whether all of the request has been read.
-    pub fn is_request_over(&self) -> bool {
+    /// Whether all of the request has been read, so that the next one may come.
+    pub fn end_request(&mut self) -> bool {
+        self.is_answered = false;
         self.reading.is_over()
+    }
+
+    /// The client has been sent its whole answer, without Pingora.
+    pub fn end_answer(&mut self) {
+        self.is_answered = true;
     }
 
     /// Reads on until the client has nothing more to say, either. Closing a connection with unread bytes resets it,
@@ -237,9 +247,9 @@ impl ClientIo {
         Poll::Ready(Ok(()))
     }
 
-    /// The request has been read: all that Pingora may hear is that the client has gone.
-    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.unread.len() < MOST_AHEAD {
+    /// The request has been read: all that may be heard is that the client has gone.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.reading.is_over() && self.unread.len() < MOST_AHEAD {
             if ready!(self.poll_fill(context))? == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -248,6 +258,9 @@ impl ClientIo {
     }
 
     pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_answered {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if self.unsent.len() + bytes.len() > MOST_UNSENT {
             ready!(self.poll_send(context))?;
         }
@@ -271,6 +284,31 @@ impl ClientIo {
         for part in answer {
             self.unsent.extend_from_slice(part);
         }
+    }
+
+    /// What goes with the next flush.
+    pub fn unsent(&mut self) -> &mut Vec<u8> {
+        &mut self.unsent
+    }
+
+    /// Waits until there is room for a piece of an answer.
+    pub fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unsent.len() < MOST_UNSENT { Poll::Ready(Ok(())) } else { self.poll_send(context) }
+    }
+
+    /// Takes a piece of an answer. One that is not small is sent at once, as far as it goes.
+    pub fn pass(&mut self, context: &mut Context<'_>, mut piece: &[u8]) -> io::Result<()> {
+        if self.unsent.len() + piece.len() >= MOST_UNSENT && self.poll_send(context)?.is_ready() {
+            while let (Some(transport), [_, ..]) = (&mut self.transport, piece) {
+                match Pin::new(transport).poll_write(context, piece)? {
+                    Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(written) => piece = &piece[written..],
+                    Poll::Pending => break,
+                }
+            }
+        }
+        self.unsent.extend_from_slice(piece);
+        Ok(())
     }
 
     /// Takes note of how a write went.

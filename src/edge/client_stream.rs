@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pingora::protocols::{
     ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest, tls::SslDigest,
@@ -85,7 +85,7 @@ impl ClientStream {
     pub fn given_back(stream: Box<dyn IO>) -> Option<Box<ClientStream>> {
         let stream: Box<dyn Any> = stream.into_any();
         let mut stream = stream.downcast::<ClientStream>().ok()?;
-        stream.io.get_mut().is_request_over().then_some(stream)
+        stream.io.get_mut().end_request().then_some(stream)
     }
 
     /// Where the connection will be when it has been dropped.
@@ -121,6 +121,11 @@ impl ClientStream {
     /// Takes the head of a request, whose body Pingora may read.
     pub fn begin(&mut self, head: usize, body: Body, most_stalled: Duration) -> BytesMut {
         self.io.get_mut().begin(head, body, most_stalled)
+    }
+
+    /// What is on its way through it.
+    pub fn io(&self) -> MutexGuard<'_, ClientIo> {
+        self.io.lock()
     }
 
     /// Sends an answer that Pingora knows nothing of.

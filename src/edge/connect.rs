@@ -15,22 +15,36 @@ use pingora::{
         ConnectorOptions, TransportConnector,
         http::custom::{Connection, Connector},
     },
-    protocols::{ALPN, l4::socket::SocketAddr, tls::CustomALPN},
+    protocols::{ALPN, Stream, l4::socket::SocketAddr, tls::CustomALPN},
     upstreams::peer::{HttpPeer, Peer},
     utils::tls::{CertKey, WrappedX509, parse_x509},
 };
 
-use super::{TCP_KEEPALIVE, dial::dial, watch::Watched};
+use super::{TCP_KEEPALIVE, dial::dial, idle::Idle, watch::Watched};
 use crate::config;
 
-/// Makes the connections of HTTP/1.1, each of them watched. Pingora makes those of HTTP/2, and keeps the
-/// idle ones of both.
-pub struct WatchedConnector(TransportConnector);
+/// Makes the connections of HTTP/1.1, each of them watched, and keeps the idle ones. Pingora makes those of HTTP/2.
+/// It keeps those, and the few of HTTP/1.1 whose last answer it has read itself.
+pub struct WatchedConnector {
+    transport: TransportConnector,
+    idle: Option<Arc<Idle>>,
+}
 
 impl WatchedConnector {
-    /// A connector of its own.
-    pub fn new(options: ConnectorOptions) -> Self {
-        WatchedConnector(TransportConnector::new(Some(options)))
+    /// A connector of its own, with a place for idle connections, or none.
+    pub(super) fn new(options: ConnectorOptions, idle: Option<Arc<Idle>>) -> Self {
+        WatchedConnector { transport: TransportConnector::new(Some(options)), idle }
+    }
+
+    async fn connect(&self, peer: &HttpPeer) -> Result<Stream> {
+        match (&peer._address, peer.options.connection_timeout) {
+            (SocketAddr::Inet(address), Some(within)) if !peer.is_tls() => dial(*address, within).await,
+            _ => {
+                let mut peer = peer.clone();
+                peer.options.alpn = ALPN::H1;
+                self.transport.new_stream(&peer).await
+            }
+        }
     }
 }
 
@@ -46,15 +60,13 @@ impl Connector for WatchedConnector {
         let Some(peer) = (peer as &dyn Any).downcast_ref::<HttpPeer>() else {
             return Error::e_explain(ErrorType::InternalError, "no peer of the edge");
         };
-        let stream = match (&peer._address, peer.options.connection_timeout) {
-            (SocketAddr::Inet(address), Some(within)) if !peer.is_tls() => dial(*address, within).await?,
-            _ => {
-                let mut peer = peer.clone();
-                peer.options.alpn = ALPN::H1;
-                self.0.new_stream(&peer).await?
-            }
-        };
-        Ok((Connection::Stream(Box::new(Watched::new(stream)?)), false))
+        let mut home = self.idle.as_ref().map(|idle| idle.home(peer.reuse_hash(), peer.idle_timeout()));
+        if let Some(resting) = Watched::from_rest(&mut home) {
+            return Ok((Connection::Stream(Box::new(resting)), true));
+        }
+        // Boxed, because it is large, and most requests do without.
+        let stream = Box::pin(self.connect(peer)).await?;
+        Ok((Connection::Stream(Box::new(Watched::new(stream, home)?)), false))
     }
 
     async fn reused_http_session<P: Peer + Send + Sync + 'static>(&self, _: &P) -> Option<()> {

@@ -1,6 +1,7 @@
 //! What is known of a client's connection.
 
 use std::{
+    any::Any,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -8,7 +9,8 @@ use std::{
     },
 };
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
+use pingora::{Result, http::ResponseHeader, protocols::raw_connect::ProxyDigest};
 use pingora_proxy::Session;
 
 use super::peer::address_value;
@@ -62,6 +64,13 @@ impl Connection {
     pub fn exchanges(&self) -> u64 {
         self.exchanges.load(Ordering::Relaxed)
     }
+}
+
+/// Pingora's slot for what a connection carries along, with that in it.
+pub(super) fn slot(carried: impl Any + Send + Sync) -> Result<Arc<ProxyDigest>> {
+    // The answer of a proxy between here and there, which there is not.
+    let answer = ResponseHeader::build_no_case(StatusCode::OK, Some(0))?;
+    Ok(Arc::new(ProxyDigest::new(Box::new(answer), Some(Box::new(carried)))))
 }
 
 /// The other end of a connection, for the log.

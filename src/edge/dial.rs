@@ -1,6 +1,7 @@
 //! A plain connection to a server.
 //!
 //! Pingora's own keeps a read buffer of 64 KiB, which every stream would hold, and copies what comes through it.
+//! [`super::server_io`] needs none.
 
 use std::{
     fmt, io,
@@ -23,19 +24,16 @@ use pingora::{
 };
 use rustix::io::Errno;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
 
 use super::listen::tune;
 
-/// Only the head of an answer to a request for a WebSocket is read in pieces smaller than this.
-const READ_BUFFER: usize = 512;
-
 /// A connection to a server, without TLS.
 struct ServerSocket {
-    stream: BufReader<TcpStream>,
+    stream: TcpStream,
     digest: Arc<SocketDigest>,
 }
 
@@ -61,7 +59,6 @@ pub(super) async fn dial(address: SocketAddr, within: Duration) -> Result<Stream
     })?;
     let mut digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
     digest.peer_addr = OnceCell::with_value(Some(PingoraAddress::Inet(address)));
-    let stream = BufReader::with_capacity(READ_BUFFER, stream);
     Ok(Box::new(ServerSocket { stream, digest: Arc::new(digest) }))
 }
 
@@ -83,7 +80,7 @@ impl AsyncRead for ServerSocket {
 
 impl AsyncWrite for ServerSocket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(self.get_mut().stream.get_mut()).poll_write(context, bytes)
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -91,7 +88,7 @@ impl AsyncWrite for ServerSocket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.get_mut().stream.get_mut()).poll_write_vectored(context, slices)
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -103,7 +100,7 @@ impl AsyncWrite for ServerSocket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.get_mut().stream.get_mut()).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
 
@@ -117,7 +114,7 @@ impl Shutdown for ServerSocket {
 
 impl UniqueID for ServerSocket {
     fn id(&self) -> UniqueIDType {
-        self.stream.get_ref().as_raw_fd()
+        self.stream.as_raw_fd()
     }
 }
 

@@ -8,10 +8,7 @@ use std::{
 
 use log::debug;
 use once_cell::sync::OnceCell;
-use pingora::{
-    http::ResponseHeader,
-    protocols::{SocketDigest, l4::socket::SocketAddr as PingoraAddress, raw_connect::ProxyDigest, tls::SslDigest},
-};
+use pingora::protocols::{SocketDigest, l4::socket::SocketAddr as PingoraAddress, tls::SslDigest};
 use tokio::{
     io::AsyncReadExt,
     time::{Instant, timeout_at},
@@ -20,7 +17,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     client_stream::{About, ClientStream},
-    connection::Connection,
+    connection::{Connection, slot},
     door::{Door, Listener},
     http1, http2,
     socket::{Socket, Transport},
@@ -144,7 +141,6 @@ fn tls_digest(stream: &TlsStream<Socket>) -> SslDigest {
 fn about(connection: &Arc<Connection>, id: i32, tls: Option<Arc<SslDigest>>) -> Option<About> {
     let mut socket = SocketDigest::from_raw_fd(id);
     socket.peer_addr = OnceCell::with_value(connection.peer.map(PingoraAddress::Inet));
-    let head = ResponseHeader::build(200, None).map_err(|error| debug!("{error}")).ok()?;
-    let connection = ProxyDigest::new(Box::new(head), Some(Box::new(Arc::clone(connection))));
-    Some(About { tls, connection: Arc::new(connection), socket: Arc::new(socket) })
+    let connection = slot(Arc::clone(connection)).map_err(|error| debug!("{error}")).ok()?;
+    Some(About { tls, connection, socket: Arc::new(socket) })
 }

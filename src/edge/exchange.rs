@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderValue;
+use bytes::BytesMut;
+use http::{HeaderValue, StatusCode};
 use log::warn;
 use once_cell::sync::Lazy;
 use pingora::protocols::Stream;
@@ -18,15 +19,19 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
-    account::Account,
+    account::{Account, Written},
     patience::{Expired, Limits, Phase},
     peer::Client,
     route::Waits,
+    server_io::Wanted,
     snapshot::Snapshot,
     watch::{Turn, Watch},
     websocket,
 };
-use crate::fleet::{Attempts, Change, Outcome, Server};
+use crate::{
+    fleet::{Attempts, Change, Outcome, Server},
+    framing::Body,
+};
 
 pub(super) const X_REQUEST_ID: &str = "X-Request-Id";
 
@@ -149,7 +154,7 @@ impl Exchange {
     }
 
     /// The request is about to be sent.
-    pub(super) fn begin_turn(&mut self) {
+    pub(super) fn begin_turn(&mut self, wanted: Wanted) {
         let limits = Limits {
             first_byte: self.waits.first_byte,
             silence: self.waits.silence,
@@ -159,7 +164,7 @@ impl Exchange {
         };
         let now = Instant::now();
         self.account.sends(now);
-        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, self.is_websocket, now));
+        self.turn = self.connection.as_ref().map(|connection| connection.begin(limits, wanted, now));
     }
 
     /// The request has been sent whole: the server's time begins.
@@ -189,9 +194,27 @@ impl Exchange {
         self.has_head
     }
 
-    /// Takes the connection to the server out of Pingora's hands.
-    pub(super) fn detach_server(&self) -> Option<Stream> {
+    /// Takes the connection to the server out of Pingora's hands, and what has been read from it.
+    pub(super) fn detach_server(&self) -> Option<(Stream, BytesMut)> {
         self.turn.as_ref()?.detach()
+    }
+
+    /// The body of the answer, if Pingora does not see it: where it comes from and is accounted for.
+    pub(super) fn hidden_body(&mut self, status: StatusCode) -> Option<(&Turn, Body, &mut Written)> {
+        let turn = self.turn.as_ref()?;
+        let body = turn.hidden_body()?;
+        Some((turn, body, self.account.written.insert(Written { status, body: 0 })))
+    }
+
+    /// Whether the client has been sent an answer, or a part of one.
+    pub(super) fn is_answered(&self, session: &Session) -> bool {
+        self.account.written.is_some() || session.response_written().is_some_and(|head| !head.status.is_informational())
+    }
+
+    /// Whether the connection has carried another request before: of those that have rested in `edge::idle`, Pingora
+    /// does not know that.
+    pub(super) fn is_on_used_connection(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| !turn.is_first())
     }
 
     /// Whether any byte of an answer has come.

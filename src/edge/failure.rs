@@ -107,11 +107,7 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, error
     counters.failed(reason);
     exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
-    let Some(status) =
-        reason.status().filter(|_| session.response_written().is_none_or(|head| head.status.is_informational()))
-    else {
-        return 0;
-    };
+    let Some(status) = reason.status().filter(|_| !exchange.is_answered(session)) else { return 0 };
     let mut answer = ErrorAnswer::new(reason, exchange.request_id());
     answer.retry_after(exchange.retry_after);
     match answer.write(session).await {

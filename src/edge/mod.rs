@@ -3,8 +3,8 @@
 //! A connection: `listen` accepts it, `enter` finds out who is there and shakes hands for TLS, `http1` and `http2`
 //! take one request after the other from it.
 //!
-//! A request: `admit`, `ready`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `retry`,
-//! `failure`, `finish`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
+//! A request: `admit`, `ready`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `relay`,
+//! `retry`, `failure`, `finish`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
 //! servers, `verify` what they answer for discovery, and `certificates` the files of the listeners.
 
 mod account;
@@ -24,11 +24,11 @@ mod enter;
 mod exchange;
 mod failure;
 mod finish;
-mod handshake;
 mod headers;
 mod health;
 mod http1;
 mod http2;
+mod idle;
 mod listen;
 mod patience;
 mod patient;
@@ -36,8 +36,10 @@ mod peer;
 mod proxy;
 mod ready;
 mod redirect;
+mod relay;
 mod retry;
 mod route;
+mod server_io;
 mod snapshot;
 mod socket;
 mod supervise;

@@ -78,6 +78,11 @@ impl Clock {
         self.since = Some(now);
     }
 
+    /// Whether the request has been sent whole, and the head of its answer is not there yet.
+    pub fn is_sent(&self) -> bool {
+        self.phase == Phase::FirstByte
+    }
+
     /// Something was sent or received.
     pub fn touch(&mut self) {
         self.since = Some(Instant::now());

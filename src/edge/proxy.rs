@@ -32,8 +32,8 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, finish, headers, ready, redirect,
-    retry, route, snapshot::Snapshot, watch::Watch, websocket,
+    admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, finish, headers, idle::Idle, ready,
+    redirect, relay, retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
 use crate::{limits::Rates, state::Phase, telemetry::Counters};
 
@@ -64,13 +64,14 @@ pub async fn proxy(
     phase: watch::Receiver<Phase>,
 ) -> io::Result<Arc<Proxy>> {
     let (found, mut proxy) = mpsc::channel(1);
+    let idle = Idle::new(settings.upstream_keepalive_pool_size * settings.threads);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
     let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase };
     let mut service = ProxyServiceBuilder::new(settings, edge)
         .name("bifrost-edge")
         .custom(
-            WatchedConnector::new(ConnectorOptions::from_server_conf(settings)),
+            WatchedConnector::new(ConnectorOptions::from_server_conf(settings), Some(idle)),
             Arc::new(move |proxy, _, _: &ShutdownWatch| {
                 let _taken_already = found.try_send(proxy);
                 Box::pin(ready(None))
@@ -170,7 +171,7 @@ impl ProxyHttp for Edge {
             // Pingora lets more pass for one than is one.
             upstream.remove_header(&header::UPGRADE);
         }
-        exchange.begin_turn();
+        exchange.begin_turn(relay::wanted(session, exchange));
         Ok(())
     }
 
@@ -206,7 +207,11 @@ impl ProxyHttp for Edge {
             // There will be no next request on this connection.
             session.set_keepalive(None);
         }
-        headers::response(session, exchange, answer)
+        headers::response(session, exchange, answer)?;
+        if answer.status.is_informational() {
+            return Ok(());
+        }
+        relay::answer(session, exchange, answer).await
     }
 
     fn error_while_proxy(

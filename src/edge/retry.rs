@@ -33,7 +33,7 @@ pub(super) fn broken_off(session: &Session, exchange: &mut Exchange, error: &mut
     // A server that resets one stream of HTTP/2 is alive, and so is the connection.
     let is_reset = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset);
     let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();
-    if is_unanswered && is_reused && !is_reset {
+    if is_unanswered && (is_reused || exchange.is_on_used_connection()) && !is_reset {
         exchange.record(Outcome::Stale);
         exchange.attempts.forgive();
     } else if exchange.is_servers_fault() {

@@ -2,7 +2,8 @@
 //!
 //! Pingora has one limit for every read from a server. The edge tells the wait for the first byte from the
 //! silence between two, knows whether any byte of an answer has come, and can bound the whole request:
-//! so it wraps the connection, and each request has its turn on it. A WebSocket takes it out of Pingora's hands.
+//! so it wraps the connection, and each request has its turn on it. The body of most answers passes Pingora by, and a
+//! WebSocket takes the connection out of its hands.
 
 use std::{
     fmt, io,
@@ -12,10 +13,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use pingora::{
     Result,
-    http::ResponseHeader,
     protocols::{
         ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
         TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest, tls::SslDigest,
@@ -27,9 +28,12 @@ use tokio::{
 };
 
 use super::{
-    handshake::Handshake,
+    connection::slot,
+    idle::Home,
     patience::{Clock, Expired, Limits, Phase},
+    server_io::{ServerIo, Wanted},
 };
+use crate::framing::Body;
 
 /// A connection, watched.
 pub(super) struct Watched {
@@ -37,7 +41,8 @@ pub(super) struct Watched {
     /// Pingora's slot for what a connection carries along.
     digest: Arc<ProxyDigest>,
     watch: Arc<Watch>,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Where it goes when Pingora has no more use for it, and it can carry another request.
+    home: Option<Home>,
 }
 
 /// What is known of the request on a connection.
@@ -46,14 +51,12 @@ pub(super) struct Watch(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The connection itself, until it is detached.
-    stream: Option<Stream>,
+    io: ServerIo,
     /// Counts the requests on this connection.
     turn: u64,
     clock: Clock,
-    has_received: bool,
+    timer: Option<Pin<Box<Sleep>>>,
     expired: Option<Expired>,
-    handshake: Handshake,
 }
 
 /// One request on a connection. Its limits end with it.
@@ -63,27 +66,33 @@ pub(super) struct Turn {
 }
 
 impl Watched {
-    pub fn new(stream: Stream) -> Result<Self> {
+    pub fn new(stream: Stream, home: Option<Home>) -> Result<Self> {
         let id = stream.id();
-        let watch = Arc::new(Watch(Mutex::new(State { stream: Some(stream), ..State::default() })));
-        let digest = ProxyDigest::new(Box::new(ResponseHeader::build(200, None)?), Some(Box::new(Arc::clone(&watch))));
-        Ok(Watched { id, digest: Arc::new(digest), watch, timer: None })
+        let watch = Arc::new(Watch(Mutex::new(State { io: ServerIo::new(stream), ..State::default() })));
+        Ok(Watched { id, digest: slot(Arc::clone(&watch))?, watch, home })
     }
 
-    /// An error once a limit has passed; until then, a wake-up for when it does.
-    fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let Some((due, limit)) = self.watch.0.lock().clock.due() else { return Poll::Pending };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            // A timer that fires too early finds the later limit then.
-            if timer.is_elapsed() || timer.deadline() > due {
-                timer.as_mut().reset(due);
-            }
-            ready!(timer.as_mut().poll(context));
-            if due <= Instant::now() {
-                self.watch.0.lock().expired = Some(limit);
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
+    /// A connection that has rested at home, if there is one.
+    pub fn from_rest(home: &mut Option<Home>) -> Option<Self> {
+        let resting = home.as_ref()?.take()?;
+        Some(resting.with_home(home.take()))
+    }
+
+    fn with_home(&self, home: Option<Home>) -> Self {
+        Watched { id: self.id, digest: Arc::clone(&self.digest), watch: Arc::clone(&self.watch), home }
+    }
+
+    /// Whether it can still be used, while it rests.
+    pub fn lives(&self, context: &mut Context<'_>) -> bool {
+        self.watch.0.lock().io.lives(context)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let Some(home) = self.home.take() else { return };
+        if self.watch.0.lock().io.can_rest() {
+            home.put(self.with_home(None));
         }
     }
 }
@@ -95,23 +104,18 @@ impl Watch {
     }
 
     /// Begins the turn of a request.
-    pub fn begin(self: &Arc<Self>, limits: Limits, is_websocket: bool, now: Instant) -> Turn {
+    pub fn begin(self: &Arc<Self>, limits: Limits, wanted: Wanted, now: Instant) -> Turn {
         let mut state = self.0.lock();
-        let number = state.turn + 1;
-        *state = State {
-            stream: state.stream.take(),
-            turn: number,
-            clock: Clock::begin(limits, now),
-            has_received: false,
-            expired: None,
-            handshake: if is_websocket { Handshake::Head(Vec::new()) } else { Handshake::None },
-        };
-        Turn { watch: Arc::clone(self), number }
+        state.turn += 1;
+        state.clock = Clock::begin(limits, now);
+        state.expired = None;
+        state.io.begin(wanted);
+        Turn { watch: Arc::clone(self), number: state.turn }
     }
 
-    /// Takes the connection away: Pingora reads nothing from it any more.
-    pub fn detach(&self) -> Option<Stream> {
-        self.0.lock().stream.take()
+    /// Takes the connection away, and what has been read from it: Pingora reads nothing from it any more.
+    pub fn detach(&self) -> Option<(Stream, BytesMut)> {
+        self.0.lock().io.detach()
     }
 }
 
@@ -124,9 +128,14 @@ impl Turn {
         }
     }
 
+    /// Whether it is the first one on its connection.
+    pub fn is_first(&self) -> bool {
+        self.number == 1
+    }
+
     /// Whether any byte of an answer has come.
     pub fn has_received(&self) -> bool {
-        self.watch.0.lock().has_received
+        self.watch.0.lock().io.received() > 0
     }
 
     /// The limit that has passed.
@@ -134,9 +143,24 @@ impl Turn {
         self.watch.0.lock().expired
     }
 
-    /// Takes the connection away, and with it all limits.
-    pub fn detach(&self) -> Option<Stream> {
+    /// Takes the connection away, and what has been read from it, and with it all limits.
+    pub fn detach(&self) -> Option<(Stream, BytesMut)> {
         self.watch.detach()
+    }
+
+    /// The body of the answer, if Pingora does not see it.
+    pub fn hidden_body(&self) -> Option<Body> {
+        self.watch.0.lock().io.hidden_body()
+    }
+
+    /// Reads the hidden body, within the limits.
+    pub fn poll_body(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.watch.0.lock().poll_watched(context, buffer, |io, context, buffer, _| io.poll_body(context, buffer))
+    }
+
+    /// The hidden body is over.
+    pub fn end_body(&self, behind: &[u8]) {
+        self.watch.0.lock().io.end_body(behind);
     }
 }
 
@@ -153,38 +177,42 @@ impl Drop for Turn {
 // === impl IO for Watched ===
 
 impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = self.watch.0.lock().poll_read(context, buffer);
-        if read.is_pending() { self.poll_limits(context) } else { read }
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.watch.0.lock().poll_watched(context, buffer, ServerIo::poll_read)
     }
 }
 
 impl State {
-    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Some(stream) = &mut self.stream else { return Poll::Pending };
-        let before = buffer.filled().len();
-        let read = match &mut self.handshake {
-            Handshake::Done => return Poll::Pending,
-            Handshake::None => Pin::new(stream).poll_read(context, buffer)?,
-            head @ Handshake::Head(_) => {
-                // Byte for byte: below there is a buffer.
-                let mut byte = ReadBuf::new(buffer.initialize_unfilled_to(1));
-                let read = Pin::new(stream).poll_read(context, &mut byte)?;
-                head.has_read(byte.filled())?;
-                let count = byte.filled().len();
-                buffer.advance(count);
-                read
-            }
-        };
-        if buffer.filled().len() > before {
-            self.has_received = true;
+    /// Reads, takes note of it, and fails once a limit has passed.
+    fn poll_watched(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        read: impl FnOnce(&mut ServerIo, &mut Context<'_>, &mut ReadBuf<'_>, bool) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        let received = self.io.received();
+        let read = read(&mut self.io, context, buffer, self.clock.is_sent());
+        if self.io.received() > received {
             self.clock.touch();
         }
-        read.map(Ok)
+        if read.is_pending() { self.poll_limits(context) } else { read }
+    }
+
+    /// An error once a limit has passed; until then, a wake-up for when it does.
+    fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some((due, limit)) = self.clock.due() else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            // A timer that fires too early finds the later limit then.
+            if timer.is_elapsed() || timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
+            ready!(timer.as_mut().poll(context));
+            if due <= Instant::now() {
+                self.expired = Some(limit);
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
     }
 
     /// Takes note of a write, and tells how it went.
@@ -192,7 +220,7 @@ impl State {
         &mut self,
         write: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let Some(stream) = &mut self.io.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         let written = write(Pin::new(stream));
         self.clock.wrote(&written);
         written
@@ -213,18 +241,18 @@ impl AsyncWrite for Watched {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.watch.0.lock().stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.watch.0.lock().io.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.watch.0.lock().stream {
+        match &mut self.watch.0.lock().io.stream {
             Some(stream) => Pin::new(stream).poll_flush(context),
             None => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.watch.0.lock().stream {
+        match &mut self.watch.0.lock().io.stream {
             Some(stream) => Pin::new(stream).poll_shutdown(context),
             None => Poll::Ready(Ok(())),
         }
@@ -235,7 +263,7 @@ impl AsyncWrite for Watched {
 impl Shutdown for Watched {
     async fn shutdown(&mut self) {
         // Not under the lock: closing a TLS connection waits for the other side.
-        if let Some(mut stream) = self.watch.detach() {
+        if let Some((mut stream, _)) = self.watch.detach() {
             stream.shutdown().await;
         }
     }
@@ -249,11 +277,11 @@ impl UniqueID for Watched {
 
 impl Ssl for Watched {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.watch.0.lock().stream.as_ref()?.get_ssl_digest()
+        self.watch.0.lock().io.stream.as_ref()?.get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.watch.0.lock().stream.as_ref()?.selected_alpn_proto()
+        self.watch.0.lock().io.stream.as_ref()?.selected_alpn_proto()
     }
 }
 
@@ -272,7 +300,7 @@ impl GetProxyDigest for Watched {
 
 impl GetSocketDigest for Watched {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.watch.0.lock().stream.as_ref()?.get_socket_digest()
+        self.watch.0.lock().io.stream.as_ref()?.get_socket_digest()
     }
 }
 
@@ -307,8 +335,8 @@ mod tests {
     /// A connection on which a request is being sent, and its server.
     fn sending(limits: Limits, buffer: usize) -> (Watched, Turn, DuplexStream) {
         let (edge, server) = duplex(buffer);
-        let watched = Watched::new(Box::new(edge)).unwrap();
-        let turn = watched.watch.begin(limits, false, Instant::now());
+        let watched = Watched::new(Box::new(edge), None).unwrap();
+        let turn = watched.watch.begin(limits, Wanted::Any, Instant::now());
         (watched, turn, server)
     }
 

@@ -42,19 +42,20 @@ pub(super) async fn tunnel(session: &mut Session, exchange: &mut Exchange, answe
     const WITHOUT: &str = "a WebSocket without its connections";
     session.as_downstream_mut().write_response_header(Box::new(answer.clone())).await?;
     let client = ClientStream::of(session).and_then(ClientStream::detach);
-    let (Some(client), Some(mut server)) = (client, exchange.detach_server()) else {
+    let (Some(client), Some((mut server, first))) = (client, exchange.detach_server()) else {
         return Error::e_explain(ErrorType::InternalError, WITHOUT);
     };
     let Detached { transport: mut client, unread, unsent } = client;
     let head_sent = async {
         client.write_all(&unsent).await?;
+        client.write_all(&first).await?;
         client.flush().await
     };
     head_sent.await.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
     // What the client sent together with its request has been read already.
     server.write_all(&unread).await.or_err(ErrorType::WriteError, "to the server").map_err(Error::into_up)?;
     server.flush().await.or_err(ErrorType::WriteError, "to the server").map_err(Error::into_up)?;
-    let mut client = Counted { io: client, read: unread.len() as u64, written: 0 };
+    let mut client = Counted { io: client, read: unread.len() as u64, written: first.len() as u64 };
     let copied = copy_bidirectional(&mut client, &mut server).await;
     exchange.account.tunnelled = (client.read, client.written);
     if let Err(error) = copied {

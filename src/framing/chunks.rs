@@ -1,4 +1,4 @@
-//! The body of a request in chunks (RFC 9112 section 7.1), followed byte by byte.
+//! A body in chunks (RFC 9112 section 7.1), followed byte by byte.
 
 /// How far a chunked body has come. It looks at the bytes and changes none.
 #[derive(Debug, Clone, Copy)]
@@ -8,6 +8,8 @@ pub struct Chunks {
     size: u64,
     /// Of the line or the trailers that are being read.
     length: usize,
+    /// Of all data so far.
+    data: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +42,17 @@ const LONGEST_TRAILERS: usize = 8 * 1024;
 impl Chunks {
     /// At the beginning of a body.
     pub fn new() -> Self {
-        Chunks { state: State::Size, size: 0, length: 0 }
+        Chunks { state: State::Size, size: 0, length: 0, data: 0 }
     }
 
     /// Whether the body is over.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// Bytes of data so far, without what frames them.
+    pub fn data(&self) -> u64 {
+        self.data
     }
 
     /// Follows the next bytes and tells how many of them belong to the body; all of them, unless it ends
@@ -60,6 +67,7 @@ impl Chunks {
                 let rest = (bytes.len() - at) as u64;
                 let data = self.size.min(rest);
                 self.size -= data;
+                self.data += data;
                 // No more than there are bytes.
                 at += usize::try_from(data).unwrap_or(bytes.len());
                 if self.size == 0 {
