@@ -67,10 +67,10 @@ impl Home {
         let Connections { resting, count } = &mut *connections;
         let those = resting.get_mut(&self.key)?;
         let now = Instant::now();
-        while let Some(Resting { connection, until }) = those.pop_back() {
+        while let Some(resting) = those.pop_back() {
             *count -= 1;
-            if until.is_none_or(|until| now < until) && connection.lives(&mut Context::from_waker(Waker::noop())) {
-                return Some(connection);
+            if resting.can_be_used(now) {
+                return Some(resting.connection);
             }
         }
         None
@@ -98,14 +98,105 @@ async fn look_after(idle: Weak<Idle>) {
     loop {
         let now = looks.tick().await;
         let Some(idle) = idle.upgrade() else { return };
-        let mut connections = idle.connections.lock();
-        let mut context = Context::from_waker(Waker::noop());
-        connections.resting.retain(|_, those| {
-            those.retain(|resting| {
-                resting.until.is_none_or(|until| now < until) && resting.connection.lives(&mut context)
-            });
+        let _closed_without_the_lock = idle.connections.lock().take_ended(now);
+    }
+}
+
+impl Connections {
+    fn take_ended(&mut self, now: Instant) -> Vec<Resting> {
+        let mut ended = Vec::new();
+        self.resting.retain(|_, those| {
+            for _ in 0..those.len() {
+                match those.pop_front() {
+                    Some(resting) if resting.can_be_used(now) => those.push_back(resting),
+                    other => ended.extend(other),
+                }
+            }
             !those.is_empty()
         });
-        connections.count = connections.resting.values().map(VecDeque::len).sum();
+        self.count -= ended.len();
+        ended
+    }
+}
+
+impl Resting {
+    fn can_be_used(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until) && self.connection.lives(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::sleep,
+    };
+
+    use super::*;
+
+    const REST: Duration = Duration::from_mins(1);
+
+    fn connection() -> (Watched, DuplexStream) {
+        let (edge, server) = duplex(16);
+        (Watched::new(Box::new(edge), None).unwrap(), server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_rested_least_comes_first_and_only_for_what_it_can_be_used_for() {
+        let idle = Idle::new(10);
+        let (home, other) = (idle.home(1, Some(REST)), idle.home(2, Some(REST)));
+        let (one, mut first_server) = connection();
+        let (two, mut second_server) = connection();
+        home.put(one);
+        home.put(two);
+        assert!(other.take().is_none());
+        home.take().unwrap().write_all(b"b").await.unwrap();
+        home.take().unwrap().write_all(b"a").await.unwrap();
+        assert!(home.take().is_none());
+        assert_eq!((first_server.read_u8().await.unwrap(), second_server.read_u8().await.unwrap()), (b'a', b'b'));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_rested_for_too_long_is_closed() {
+        let idle = Idle::new(10);
+        let home = idle.home(1, Some(REST));
+        let (connection, mut server) = connection();
+        home.put(connection);
+        let begin = Instant::now();
+        assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+        assert!((REST..=REST + LOOK).contains(&begin.elapsed()));
+        assert!(home.take().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_the_server_has_closed_or_that_says_something_is_not_used() {
+        let idle = Idle::new(10);
+        let home = idle.home(1, None);
+        let (gone, server) = connection();
+        let (talks, mut talking) = connection();
+        home.put(gone);
+        home.put(talks);
+        drop(server);
+        talking.write_all(b"x").await.unwrap();
+        assert!(home.take().is_none());
+        let (gone, server) = connection();
+        home.put(gone);
+        drop(server);
+        sleep(2 * LOOK).await;
+        assert_eq!(idle.connections.lock().count, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_there_are_too_many_the_oldest_is_closed() {
+        let idle = Idle::new(1);
+        let home = idle.home(1, None);
+        let (one, mut first_server) = connection();
+        let (two, mut second_server) = connection();
+        home.put(one);
+        home.put(two);
+        assert_eq!(first_server.read(&mut [0]).await.unwrap(), 0);
+        home.take().unwrap().write_all(b"b").await.unwrap();
+        assert_eq!(second_server.read_u8().await.unwrap(), b'b');
+        assert_eq!(idle.connections.lock().count, 0);
     }
 }

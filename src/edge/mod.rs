@@ -4,8 +4,11 @@
 //! take one request after the other from it.
 //!
 //! A request: `admit`, `ready`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `relay`,
-//! `retry`, `failure`, `finish`; `proxy` implements `ProxyHttp` and hands on to them. Beside it, `supervise` keeps checking the
-//! servers, `verify` what they answer for discovery, and `certificates` the files of the listeners.
+//! `retry`, `failure`, `finish`; `proxy` implements `ProxyHttp` and hands on to them. `client_io` and `server_io` are
+//! what Pingora reads and writes on either side, and `idle` keeps the connections to servers between requests.
+//!
+//! Beside them, `supervise` keeps checking the servers, `verify` what they answer for discovery, and `certificates` the
+//! files of the listeners.
 
 mod account;
 mod admit;
