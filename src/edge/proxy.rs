@@ -99,20 +99,21 @@ pub async fn proxy(
 
 #[async_trait]
 impl ProxyHttp for Edge {
-    type CTX = Exchange;
+    /// Boxed, because Pingora moves it from function to function, and keeps room for it in each.
+    type CTX = Box<Exchange>;
 
-    fn new_ctx(&self) -> Exchange {
-        Exchange::new(self.snapshot.load_full(), self.in_flight.token())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(Exchange::new(self.snapshot.load_full(), self.in_flight.token()))
     }
 
     /// None: nothing is compressed or rewritten on its way.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<()> {
         admit::headers(session, exchange)
     }
 
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<bool> {
         if answer::discovery(session, exchange).await? {
             return Ok(true);
         }
@@ -129,7 +130,7 @@ impl ProxyHttp for Edge {
         Ok(false)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         exchange.begin_attempt();
         route::next(session, exchange)
     }
@@ -138,7 +139,7 @@ impl ProxyHttp for Edge {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        exchange: &mut Exchange,
+        exchange: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
         exchange.account.connected();
@@ -153,7 +154,7 @@ impl ProxyHttp for Edge {
         _: &HttpPeer,
         _: RawFd,
         connection: Option<&Digest>,
-        exchange: &mut Exchange,
+        exchange: &mut Self::CTX,
     ) -> Result<()> {
         exchange.account.connected();
         exchange.connection = connection.and_then(Watch::of);
@@ -164,7 +165,7 @@ impl ProxyHttp for Edge {
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        exchange: &mut Exchange,
+        exchange: &mut Self::CTX,
     ) -> Result<()> {
         headers::request(session, exchange, upstream)?;
         if !exchange.is_websocket {
@@ -180,7 +181,7 @@ impl ProxyHttp for Edge {
         _: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        exchange: &mut Exchange,
+        exchange: &mut Self::CTX,
     ) -> Result<()> {
         body::piece(body, is_end, exchange)
     }
@@ -189,7 +190,7 @@ impl ProxyHttp for Edge {
         &self,
         session: &mut Session,
         answer: &mut ResponseHeader,
-        exchange: &mut Exchange,
+        exchange: &mut Self::CTX,
     ) -> Result<()> {
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             if !exchange.is_websocket {
@@ -219,21 +220,21 @@ impl ProxyHttp for Edge {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        exchange: &mut Exchange,
+        exchange: &mut Self::CTX,
         is_reused: bool,
     ) -> Box<Error> {
         retry::broken_off(session, exchange, &mut error, is_reused);
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Self::CTX) -> FailToProxy {
         FailToProxy {
             error_code: failure::answer(session, exchange, error, &self.counters).await,
             can_reuse_downstream: false,
         }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Self::CTX) {
         if error.is_none() {
             exchange.answered();
         }
@@ -241,12 +242,12 @@ impl ProxyHttp for Edge {
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.
-    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
         true
     }
 
     /// For Pingora's lines about retries.
-    fn request_summary(&self, session: &Session, exchange: &Exchange) -> String {
+    fn request_summary(&self, session: &Session, exchange: &Self::CTX) -> String {
         let request = session.req_header();
         format!("{} {}, {}", request.method, request.uri.path(), exchange.server())
     }
