@@ -28,12 +28,52 @@ pub(super) fn least_requests(candidates: &[Candidate], mut draw: impl FnMut(u32)
         return Some(&candidates[first]);
     }
     let second = drawn(candidates, Some(first), draw(rest)).unwrap_or(first);
-    let (first, second) = (&candidates[first], &candidates[second]);
-    // The lot has given the first its share; the second takes the request only if it would still be no busier
-    // for its weight. Without a division.
+    Some(less_busy(&candidates[first], &candidates[second]))
+}
+
+/// The lot has given the first its share; the second takes the request only if it would still be no busier for its
+/// weight. Without a division.
+fn less_busy<'a>(first: &'a Candidate, second: &'a Candidate) -> &'a Candidate {
     let is_less =
         (second.in_flight as u64 + 1) * u64::from(first.weight) <= first.in_flight as u64 * u64::from(second.weight);
-    Some(if is_less { second } else { first })
+    if is_less { second } else { first }
+}
+
+/// The lots of a list of servers: each has as many as its weight says.
+#[derive(Debug, Default)]
+pub(super) struct Lots {
+    /// The lots up to and with each place in the list.
+    up_to: Vec<u32>,
+}
+
+impl Lots {
+    /// The lots of servers with these weights.
+    pub fn new(weights: impl IntoIterator<Item = u32>) -> Self {
+        let mut sum = 0;
+        let add = |weight| {
+            sum += weight;
+            sum
+        };
+        Lots { up_to: weights.into_iter().map(add).collect() }
+    }
+
+    /// The same rule as [`least_requests`], for those of the list that are candidates, without a look at all of them:
+    /// a lot that falls on another is drawn again. None, if that does not help: there may be too few candidates.
+    pub fn least_requests(
+        &self,
+        candidate: impl Fn(usize) -> Option<Candidate>,
+        mut draw: impl FnMut(u32) -> u32,
+    ) -> Option<Candidate> {
+        const DRAWS: usize = 8;
+        let total = self.up_to.last().copied().filter(|_| self.up_to.len() > 1)?;
+        let mut drawn = || {
+            let lot = draw(total);
+            candidate(self.up_to.partition_point(|up_to| *up_to <= lot))
+        };
+        let first = (0..DRAWS).find_map(|_| drawn())?;
+        let second = (0..DRAWS).find_map(|_| drawn().filter(|second| second.place != first.place))?;
+        Some(*less_busy(&first, &second))
+    }
 }
 
 /// The candidate on which a lot below the sum of the weights falls, one of them left out.
@@ -115,14 +155,14 @@ impl Turns {
         Turns { order, next: AtomicUsize::new(0) }
     }
 
-    /// The candidate whose turn it is. The turns of those who are no candidates pass.
-    pub fn next<'a>(&self, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
+    /// The candidate whose turn it is. The turns of those who are no candidates pass; other threads take turns in
+    /// between, so that a whole round may pass without luck.
+    pub fn next(&self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<Candidate> {
         let turn = |_| {
             let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.order.len();
-            candidates.iter().find(|candidate| candidate.place == self.order[turn])
+            candidate(self.order[turn])
         };
-        // Other threads take turns in between, so that a whole round may pass without luck.
-        (0..self.order.len()).find_map(turn).or(candidates.first())
+        (0..self.order.len()).find_map(turn)
     }
 }
 
@@ -220,11 +260,37 @@ mod tests {
     fn turns_go_round_by_weight_and_skip_who_is_no_candidate() {
         let turns = Turns::new(&[(0, 2), (1, 1), (2, 1)]);
         let fleet = candidates(&[(2, 0), (1, 0), (1, 0)]);
-        let order: Vec<_> = (0..8).map(|_| turns.next(&fleet).unwrap().place).collect();
+        let order: Vec<_> = (0..8).map(|_| turns.next(|place| Some(fleet[place])).unwrap().place).collect();
         assert_eq!(order, [0, 1, 2, 0, 0, 1, 2, 0]);
-        let rest = &fleet[1..];
+        let rest = |place: usize| (place > 0).then(|| fleet[place]);
         assert_eq!(counted((0..8).map(|_| turns.next(rest).unwrap().place)), [0, 4, 4]);
-        assert!(turns.next(&[]).is_none());
+        assert!(turns.next(|_| None).is_none());
+    }
+
+    #[test]
+    fn lots_that_fall_on_no_candidate_change_nothing_for_the_others() {
+        let mut random = StdRng::seed_from_u64(5);
+        // The heavy one in the middle is none, and each of two at most is found.
+        let fleet = candidates(&[(1, 0), (2, 0), (4, 0), (5, 0)]);
+        let lots = Lots::new(fleet.iter().map(|candidate| candidate.weight));
+        let candidate = |place: usize| (place != 2).then(|| fleet[place]);
+        let mut counts = [0; 4];
+        while counts.iter().sum::<usize>() < 8000 {
+            if let Some(chosen) = lots.least_requests(candidate, |below| random.gen_range(0..below)) {
+                counts[chosen.place] += 1;
+            }
+        }
+        for (count, expected) in counts.iter().zip([1000_usize, 2000, 0, 5000]) {
+            assert!(count.abs_diff(expected) <= expected / 5, "{counts:?}");
+        }
+        let busy = candidates(&[(1, 5), (1, 4)]);
+        let lots = Lots::new([1, 1]);
+        for _ in 0..100 {
+            let chosen = lots.least_requests(|place| Some(busy[place]), |below| random.gen_range(0..below));
+            assert!(chosen.is_none_or(|chosen| chosen.place == 1));
+        }
+        assert!(Lots::new([]).least_requests(|_| None, |_| 0).is_none());
+        assert!(lots.least_requests(|_| None, |_| 1).is_none());
     }
 
     #[test]
@@ -272,7 +338,7 @@ mod tests {
             prop_assert!(least_requests(&fleet, |below| random.gen_range(0..below)).is_some());
             prop_assert!(rendezvous(&fleet, &key.to_le_bytes(), 1.0).is_some());
             let weights: Vec<_> = fleet.iter().map(|candidate| (candidate.place, candidate.weight)).collect();
-            prop_assert!(Turns::new(&weights).next(&fleet).is_some());
+            prop_assert!(Turns::new(&weights).next(|place| Some(fleet[place])).is_some());
         }
     }
 }

@@ -152,26 +152,33 @@ impl Fleet {
         for (is_available, tier) in
             [(true, &table.primaries), (true, &table.backups), (false, &table.primaries), (false, &table.backups)]
         {
-            let mut candidates = self.candidates(&table, tier, attempts, is_available.then_some(now));
-            while let Some(candidate) = self.choose(tier, &candidates, hash_key) {
-                let place = candidate.place;
-                let member = &table.members[place];
-                let Some(lease) = member.server.lease(self.breaker, now, !is_available) else {
-                    candidates.retain(|candidate| candidate.place != place);
-                    continue;
-                };
-                if !is_available {
-                    self.runtime.last_resorts.fetch_add(1, Ordering::Relaxed);
+            let candidate = |listed| self.candidate(&table, listed, &attempts.tried, is_available.then_some(now));
+            let lease =
+                |place: usize| Some((place, table.members[place].server.lease(self.breaker, now, !is_available)?));
+            let quickly = self.draw(tier, candidate, hash_key).and_then(lease);
+            let found = quickly.or_else(|| {
+                let mut candidates: Candidates = tier.places.iter().copied().filter_map(candidate).collect();
+                while let Some(chosen) = self.choose(&candidates, hash_key) {
+                    if let Some(found) = lease(chosen) {
+                        return Some(found);
+                    }
+                    candidates.retain(|candidate| candidate.place != chosen);
                 }
-                attempts.made += 1;
-                attempts.tried.push(place);
-                attempts.last = Some(Last { place, lease });
-                return Some(Picked {
-                    configured: member.configured,
-                    address: member.server.address(),
-                    needs_new_connection: attempts.is_stale,
-                });
+                None
+            });
+            let Some((place, lease)) = found else { continue };
+            if !is_available {
+                self.runtime.last_resorts.fetch_add(1, Ordering::Relaxed);
             }
+            attempts.made += 1;
+            attempts.tried.push(place);
+            attempts.last = Some(Last { place, lease });
+            let member = &table.members[place];
+            return Some(Picked {
+                configured: member.configured,
+                address: member.server.address(),
+                needs_new_connection: attempts.is_stale,
+            });
         }
         None
     }
@@ -187,36 +194,53 @@ impl Fleet {
         is_paid
     }
 
-    /// The untried servers of a tier that have a weight; with a time, those that are available then.
-    fn candidates(&self, table: &Table, tier: &Tier, attempts: &Attempts, now: Option<Instant>) -> Candidates {
-        let is_available = |server: &Server, now| {
-            !(self.is_checked && server.is_down()) && (!self.breaker.enabled || server.is_permitted(now))
-        };
-        let untried = tier.places.iter().filter(|(place, _)| !attempts.tried.contains(place));
-        let candidate = |(place, weight): &(usize, u32)| {
-            let server = &table.members[*place].server;
-            let is_wanted = now.is_none_or(|now| is_available(server, now));
-            is_wanted.then(|| Candidate {
-                place: *place,
-                weight: *weight,
-                in_flight: server.in_flight(),
-                id: server.id,
-            })
-        };
-        untried.filter_map(candidate).collect()
+    /// A listed server, if it is untried; with a time, if it is available then.
+    fn candidate(
+        &self,
+        table: &Table,
+        (place, weight): (usize, u32),
+        tried: &[usize],
+        now: Option<Instant>,
+    ) -> Option<Candidate> {
+        let server = &table.members[place].server;
+        let is_available =
+            |now| !(self.is_checked && server.is_down()) && (!self.breaker.enabled || server.is_permitted(now));
+        let is_wanted = !tried.contains(&place) && now.is_none_or(is_available);
+        is_wanted.then(|| Candidate { place, weight, in_flight: server.in_flight(), id: server.id })
     }
 
-    fn choose<'a>(&self, tier: &Tier, candidates: &'a [Candidate], hash_key: Option<&[u8]>) -> Option<&'a Candidate> {
-        use rand::Rng;
-        match (self.balance.policy, hash_key) {
-            _ if candidates.len() < 2 => candidates.first(),
-            (Policy::RoundRobin, _) => tier.turns.next(candidates),
-            (Policy::Hash, Some(key)) => balance::rendezvous(candidates, key, self.balance.hash_load),
+    /// The place of a server that the policy finds without a look at all of the tier, which there may be many of.
+    fn draw(
+        &self,
+        tier: &Tier,
+        candidate: impl Fn((usize, u32)) -> Option<Candidate>,
+        hash_key: Option<&[u8]>,
+    ) -> Option<usize> {
+        let drawn = match (self.balance.policy, hash_key) {
+            (Policy::RoundRobin, _) => tier.turns.next(|place| candidate((place, 1))),
+            (Policy::Hash, Some(_)) => None,
             (Policy::LeastRequests | Policy::Hash, _) => {
-                balance::least_requests(candidates, |below| rand::thread_rng().gen_range(0..below))
+                tier.lots.least_requests(|listed| candidate(tier.places[listed]), lot)
             }
-        }
+        };
+        drawn.map(|candidate| candidate.place)
     }
+
+    /// The place of the candidate that the policy prefers.
+    fn choose(&self, candidates: &[Candidate], hash_key: Option<&[u8]>) -> Option<usize> {
+        let chosen = match (self.balance.policy, hash_key) {
+            (Policy::RoundRobin, _) => candidates.first(),
+            _ if candidates.len() < 2 => candidates.first(),
+            (Policy::Hash, Some(key)) => balance::rendezvous(candidates, key, self.balance.hash_load),
+            (Policy::LeastRequests | Policy::Hash, _) => balance::least_requests(candidates, lot),
+        };
+        chosen.map(|candidate| candidate.place)
+    }
+}
+
+/// A random number below another.
+fn lot(below: u32) -> u32 {
+    rand::Rng::gen_range(&mut rand::thread_rng(), 0..below)
 }
 
 impl Attempts {

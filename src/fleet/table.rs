@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{balance::Turns, runtime::Runtime, server::Server};
+use super::{
+    balance::{Lots, Turns},
+    runtime::Runtime,
+    server::Server,
+};
 use crate::config::{self, Policy};
 
 /// Every server of a configuration and every address of a name. Immutable.
@@ -25,6 +29,8 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Tier {
     pub places: Vec<(usize, u32)>,
+    /// For the fewest requests, and where there is nothing to hash.
+    pub lots: Lots,
     /// For round robin.
     pub turns: Turns,
 }
@@ -43,7 +49,8 @@ impl Table {
             };
             let places: Vec<_> = members.iter().enumerate().filter_map(weight).collect();
             let turns = if policy == Policy::RoundRobin { Turns::new(&places) } else { Turns::default() };
-            Tier { places, turns }
+            let lots = Lots::new(places.iter().map(|(_, weight)| *weight));
+            Tier { places, lots, turns }
         };
         Table { primaries: tier(false), backups: tier(true), members }
     }
