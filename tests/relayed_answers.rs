@@ -27,6 +27,7 @@ fn what_a_server_sends_behind_its_answer_reaches_nobody() {
         &b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"[..],
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
         b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        b"HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
     ] {
         let (used_again, was_used_again) = mpsc::channel();
         let edge = Edge::in_front_of(&[raw::serve(answers_with(bytes, used_again))]);
@@ -36,6 +37,46 @@ fn what_a_server_sends_behind_its_answer_reaches_nobody() {
             assert!(["ok", ""].contains(&answer.text()), "{answer:?}");
         }
         assert!(!was_used_again.recv().unwrap());
+    }
+}
+
+/// Answers a request so, does this to its connection, and answers another one on the next connection.
+fn then(answer: &'static [u8], act: impl FnOnce(TcpStream) + Send + 'static) -> (Edge, mpsc::Receiver<()>) {
+    let (done, is_done) = mpsc::channel();
+    let first = move |mut stream: TcpStream| {
+        raw::read_head(&mut stream);
+        stream.write_all(answer).unwrap();
+        act(stream);
+        done.send(()).unwrap();
+    };
+    (Edge::in_front_of(&[raw::serve(vec![Box::new(first), Box::new(raw::answer_one)])]), is_done)
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_after_its_answer_costs_a_post_nothing() {
+    for answer in [raw::OK, b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"] {
+        let (edge, is_closed) = then(answer, drop);
+        assert!(edge.get("/").status < 300);
+        is_closed.recv().unwrap();
+        // The same processor tells both of it; the edge hears of the end before the next request.
+        assert_eq!(edge.post("/").status, 200);
+    }
+}
+
+#[test]
+fn what_a_server_says_between_two_requests_answers_neither() {
+    for answer in [raw::OK, b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"] {
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let (edge, has_spoken) = then(answer, move |mut stream| {
+            may_go_on.recv().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").unwrap();
+            // The edge closes it.
+            while stream.read(&mut [0]).is_ok_and(|read| read > 0) {}
+        });
+        assert!(edge.get("/").status < 300);
+        go_on.send(()).unwrap();
+        has_spoken.recv().unwrap();
+        assert_eq!(edge.post("/").text(), "ok");
     }
 }
 

@@ -17,6 +17,7 @@ VERSIONS = {"edge": ["--version"], "nginx": ["-v"], "haproxy": ["-v"], "caddy": 
 # The title of each figure, and how many decimals of it mean something. The first that a load has stands for it.
 FIGURES = {
     "cpu_us_per_request": ("CPU µs per request", 2),
+    "system_us_per_request": ("of these in the system, µs", 2),
     "cpu_us_per_handshake": ("CPU µs per handshake", 0),
     "handshakes_per_cpu_second": ("handshakes per CPU second", 0),
     "megabytes_per_second": ("MB per second", 0),

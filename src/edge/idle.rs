@@ -6,7 +6,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Weak},
-    task::{Context, Waker},
     time::Duration,
 };
 
@@ -33,8 +32,9 @@ struct Connections {
 
 struct Resting {
     connection: Watched,
-    /// It is closed then, if ever.
-    until: Option<Instant>,
+    since: Instant,
+    /// It is closed after so long, if ever.
+    rests: Option<Duration>,
 }
 
 /// Where a connection goes when it is idle.
@@ -63,31 +63,27 @@ impl Idle {
 impl Home {
     /// The connection that has rested least.
     pub fn take(&self) -> Option<Watched> {
-        let mut connections = self.idle.connections.lock();
-        let Connections { resting, count } = &mut *connections;
-        let those = resting.get_mut(&self.key)?;
         let now = Instant::now();
-        while let Some(resting) = those.pop_back() {
-            *count -= 1;
+        // Closed without the lock, as everywhere here.
+        let mut ended = Vec::new();
+        loop {
+            let resting = self.idle.connections.lock().pop(self.key)?;
             if resting.can_be_used(now) {
                 return Some(resting.connection);
             }
+            ended.push(resting);
         }
-        None
     }
 
     /// Lets a connection rest. Where there are too many, the one that has rested longest is closed.
     pub fn put(&self, connection: Watched) {
-        let resting = Resting { connection, until: self.rests.map(|rests| Instant::now() + rests) };
+        let resting = Resting { connection, since: Instant::now(), rests: self.rests };
         let mut connections = self.idle.connections.lock();
-        let is_full = connections.count >= self.idle.most;
-        let those = connections.resting.entry(self.key).or_default();
-        those.push_back(resting);
-        if is_full {
-            let _closed = those.pop_front();
-        } else {
-            connections.count += 1;
-        }
+        connections.resting.entry(self.key).or_default().push_back(resting);
+        connections.count += 1;
+        let ended = (connections.count > self.idle.most).then(|| connections.pop_oldest());
+        drop(connections);
+        drop(ended);
     }
 }
 
@@ -98,22 +94,40 @@ async fn look_after(idle: Weak<Idle>) {
     loop {
         let now = looks.tick().await;
         let Some(idle) = idle.upgrade() else { return };
-        let _closed_without_the_lock = idle.connections.lock().take_ended(now);
+        let keys: Vec<u64> = idle.connections.lock().resting.keys().copied().collect();
+        for key in keys {
+            let ended = idle.connections.lock().take_ended(key, now);
+            drop(ended);
+        }
     }
 }
 
 impl Connections {
-    fn take_ended(&mut self, now: Instant) -> Vec<Resting> {
+    fn pop(&mut self, key: u64) -> Option<Resting> {
+        let resting = self.resting.get_mut(&key)?.pop_back()?;
+        self.count -= 1;
+        Some(resting)
+    }
+
+    fn pop_oldest(&mut self) -> Option<Resting> {
+        let oldest = self.resting.values_mut().filter(|those| !those.is_empty());
+        let resting = oldest.min_by_key(|those| those.front().map(|resting| resting.since))?.pop_front()?;
+        self.count -= 1;
+        Some(resting)
+    }
+
+    fn take_ended(&mut self, key: u64, now: Instant) -> Vec<Resting> {
         let mut ended = Vec::new();
-        self.resting.retain(|_, those| {
-            for _ in 0..those.len() {
-                match those.pop_front() {
-                    Some(resting) if resting.can_be_used(now) => those.push_back(resting),
-                    other => ended.extend(other),
-                }
+        let Some(those) = self.resting.get_mut(&key) else { return ended };
+        for _ in 0..those.len() {
+            match those.pop_front() {
+                Some(resting) if resting.can_be_used(now) => those.push_back(resting),
+                other => ended.extend(other),
             }
-            !those.is_empty()
-        });
+        }
+        if those.is_empty() {
+            self.resting.remove(&key);
+        }
         self.count -= ended.len();
         ended
     }
@@ -121,14 +135,17 @@ impl Connections {
 
 impl Resting {
     fn can_be_used(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| now < until) && self.connection.lives(&mut Context::from_waker(Waker::noop()))
+        self.rests.is_none_or(|rests| now.duration_since(self.since) < rests) && self.connection.lives()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pingora::protocols::l4::stream::Stream;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        net::{TcpListener, TcpStream},
+        task::yield_now,
         time::sleep,
     };
 
@@ -193,10 +210,38 @@ mod tests {
         let (one, mut first_server) = connection();
         let (two, mut second_server) = connection();
         home.put(one);
+        sleep(LOOK / 2).await;
         home.put(two);
         assert_eq!(first_server.read(&mut [0]).await.unwrap(), 0);
-        home.take().unwrap().write_all(b"b").await.unwrap();
-        assert_eq!(second_server.read_u8().await.unwrap(), b'b');
+        let other = idle.home(2, None);
+        let (three, mut third_server) = connection();
+        sleep(LOOK / 2).await;
+        other.put(three);
+        assert_eq!(second_server.read(&mut [0]).await.unwrap(), 0);
+        assert!(home.take().is_none());
+        other.take().unwrap().write_all(b"c").await.unwrap();
+        assert_eq!(third_server.read_u8().await.unwrap(), b'c');
+        assert_eq!(idle.connections.lock().count, 0);
+    }
+
+    #[tokio::test]
+    async fn however_many_have_died_none_of_them_is_used() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let idle = Idle::new(1000);
+        let home = idle.home(1, None);
+        let mut servers = Vec::new();
+        for _ in 0..300 {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            servers.push(listener.accept().await.unwrap().0);
+            home.put(Watched::new(Box::new(Stream::from(stream)), None).unwrap());
+        }
+        drop(servers);
+        // One task finds all of them, without a pause.
+        while idle.connections.lock().resting[&1].iter().any(|resting| resting.connection.lives()) {
+            yield_now().await;
+        }
+        assert!(home.take().is_none());
         assert_eq!(idle.connections.lock().count, 0);
     }
 }

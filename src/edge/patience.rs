@@ -42,6 +42,8 @@ pub(super) enum Phase {
     FirstByte,
     /// Its answer comes.
     Silence,
+    /// Its answer waits for the client to take what has come: the time is the client's.
+    HeldUp,
 }
 
 /// The time of one request on a connection; of none while the connection is idle.
@@ -103,6 +105,7 @@ impl Clock {
             Phase::Sending => self.sending.due(limits, since).map(|due| (due, Expired::Body)),
             Phase::FirstByte => Some((since + limits.first_byte, Expired::FirstByte)),
             Phase::Silence => Some((since + limits.silence, Expired::Silence)),
+            Phase::HeldUp => None,
         };
         let end = limits.end.map(|end| (end, Expired::Request));
         next.into_iter().chain(end).min_by_key(|(due, _)| *due)

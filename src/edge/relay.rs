@@ -64,6 +64,9 @@ pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, answe
     head(&std::mem::replace(answer, shown), body, connection_lines(session), client.io().unsent())?;
     answer.insert_header(header::CONTENT_LENGTH, 0)?;
     let mut relay = Relay { client, server, left: Left::new(body), written, is_held_up: false };
+    if relay.left.is_over() {
+        server.end_body(&[]);
+    }
     poll_fn(|context| relay.poll(context)).await?;
     client.io().end_answer();
     Ok(())
@@ -114,16 +117,21 @@ impl Relay<'_> {
                 return self.client.io().poll_flush(context).map(to_client);
             }
             if self.client.io().poll_room(context).map(to_client)?.is_pending() {
-                self.is_held_up = true;
-                return Poll::Pending;
+                self.hold_up(true);
+                return self.server.poll_limits(context).map(from_server);
             }
-            if std::mem::take(&mut self.is_held_up) {
-                // Its silence was not the server's.
-                self.server.enter(Phase::Silence, Instant::now());
-            }
+            self.hold_up(false);
             if self.poll_piece(context)?.is_pending() {
                 return self.poll_client(context);
             }
+        }
+    }
+
+    /// While the server waits for the client, the silence is not the server's.
+    fn hold_up(&mut self, is_held_up: bool) {
+        if self.is_held_up != is_held_up {
+            self.is_held_up = is_held_up;
+            self.server.enter(if is_held_up { Phase::HeldUp } else { Phase::Silence }, Instant::now());
         }
     }
 
@@ -132,8 +140,7 @@ impl Relay<'_> {
         // On the stack: a stream that waits keeps no memory for what may come.
         let mut piece = [const { MaybeUninit::uninit() }; PIECE];
         let mut piece = ReadBuf::uninit(&mut piece);
-        let read = ready!(self.server.poll_body(context, &mut piece));
-        read.or_err(ErrorType::ReadError, "the body of an answer").map_err(Error::into_up)?;
+        from_server(ready!(self.server.poll_body(context, &mut piece)))?;
         if piece.filled().is_empty() {
             return Poll::Ready(
                 Error::e_explain(ErrorType::ConnectionClosed, "before the end of an answer").map_err(Error::into_up),
@@ -158,6 +165,10 @@ impl Relay<'_> {
         ready!(client.poll_gone(context)).or_err(ErrorType::ReadError, "from the client").map_err(Error::into_down)?;
         Poll::Ready(Error::e_explain(ErrorType::ConnectionClosed, "by the client").map_err(Error::into_down))
     }
+}
+
+fn from_server(read: io::Result<()>) -> Result<()> {
+    read.or_err(ErrorType::ReadError, "the body of an answer").map_err(Error::into_up)
 }
 
 fn to_client(written: io::Result<()>) -> Result<()> {

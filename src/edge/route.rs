@@ -107,8 +107,9 @@ pub(super) fn next(session: &Session, exchange: &mut Exchange) -> Result<Box<Htt
         connect::over_http_1(&mut peer);
     }
     if picked.needs_new_connection {
-        // Nobody has an idle connection for this group.
+        // Nobody has an idle connection for this group, and it needs none when the request is over.
         peer.group_key = rand::random();
+        peer.options.idle_timeout = Some(Duration::ZERO);
     }
     peer.options.write_timeout = Some(waits.silence);
     if peer.options.alpn.get_max_http_version() == 2 {

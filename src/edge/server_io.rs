@@ -5,15 +5,19 @@
 //! between its tasks. So it is shown an answer without a body, and [`super::relay`] takes the body to the client.
 
 use std::{
+    future::{Future, poll_fn},
     io,
     mem::MaybeUninit,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf, BytesMut};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    task::unconstrained,
+};
 
 use crate::framing::{self, Body, Follows};
 
@@ -72,6 +76,10 @@ impl ServerIo {
 
     /// A request begins.
     pub fn begin(&mut self, wanted: Wanted) {
+        if !self.unread.is_empty() {
+            // What has come unasked is nobody's answer, and neither is what follows it.
+            *self = ServerIo::default();
+        }
         let reading = if wanted == Wanted::Any { Reading::All } else { Reading::Head { searched: 0 } };
         *self = ServerIo { reading, wanted, shown: 0, received: 0, ..std::mem::take(self) };
     }
@@ -111,7 +119,8 @@ impl ServerIo {
             match self.reading {
                 Reading::Head { searched } => ready!(self.poll_head(context, searched, is_sent))?,
                 Reading::All => return self.poll_body(context, buffer),
-                Reading::Body(_) | Reading::Protocol => return Poll::Pending,
+                Reading::Protocol => return Poll::Pending,
+                Reading::Body(_) => return Poll::Ready(Err(io::Error::other("a hidden body is read by Pingora"))),
                 Reading::Over { .. } => {
                     // The end of the connection, for Pingora, which keeps none of those: they rest in `idle`.
                     self.reading = Reading::Over { is_asked: true };
@@ -150,9 +159,12 @@ impl ServerIo {
     }
 
     /// Whether a connection that rests is as it was: a server that says something now closes it, or has gone mad.
-    pub fn lives(&mut self, context: &mut Context<'_>) -> bool {
+    pub fn lives(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return false };
-        Pin::new(stream).poll_read(context, &mut ReadBuf::new(&mut [0])).is_pending()
+        // A task that has done a lot would be told to wait, whatever there is to read.
+        let mut read =
+            unconstrained(poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut [0]))));
+        Pin::new(&mut read).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Moves what has been read to a buffer, so much at most.

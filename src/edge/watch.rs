@@ -83,8 +83,8 @@ impl Watched {
     }
 
     /// Whether it can still be used, while it rests.
-    pub fn lives(&self, context: &mut Context<'_>) -> bool {
-        self.watch.0.lock().io.lives(context)
+    pub fn lives(&self) -> bool {
+        self.watch.0.lock().io.lives()
     }
 }
 
@@ -156,6 +156,11 @@ impl Turn {
     /// Reads the hidden body, within the limits.
     pub fn poll_body(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.watch.0.lock().poll_watched(context, buffer, |io, context, buffer, _| io.poll_body(context, buffer))
+    }
+
+    /// An error once a limit has passed, for one who does not read at the moment.
+    pub fn poll_limits(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watch.0.lock().poll_limits(context)
     }
 
     /// The hidden body is over.

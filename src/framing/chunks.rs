@@ -36,7 +36,7 @@ enum State {
 
 /// Of the line of a size, extensions included: nobody uses them.
 const LONGEST_LINE: usize = 256;
-/// Of all trailers, which are dropped.
+/// Of all trailers, which Pingora drops.
 const LONGEST_TRAILERS: usize = 8 * 1024;
 
 impl Chunks {
