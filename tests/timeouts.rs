@@ -211,6 +211,21 @@ fn the_longest_prefix_of_a_path_sets_its_limits() {
 }
 
 #[test]
+fn the_whole_request_ends_in_time_even_if_its_client_reads_nothing() {
+    const LENGTH: usize = 64 * 1024 * 1024;
+    let (ended, end) = mpsc::channel();
+    let server = server(move |stream| {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n").unwrap();
+        ended.send(stream.write_all(&vec![b'x'; LENGTH]).is_err()).unwrap();
+    });
+    let edge = edge(&[server], "request: 500ms");
+    let mut client = get(&edge, "/");
+    assert!(end.recv().unwrap());
+    assert_eq!(client.read_head().status, 200);
+    assert!(client.read_to_end().len() < LENGTH);
+}
+
+#[test]
 fn an_unused_connection_is_closed_before_the_server_would() {
     let (ended, end) = mpsc::channel();
     let server = server(move |stream| {
