@@ -48,14 +48,14 @@ bench: prerequisites
 bench-check: prerequisites
 	cargo test --locked --benches -- --test
 
-# The fastest edge there is, as target/release-pgo/bifrost-edge: two builds and a minute of load, installing what
+# The fastest edge there is, as target/release-pgo/bridgehead: two builds and a minute of load, installing what
 # that needs. `cargo build --release` does without.
 release: prerequisites
 	@$(call need,wrk:wrk h2load:nghttp2-client openssl:openssl python3:python3)
 	benches/release.sh
 
 # Side by side with nginx, HAProxy and Caddy: benches/compare/README.md. For example:
-# make bench-compare EDGE=target/release/bifrost-edge ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx
+# make bench-compare EDGE=target/release/bridgehead ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx
 bench-compare: prerequisites compare-prerequisites
 	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES)) $(OPTIONS)

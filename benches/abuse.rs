@@ -104,7 +104,7 @@ impl Edge {
             silent_server()
         );
         fs::write(folder.join("proxy.yaml"), yaml).expect("a file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bifrost-edge"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bridgehead"))
             .args(["run", "--config"])
             .arg(folder.join("proxy.yaml"))
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bifrost_edge::{
+use bridgehead::{
     config::{self, AccessLogFormat, AccessLogTarget},
     telemetry::{
         AnsweredBy, Class, Finished, LineCounts,

@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, sync::Arc};
 
-use bifrost_edge::{
+use bridgehead::{
     config::Loaded,
     fleet::{Attempts, Fleet, Outcome, Runtime},
 };

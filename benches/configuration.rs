@@ -4,7 +4,7 @@ mod table;
 
 use std::{hint::black_box, sync::Arc};
 
-use bifrost_edge::{edge::Snapshot, fleet::Runtime};
+use bridgehead::{edge::Snapshot, fleet::Runtime};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 /// As in the program.

@@ -5,7 +5,7 @@ mod table;
 
 use std::{hint::black_box, io::Cursor};
 
-use bifrost_edge::{
+use bridgehead::{
     config::Scheme,
     discovery::{Discovery, Request, classify},
     edge::DiscoveryFilter,

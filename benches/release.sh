@@ -4,7 +4,7 @@
 # with the counts (profile-guided optimisation). That edge serves them, too, and its code is put into the order in
 # which it ran (BOLT).
 #
-# make release puts it into target/release-pgo/bifrost-edge; everything else that is made is in target/pgo.
+# make release puts it into target/release-pgo/bridgehead; everything else that is made is in target/pgo.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -44,7 +44,7 @@ profdata() {
 # build FLAGS: prints where the edge is. --target keeps the flags away from what only runs while it is built.
 build() {
     RUSTFLAGS="${RUSTFLAGS:-} $1" CARGO_TARGET_DIR=$work \
-        cargo build --locked --profile release-pgo --target "$triple" --bin bifrost-edge
+        cargo build --locked --profile release-pgo --target "$triple" --bin bridgehead
 }
 
 # load EDGE LOG: the loads of the comparison, served by an edge that counts what it does.
@@ -61,7 +61,7 @@ bolt() {
 
 profdata=$(profdata)
 command -v "llvm-bolt-$llvm" >/dev/null || install "bolt-$llvm"
-built=$work/$triple/release-pgo/bifrost-edge
+built=$work/$triple/release-pgo/bridgehead
 rm -rf "$work/counts" "$work/layout"
 mkdir -p "$work/counts" "$work/layout" "$target/release-pgo"
 
@@ -84,11 +84,11 @@ if command -v "llvm-bolt-$llvm" >/dev/null; then
     "merge-fdata-$llvm" "$work"/layout/counts.*.fdata >"$work/layout/merged.fdata" 2>>"$work/layout/log"
 
     echo "5 of 5: the edge, laid out by that"
-    bolt -o "$work/layout/bifrost-edge" -data="$work/layout/merged.fdata" -reorder-blocks=ext-tsp \
+    bolt -o "$work/layout/bridgehead" -data="$work/layout/merged.fdata" -reorder-blocks=ext-tsp \
         -reorder-functions=cdsort -split-functions -split-all-cold -icf=1
-    built=$work/layout/bifrost-edge
+    built=$work/layout/bridgehead
 else
     echo "4 and 5 are left out: there is no llvm-bolt-$llvm, which Debian has in bolt-$llvm"
 fi
-cp "$built" "$target/release-pgo/bifrost-edge"
-echo "built: $target/release-pgo/bifrost-edge"
+cp "$built" "$target/release-pgo/bridgehead"
+echo "built: $target/release-pgo/bridgehead"

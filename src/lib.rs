@@ -1,4 +1,4 @@
-//! Bifrost Edge stands in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
+//! Bridgehead stands in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
 //! (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
 //! else to the Bifrost servers.
 //!

@@ -1,4 +1,4 @@
-//! The program `bifrost-edge`. Everything is in the library.
+//! The program `bridgehead`. Everything is in the library.
 
 use std::process::ExitCode;
 
@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    bifrost_edge::cli::main()
+    bridgehead::cli::main()
 }

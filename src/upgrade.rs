@@ -26,7 +26,7 @@ pub enum UpgradeError {
     #[error("no edge answers on the admin listener {0}: {1}; if it runs elsewhere, send SIGUSR2 to it")]
     NoAnswer(SocketAddr, io::Error),
     /// Another program says that it is the edge.
-    #[error("process {0} is no bifrost-edge, so it is left alone")]
+    #[error("process {0} is no bridgehead, so it is left alone")]
     Stranger(i32),
     /// It cannot be told.
     #[error("process {0} cannot be told: {1}; run this as its user, or as root")]
@@ -106,7 +106,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 fn is_edge(process: i32) -> io::Result<bool> {
     let program = fs::read_link(format!("/proc/{process}/exe"))?;
     // " (deleted)" follows when another one is installed in its place.
-    Ok(program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bifrost-edge")))
+    Ok(program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bridgehead")))
 }
 
 fn ask(address: SocketAddr) -> io::Result<Status> {

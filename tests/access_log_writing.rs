@@ -15,7 +15,7 @@ use crate::support::{
     edge::{CLIENTS, Edge},
     http::Connection,
     problems::problem,
-    program::{Running, bifrost_edge, config},
+    program::{Running, bridgehead, config},
     until,
 };
 
@@ -68,7 +68,7 @@ fn a_renamed_file_is_left_for_a_new_one_when_the_signal_comes() {
 fn the_signal_does_no_harm_where_there_is_no_file() {
     for log in ["", "access_log: {to: stdout}\n"] {
         let configuration = config(&yaml(log));
-        let mut command = bifrost_edge();
+        let mut command = bridgehead();
         command.stdout(Stdio::null());
         let mut running = Running::run(command, configuration.path());
         let address = running.address();
@@ -105,15 +105,15 @@ fn a_full_disk_costs_lines_and_nothing_else() {
     for _ in 0..20 {
         assert_eq!(edge.get("/").status, 503);
     }
-    let dropped = "bifrost_edge_access_log_lines_dropped_total{reason=\"write_failed\"}";
+    let dropped = "bridgehead_access_log_lines_dropped_total{reason=\"write_failed\"}";
     until("all lines are counted as dropped", || edge.metric(dropped) == 20);
-    assert_eq!(edge.metric("bifrost_edge_access_log_lines_total"), 0);
+    assert_eq!(edge.metric("bridgehead_access_log_lines_total"), 0);
 }
 
 #[test]
 fn a_closed_standard_output_costs_lines_and_nothing_else() {
     let configuration = config(&yaml("access_log: {}\n"));
-    let mut command = bifrost_edge();
+    let mut command = bridgehead();
     command.stdout(Stdio::piped());
     let mut running = Running::run(command, configuration.path());
     let address = running.address();
@@ -139,7 +139,7 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     let configuration = config(
         &(yaml("access_log: {}\nadmin: {address: \"127.0.0.2:0\"}\n") + "limits: {requests_per_connection: unlimited}"),
     );
-    let mut command = bifrost_edge();
+    let mut command = bridgehead();
     command.stdout(Stdio::piped());
     let mut running = Running::run(command, configuration.path());
     let address = running.address();
@@ -153,7 +153,7 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     let count = |name: &str| -> usize {
         metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap()
     };
-    let dropped = count("bifrost_edge_access_log_lines_dropped_total{reason=\"queue_full\"}");
+    let dropped = count("bridgehead_access_log_lines_dropped_total{reason=\"queue_full\"}");
     assert!(dropped > 0, "{metrics}");
     // The thread that writes is stuck, and still the program's log tells of it.
     running.wait_for("the access log cannot be written fast enough");
@@ -189,7 +189,7 @@ fn a_place_that_cannot_be_written_is_told_at_the_start() {
     // Root may write every file; this one is none.
     let socket = folder.path().join("socket");
     let _listener = UnixListener::bind(&socket).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_bifrost-edge"))
+    let output = Command::new(env!("CARGO_BIN_EXE_bridgehead"))
         .args(["run", "--config"])
         .arg(config(&yaml(&to(&socket))).path())
         .output()

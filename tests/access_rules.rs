@@ -34,7 +34,7 @@ fn only_those_who_may_reach_a_path() {
     }
     let refused = edge.connect().ask("GET", "/api/keys?secret=1", &edge.host(), "X-Forwarded-For: 192.0.2.1\r\n");
     is_error(&refused, 403, "this path is closed to the client's address");
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"forbidden\"}"), 4);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"forbidden\"}"), 4);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{net::TcpStream, thread};
 
-use bifrost_edge::state::Phase;
+use bridgehead::state::Phase;
 
 use crate::support::{
     PATIENCE,
@@ -184,7 +184,7 @@ fn a_stopping_edge_lives_is_not_ready_and_says_so_until_it_has_ended() {
     assert!(draining.json()["reasons"][0].as_str().unwrap().starts_with("draining: "), "{}", draining.text());
     assert_eq!(kept.ask("GET", "/livez", &host, "").status, 200);
     let metrics = kept.ask("GET", "/metrics", &host, "");
-    assert!(metrics.text().contains("bifrost_edge_server_requests_in_flight{"), "{}", metrics.text());
+    assert!(metrics.text().contains("bridgehead_server_requests_in_flight{"), "{}", metrics.text());
     assert_eq!(kept.ask("GET", "/status", &host, "").json()["ready"], false);
     gate.release_all();
     stream.read_chunks();

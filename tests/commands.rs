@@ -6,13 +6,13 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
-    program::{Running, bifrost_edge, config},
+    program::{Running, bridgehead, config},
 };
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 
 fn output(arguments: &[&str]) -> Output {
-    bifrost_edge().args(arguments).output().unwrap()
+    bridgehead().args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -89,7 +89,7 @@ fn a_file_that_is_none_is_one_clear_line() {
         ("empty", "the file is empty; start from the conf/proxy.yaml that is shipped"),
     ] {
         for command in [&["check"][..], &["run"], &[]] {
-            let output = bifrost_edge().args(command).arg("--config").arg(path(name)).output().unwrap();
+            let output = bridgehead().args(command).arg("--config").arg(path(name)).output().unwrap();
             assert_eq!(output.status.code(), Some(1), "{name}");
             let line = text(&output.stderr);
             assert_eq!(line.lines().count(), 1, "{line}");
@@ -117,7 +117,7 @@ fn a_system_certificate_that_cannot_be_read_is_one_clear_line() {
     let authorities = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&authorities, "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n").unwrap();
     let file = config("listeners: [{address: \"127.0.0.1:0\"}]\nservers: []\n");
-    let mut command = bifrost_edge();
+    let mut command = bridgehead();
     let output = command.env("SSL_CERT_FILE", authorities.path()).arg("--config").arg(file.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let log = String::from_utf8(output.stderr).unwrap();

@@ -1,6 +1,6 @@
 //! Nonsense about listeners, limits and access is refused with its line and its remedy.
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 
 use crate::support::{
     problems::problems,
@@ -22,7 +22,7 @@ fn listener(options: &str) -> String {
 fn nonsense_about_listeners() {
     for (listeners, expected) in [
         ("[{address: \"8000\"}]", "listeners[0].address: \"8000\" is not an IP address with a port; write for example"),
-        ("[{address: \"unix:edge.sock\"}]", "is not absolute; write for example \"unix:/run/bifrost-edge.sock\""),
+        ("[{address: \"unix:edge.sock\"}]", "is not absolute; write for example \"unix:/run/bridgehead.sock\""),
         (
             "[{address: \"unix:/x\"}, {address: \"unix:/x\"}]",
             "listeners[1].address: the same address again; remove one",

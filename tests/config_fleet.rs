@@ -1,6 +1,6 @@
 //! A configuration with which the edge could not serve, or would serve itself, is refused with its remedy.
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 
 use crate::support::problems::{problem, problems};
 

@@ -1,6 +1,6 @@
 //! Bad input gets one clear line for each problem: where it is, what is wrong, how to mend it.
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 
 use crate::support::problems::{GOOD, problem, problems};
 

@@ -1,11 +1,11 @@
 //! A profile and what turns its discovery on must fit each other, or clients are sent to endpoints that are not there.
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 
 use crate::support::{
     edge::CLIENTS,
     problems::{GOOD, problem},
-    program::{bifrost_edge, config},
+    program::{bridgehead, config},
     schema,
 };
 
@@ -139,7 +139,7 @@ fn check_and_discover_tell_what_the_mode_makes_of_it() {
     let yaml = |mode: &str| format!("{GOOD}{URL}profile: oauth2\nmcp_server_auth_mode: {mode}\n{CLIENTS}");
     let printed = |command: &str, mode: &str| {
         let file = config(&yaml(mode));
-        let output = bifrost_edge().arg(command).arg("--config").arg(file.path()).output().unwrap();
+        let output = bridgehead().arg(command).arg("--config").arg(file.path()).output().unwrap();
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     };

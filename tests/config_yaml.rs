@@ -1,6 +1,6 @@
 //! A file that is no YAML, or a hostile one, is refused in a few lines; odd but good YAML is taken.
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 
 use crate::support::problems::{GOOD, problems};
 

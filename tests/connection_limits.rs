@@ -22,7 +22,7 @@ fn ask(edge: &Edge, client: &mut Connection) -> u16 {
 }
 
 fn closed(edge: &Edge, reason: &str) -> u64 {
-    edge.metric(&format!("bifrost_edge_connections_closed_total{{reason=\"{reason}\"}}"))
+    edge.metric(&format!("bridgehead_connections_closed_total{{reason=\"{reason}\"}}"))
 }
 
 #[test]
@@ -33,9 +33,9 @@ fn a_connection_of_a_client_that_has_too_many_is_closed_at_once() {
     assert_eq!((ask(&edge, &mut one), ask(&edge, &mut two)), (200, 200));
     assert!(edge.connect().is_closed());
     assert_eq!(closed(&edge, "connections_per_client"), 1);
-    assert_eq!(edge.metric("bifrost_edge_connections"), 2);
+    assert_eq!(edge.metric("bridgehead_connections"), 2);
     drop(one);
-    until("the place is free again", || edge.metric("bifrost_edge_connections") == 1);
+    until("the place is free again", || edge.metric("bridgehead_connections") == 1);
     assert_eq!(ask(&edge, &mut edge.connect()), 200);
 }
 
@@ -88,7 +88,7 @@ fn a_new_connection_makes_no_room_for_others() {
     let gate = bifrost.gate();
     let mut busy: Vec<_> = (0..18).map(|_| edge.chat()).collect();
     let mut new = edge.connect();
-    until("it is accepted", || edge.metric("bifrost_edge_connections") == 19);
+    until("it is accepted", || edge.metric("bridgehead_connections") == 19);
     assert_eq!(ask(&edge, &mut new), 200);
     gate.release_all();
     for stream in &mut busy {

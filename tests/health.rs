@@ -1,6 +1,6 @@
 //! A server in trouble gets no requests, as long as there is another.
 
-use bifrost_edge::fleet::State;
+use bridgehead::fleet::State;
 
 use crate::support::{bifrost::Bifrost, edge::Edge, nobody_yet, until};
 

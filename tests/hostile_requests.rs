@@ -81,7 +81,7 @@ fn what_can_be_read_in_two_ways_is_400_and_reaches_nobody() {
         is_refused_and_closed(&edge, request, 400, "the request is malformed");
     }
     assert!(bifrost.recorded().is_empty(), "{:?}", bifrost.recorded());
-    let counted = edge.metric("bifrost_edge_requests_failed_total{reason=\"malformed\"}");
+    let counted = edge.metric("bridgehead_requests_failed_total{reason=\"malformed\"}");
     assert_eq!(counted, MALFORMED.len() as u64, "each is counted once");
 }
 
@@ -93,7 +93,7 @@ fn methods_that_show_or_tunnel_are_405() {
     assert_eq!(trace.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     is_refused_and_closed(&edge, "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n", 405, "this method is not allowed");
     assert!(bifrost.recorded().is_empty());
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"method_not_allowed\"}"), 2);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"method_not_allowed\"}"), 2);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_head_that_is_too_large_is_431() {
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: a\r\n".repeat(100));
     is_refused_and_closed(&edge, &many, 431, message);
     assert!(bifrost.recorded().is_empty());
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"head_too_large\"}"), 3);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"head_too_large\"}"), 3);
     let enough = edge.head("GET", "/health", &"X: a\r\n".repeat(99));
     let mut client = edge.connect();
     assert_eq!(client.send(enough).read_response("GET").status, 200);

@@ -43,7 +43,7 @@ fn ask_after_forty_resets(edge: &Edge) {
 }
 
 fn closed(edge: &Edge, reason: &str) -> u64 {
-    edge.metric(&format!("bifrost_edge_connections_closed_total{{reason=\"{reason}\"}}"))
+    edge.metric(&format!("bridgehead_connections_closed_total{{reason=\"{reason}\"}}"))
 }
 
 /// CVE-2023-44487.
@@ -86,7 +86,7 @@ fn a_client_that_has_its_streams_reset_is_cut_off() {
     while client.next().is_some() {}
     assert!(bifrost.recorded().len() <= 300, "{}", bifrost.recorded().len());
     until("all its requests are over", || edge.report().servers[0].in_flight == 0);
-    until("its connection is closed", || edge.metric("bifrost_edge_connections") == 0);
+    until("its connection is closed", || edge.metric("bridgehead_connections") == 0);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn no_more_requests_at_a_time_than_allowed() {
     until("they have arrived", || bifrost.recorded().len() == 3);
     client.request(7, &with(&[]));
     assert_eq!(client.answer(7), Err(REFUSED_STREAM));
-    until("it is counted", || edge.metric("bifrost_edge_http2_streams_refused_total") == 1);
+    until("it is counted", || edge.metric("bridgehead_http2_streams_refused_total") == 1);
     assert_eq!(bifrost.recorded().len(), 3);
 }
 
@@ -130,7 +130,7 @@ fn a_head_without_an_end_is_cut_off() {
     let sent = (0..10_000).take_while(|_| client.send(CONTINUATION, 0, 1, &piece)).count();
     assert!(sent < 10_000, "80 MB of one head were taken");
     assert!(bifrost.recorded().is_empty());
-    until("its connection is closed", || edge.metric("bifrost_edge_connections") == 0);
+    until("its connection is closed", || edge.metric("bridgehead_connections") == 0);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_head_that_is_too_large_is_refused() {
     client.request(5, &with(&[("x", "a"); 10]));
     assert_eq!(client.answer(5), Ok(200));
     assert_eq!(bifrost.recorded().len(), 1);
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"head_too_large\"}"), 2);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"head_too_large\"}"), 2);
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn requests_that_could_be_read_in_two_ways_in_http_1_reach_nobody() {
         assert!(matches!(answer, Err(PROTOCOL_ERROR) | Ok(400)), "{request:?} gave {answer:?}");
     }
     assert!(bifrost.recorded().is_empty(), "{:?}", bifrost.recorded());
-    let of_requests = edge.metric("bifrost_edge_requests_failed_total{reason=\"malformed\"}");
-    let of_streams = edge.metric("bifrost_edge_http2_streams_refused_total");
+    let of_requests = edge.metric("bridgehead_requests_failed_total{reason=\"malformed\"}");
+    let of_streams = edge.metric("bridgehead_http2_streams_refused_total");
     let of_connections = closed(&edge, "http2_malformed");
     // One of Pingora's refusals is a reset, too.
     assert!(
@@ -219,7 +219,7 @@ fn methods_that_tunnel_or_show_are_405() {
     client.request(3, &[(":method", "TRACE"), GET[1], GET[2], GET[3]]);
     assert_eq!(client.answer(3), Ok(405));
     assert!(bifrost.recorded().is_empty());
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"method_not_allowed\"}"), 2);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"method_not_allowed\"}"), 2);
 }
 
 #[test]

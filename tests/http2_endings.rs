@@ -85,5 +85,5 @@ fn a_client_that_asks_on_after_its_last_request_is_cut_off() {
     };
     let answered = (0..200).take_while(|number| is_answered(*number)).count();
     assert!((3..200).contains(&answered), "{answered}");
-    until("its connection is closed", || edge.metric("bifrost_edge_connections") == 0);
+    until("its connection is closed", || edge.metric("bridgehead_connections") == 0);
 }

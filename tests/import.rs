@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use bifrost_edge::{
+use bridgehead::{
     config::{AuthType, Loaded},
     import::{Table, merge},
 };
@@ -16,13 +16,13 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, servers_yaml},
     problems::GOOD,
-    program::bifrost_edge,
+    program::bridgehead,
     tls_server::{Folder, Trust},
 };
 
 fn import(arguments: &[&str]) -> Command {
-    let mut command = bifrost_edge();
-    for name in ["BIFROST_EDGE_API_TOKEN", "BIFROST_EDGE_API_USER", "BIFROST_EDGE_API_PASSWORD"] {
+    let mut command = bridgehead();
+    for name in ["BRIDGEHEAD_API_TOKEN", "BRIDGEHEAD_API_USER", "BRIDGEHEAD_API_PASSWORD"] {
         command.env_remove(name);
     }
     command.arg("import").args(arguments);
@@ -245,12 +245,12 @@ fn the_api_of_a_running_bifrost_is_asked_with_the_credentials_of_the_environment
     bifrost.close_api();
     bifrost.set_clients(&json!([]), &json!([wiki()]));
     let url = format!("http://{}/base/", bifrost.address());
-    let (_, errors, code) = run(import(&[&url]).env("BIFROST_EDGE_API_TOKEN", "another"));
+    let (_, errors, code) = run(import(&[&url]).env("BRIDGEHEAD_API_TOKEN", "another"));
     assert!(code == 1 && errors.contains("status 404") || errors.contains("no list"), "{errors}");
     let url = format!("http://{}", bifrost.address());
     let (_, errors, code) = run(&mut import(&[&url]));
     assert!(code == 1 && errors.contains("401, credentials are needed"), "{errors}");
-    let (out, errors, code) = run(import(&[&url]).env("BIFROST_EDGE_API_TOKEN", Bifrost::TOKEN));
+    let (out, errors, code) = run(import(&[&url]).env("BRIDGEHEAD_API_TOKEN", Bifrost::TOKEN));
     assert_eq!((out.as_str(), code), (WIKI, 0), "{errors}");
     assert!(!errors.contains("warning"), "{errors}");
 }
@@ -303,7 +303,7 @@ fn https_is_verified_with_what_the_system_trusts() {
     let with = |authorities: &Trust| {
         let file = file(&authorities.folder, "system.pem", authorities.authority.pem());
         let mut command = import(&[&url]);
-        run(command.env("SSL_CERT_FILE", file).env("BIFROST_EDGE_API_TOKEN", Bifrost::TOKEN))
+        run(command.env("SSL_CERT_FILE", file).env("BRIDGEHEAD_API_TOKEN", Bifrost::TOKEN))
     };
     assert_eq!(with(&trust).0, WIKI);
     let asked = bifrost.recorded().len();
@@ -321,7 +321,7 @@ fn a_redirect_is_not_followed_and_a_url_with_a_password_is_refused_unseen() {
     assert!(code == 2 && errors.contains("query"), "{errors}");
     let (_, errors, code) = run(&mut import(&["https://admin:planted@bifrost.example"]));
     assert!(code == 2 && errors.contains("credentials by environment"), "{errors}");
-    let (_, errors, code) = run(import(&[&format!("http://{}", edge.address)]).env("BIFROST_EDGE_API_USER", "planted"));
+    let (_, errors, code) = run(import(&[&format!("http://{}", edge.address)]).env("BRIDGEHEAD_API_USER", "planted"));
     assert!(code == 2 && errors.contains("set both"), "{errors}");
     assert!(bifrost.recorded().is_empty());
     let redirecting = Edge::listening("redirect_to_https: true", "public_urls: [\"https://127.0.0.1\"]\nservers: []\n");

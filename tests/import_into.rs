@@ -6,13 +6,13 @@ use std::{
     path::Path,
 };
 
-use bifrost_edge::{
+use bridgehead::{
     config::Loaded,
     import::{Table, merge},
 };
 use serde_json::{Value, json};
 
-use crate::support::{bifrost::Bifrost, problems::GOOD, program::bifrost_edge, tls_server::Folder};
+use crate::support::{bifrost::Bifrost, problems::GOOD, program::bridgehead, tls_server::Folder};
 
 /// The file after these clients have been merged into it.
 fn merged(file: &str, clients: &Value, prune: bool) -> String {
@@ -344,7 +344,7 @@ fn what_cannot_be_edited_is_refused_with_the_reason() {
 // === The command ===
 
 fn run(source: &Path, arguments: &[&str]) -> (String, String, i32) {
-    let output = bifrost_edge().arg("import").arg(source).args(arguments).output().unwrap();
+    let output = bridgehead().arg("import").arg(source).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (text(output.stdout), text(output.stderr), output.status.code().unwrap())
 }

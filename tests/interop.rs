@@ -97,7 +97,7 @@ fn over_tls(client: &Client) {
     let edge = trust.edge_with_tls(&format!("{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
     let origin = format!("https://{}", edge.host());
     logged_in(&client.log_in(&format!("{origin}/mcp"), Some(&trust.folder.path().join("ca.pem"))), &origin, &bifrost);
-    assert!(edge.metric("bifrost_edge_tls_handshakes_total") > 0);
+    assert!(edge.metric("bridgehead_tls_handshakes_total") > 0);
 }
 
 // === A Bifrost of generation B ===

@@ -4,11 +4,11 @@
 
 use std::fs;
 
-use bifrost_edge::config::{Loaded, json_schema};
+use bridgehead::config::{Loaded, json_schema};
 
 use crate::support::{
     problems::GOOD,
-    program::bifrost_edge,
+    program::bridgehead,
     schema::{self, SCHEMA},
 };
 
@@ -18,7 +18,7 @@ const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 fn the_committed_schema_is_that_of_the_types() {
     let committed = include_str!("../conf/proxy.schema.json");
     assert!(committed == json_schema(), "conf/proxy.schema.json is not current; update it with: make schema");
-    let printed = bifrost_edge().arg("schema").output().unwrap();
+    let printed = bridgehead().arg("schema").output().unwrap();
     assert!(printed.status.success());
     assert_eq!(String::from_utf8(printed.stdout).unwrap(), committed);
 }

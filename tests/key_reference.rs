@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 use bytesize::ByteSize;
 use humantime_serde::re::humantime::parse_duration;
 use serde_json::Value;

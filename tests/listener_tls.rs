@@ -64,7 +64,7 @@ fn a_request_over_tls_is_served_and_its_scheme_is_https() {
     assert!(client.get("/echo").contains("\"target\":\"/echo\""));
     let seen = setup.bifrost.recorded();
     assert_eq!(seen[0].header("x-forwarded-proto"), Some("https"));
-    assert_eq!(edge.metric("bifrost_edge_tls_handshakes_total"), 1);
+    assert_eq!(edge.metric("bridgehead_tls_handshakes_total"), 1);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn clients_show_a_certificate_when_they_must() {
     assert!(is_served(&edge, good()));
     assert!(!is_served(&edge, wrong()));
     assert!(!is_served(&edge, setup.client()));
-    assert_eq!(edge.metric("bifrost_edge_connections_closed_total{reason=\"tls_handshake\"}"), 2);
+    assert_eq!(edge.metric("bridgehead_connections_closed_total{reason=\"tls_handshake\"}"), 2);
     let edge = setup.edge(&format!("{tls}, client_certificates: optional"));
     assert!(is_served(&edge, good()));
     assert!(!is_served(&edge, wrong()));
@@ -167,7 +167,7 @@ fn new_certificates_are_used_and_no_connection_is_dropped() {
     let second = serial();
     let third = setup.authority.sign("localhost", &["localhost"]);
     setup.folder.write("localhost.key", third.key_pem());
-    let refused = "bifrost_edge_certificate_reloads_total{result=\"refused\"}";
+    let refused = "bridgehead_certificate_reloads_total{result=\"refused\"}";
     until("the pair is looked at", || edge.metric(refused) == 1);
     assert_eq!(serial(), second, "a pair that does not fit is not used");
     setup.folder.write("localhost.pem", third.certificate_pem());
@@ -202,6 +202,6 @@ fn what_is_no_tls_is_closed_and_counted() {
     plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     plain.read_to_end();
     assert!(edge.connect().is_closed(), "a client that says nothing is not waited for");
-    assert_eq!(edge.metric("bifrost_edge_connections_closed_total{reason=\"tls_handshake\"}"), 2);
+    assert_eq!(edge.metric("bridgehead_connections_closed_total{reason=\"tls_handshake\"}"), 2);
     assert!(setup.bifrost.recorded().is_empty());
 }

@@ -62,6 +62,7 @@ mod packaging;
 mod pipelining;
 mod plugin;
 mod program_log;
+mod project_name;
 mod proxy_protocol;
 mod rate_limits;
 mod readiness;

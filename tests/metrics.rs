@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bifrost_edge::fleet::State;
+use bridgehead::fleet::State;
 
 use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
 
@@ -35,7 +35,7 @@ fn each_server_and_what_it_does_is_there() {
         let labels = format!("address=\"{address}\"{more},server=\"{address}\"");
         let labels =
             if more.contains("state") { format!("address=\"{address}\",server=\"{address}\"{more}") } else { labels };
-        metrics.get(&format!("bifrost_edge_server_{name}{{{labels}}}")).copied()
+        metrics.get(&format!("bridgehead_server_{name}{{{labels}}}")).copied()
     };
     let address = bifrost.address();
     assert_eq!(of("requests_in_flight", address, ""), Some(1));
@@ -46,9 +46,9 @@ fn each_server_and_what_it_does_is_there() {
     assert_eq!(of("failures_total", gone, ",reason=\"connect\""), of("picks_total", gone, ""));
     assert_eq!(of("state", address, ",state=\"unknown\""), Some(1));
     assert_eq!(of("state", address, ",state=\"down\""), Some(0));
-    assert_eq!(metrics.get("bifrost_edge_retries_total").copied(), of("picks_total", gone, ""));
-    assert_eq!(metrics["bifrost_edge_retries_refused_total"], 0);
-    assert_eq!(metrics["bifrost_edge_last_resort_picks_total"], 0);
+    assert_eq!(metrics.get("bridgehead_retries_total").copied(), of("picks_total", gone, ""));
+    assert_eq!(metrics["bridgehead_retries_refused_total"], 0);
+    assert_eq!(metrics["bridgehead_last_resort_picks_total"], 0);
     gate.release_all();
 }
 
@@ -63,5 +63,5 @@ fn that_all_servers_are_red_and_tried_all_the_same_is_there() {
     for _ in 0..3 {
         assert_eq!(edge.get("/echo").status, 200);
     }
-    assert_eq!(scrape(&edge)["bifrost_edge_last_resort_picks_total"], 3);
+    assert_eq!(scrape(&edge)["bridgehead_last_resort_picks_total"], 3);
 }

@@ -43,7 +43,7 @@ fn scrape() -> String {
     let bifrost = Bifrost::start();
     let edge = Edge::with(&[bifrost.address()], "verify: {interval: 20ms}\n");
     assert_eq!(edge.get("/echo").status, 200);
-    until("the servers have been verified", || edge.metrics().contains("bifrost_edge_verify_agreement{"));
+    until("the servers have been verified", || edge.metrics().contains("bridgehead_verify_agreement{"));
     edge.metrics()
 }
 
@@ -69,7 +69,7 @@ fn word(text: &str) -> String {
 /// The metrics that an expression or a text names.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-    let names = words.filter(|word| word.starts_with("bifrost_edge_") || word.starts_with("process_"));
+    let names = words.filter(|word| word.starts_with("bridgehead_") || word.starts_with("process_"));
     names
         .map(|name| {
             ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name).to_owned()
@@ -104,7 +104,7 @@ fn the_readme_describes_each_with_its_labels_and_no_other() {
     let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let described: BTreeMap<String, BTreeSet<String>> = rows
         .map(|(metric, _)| metric.trim_end_matches('}').split_once('{').unwrap_or((metric, "")))
-        .filter(|(name, _)| name.starts_with("bifrost_edge_") || name.starts_with("process_"))
+        .filter(|(name, _)| name.starts_with("bridgehead_") || name.starts_with("process_"))
         .map(|(name, labels)| {
             let labels = labels.split(',').filter(|label| !label.is_empty()).map(str::to_owned);
             (name.to_owned(), labels.collect())

@@ -1,6 +1,6 @@
 //! A server may be given by name: each of its addresses is a server.
 
-use bifrost_edge::config::ServerAddress;
+use bridgehead::config::ServerAddress;
 
 use crate::support::{bifrost::Bifrost, edge::Edge, until};
 

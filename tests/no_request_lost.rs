@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use bifrost_edge::fleet::State;
+use bridgehead::fleet::State;
 
 use crate::support::{
     account::{Balance, Kind, Line, Load, MIXED, Outcome, STEADY},

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Instant};
 
-use bifrost_edge::fleet::Report;
+use bridgehead::fleet::Report;
 
 use crate::support::{
     PATIENCE,

@@ -152,7 +152,7 @@ fn the_mode_alone_turns_it_on_whatever_the_table() {
             assert_eq!(response.status, status, "{mode} {clients} {path}");
             is_discovery_answer(&response);
         }
-        assert_eq!(edge.metric("bifrost_edge_discovery_enabled"), u64::from(status == 200));
+        assert_eq!(edge.metric("bridgehead_discovery_enabled"), u64::from(status == 200));
         let shown = edge.ask_admin("/status").json();
         assert_eq!(shown["configuration"]["profile"], "oauth2");
         assert_eq!((&shown["discovery"]["on"], &shown["discovery"]["deciding"]), (&(status == 200).into(), &0.into()));
@@ -215,8 +215,8 @@ fn where_discovery_is_off_or_has_no_keys_nobody_is_asked_for_them() {
 fn the_log_and_the_metrics_count_the_metadata_of_a_slug_as_what_it_is() {
     let setup = setup();
     assert_eq!(setup.ask("GET", PR_SLUG).status, 200);
-    let ok = "bifrost_edge_discovery_answers_total{document=\"protected_resource\",outcome=\"ok\"}";
+    let ok = "bridgehead_discovery_answers_total{document=\"protected_resource\",outcome=\"ok\"}";
     // It is counted once it has been sent.
     until("it is counted", || setup.edge.metric(ok) == 1);
-    assert_eq!(setup.edge.metric("bifrost_edge_profile_info{profile=\"oauth2\"}"), 1);
+    assert_eq!(setup.edge.metric("bridgehead_profile_info{profile=\"oauth2\"}"), 1);
 }

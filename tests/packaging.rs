@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bifrost_edge::config::{Fixed, Loaded};
+use bridgehead::config::{Fixed, Loaded};
 use bytesize::ByteSize;
 use humantime_serde::re::humantime::parse_duration;
 use serde::Deserialize;
@@ -51,10 +51,9 @@ fn printed(command: &mut Command) -> String {
 /// A folder of units as an operator installs them, but that they name the program of these tests.
 fn units(drop_ins: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let unit =
-        read("systemd/bifrost-edge.service").replace("/usr/bin/bifrost-edge", env!("CARGO_BIN_EXE_bifrost-edge"));
-    fs::write(folder.path().join("bifrost-edge.service"), unit).unwrap();
-    let below = folder.path().join("bifrost-edge.service.d");
+    let unit = read("systemd/bridgehead.service").replace("/usr/bin/bridgehead", env!("CARGO_BIN_EXE_bridgehead"));
+    fs::write(folder.path().join("bridgehead.service"), unit).unwrap();
+    let below = folder.path().join("bridgehead.service.d");
     fs::create_dir(&below).unwrap();
     for name in drop_ins {
         fs::write(below.join(name), read(&format!("systemd/{name}"))).unwrap();
@@ -66,9 +65,9 @@ fn units(drop_ins: &[&str]) -> tempfile::TempDir {
 fn systemd_takes_the_unit_and_finds_it_well_confined() {
     for drop_ins in [&[][..], &["low-ports.conf"]] {
         let folder = units(drop_ins);
-        let unit = folder.path().join("bifrost-edge.service");
+        let unit = folder.path().join("bridgehead.service");
         let said = printed(Command::new("systemd-analyze").arg("verify").arg(&unit));
-        assert!(!said.contains("bifrost-edge"), "{said}");
+        assert!(!said.contains("bridgehead"), "{said}");
         // From 0, confined as far as possible, to 10, in tenths.
         let mut security = Command::new("systemd-analyze");
         security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);
@@ -81,7 +80,7 @@ fn systemd_takes_the_unit_and_finds_it_well_confined() {
 
 #[test]
 fn systemd_waits_for_the_end_of_requests_and_allows_enough_files() {
-    let unit = read("systemd/bifrost-edge.service");
+    let unit = read("systemd/bridgehead.service");
     let setting = |name: &str| unit.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
     let config = Loaded::from_file(shipped.as_ref()).unwrap().config;
@@ -90,7 +89,7 @@ fn systemd_waits_for_the_end_of_requests_and_allows_enough_files() {
     let files: usize = setting("LimitNOFILE").parse().unwrap();
     assert!(files > 2 * config.limits.connections.most());
     let user = setting("User");
-    assert!(read("systemd/bifrost-edge.sysusers").lines().any(|line| line.starts_with(&format!("u {user} "))));
+    assert!(read("systemd/bridgehead.sysusers").lines().any(|line| line.starts_with(&format!("u {user} "))));
 }
 
 // === container ===
@@ -127,7 +126,7 @@ fn kubernetes_and_the_prometheus_operator_take_the_manifests() {
     let check = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/packaging/check.py");
     let said = printed(tool("python").arg(check).args(listed.iter().map(|file| folder.join(file))));
     for kind in ["Deployment", "ConfigMap", "Service", "NetworkPolicy", "ServiceMonitor"] {
-        assert!(said.lines().any(|line| line.ends_with(&format!("{kind} bifrost-edge: valid"))), "{kind}\n{said}");
+        assert!(said.lines().any(|line| line.ends_with(&format!("{kind} bridgehead: valid"))), "{kind}\n{said}");
     }
 }
 
@@ -202,7 +201,7 @@ fn what_a_reload_by_systemd_cannot_change_is_named() {
     assert!(Loaded::from_text("configmap.yaml".as_ref(), &other).is_ok());
     let refused = Loaded::for_running("configmap.yaml".as_ref(), &other, &Fixed::of(&running)).unwrap_err();
     let readme = read("README.md");
-    let row = readme.lines().find(|line| line.contains("`systemctl reload bifrost-edge`")).unwrap();
+    let row = readme.lines().find(|line| line.contains("`systemctl reload bridgehead`")).unwrap();
     let lines = refused.to_string();
     let keys: Vec<_> = lines.lines().map(|line| line.split(": ").nth(1).unwrap().trim_end_matches("[0]")).collect();
     assert_eq!(keys.len(), 4, "{refused}");

@@ -3,7 +3,7 @@
 use std::{net::TcpListener, os::fd::IntoRawFd, sync::Arc};
 
 use async_trait::async_trait;
-use bifrost_edge::{config::Loaded, edge::DiscoveryFilter};
+use bridgehead::{config::Loaded, edge::DiscoveryFilter};
 use pingora::{
     Result,
     server::{Fds, ListenFds, configuration::ServerConf},

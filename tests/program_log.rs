@@ -15,7 +15,7 @@ use std::{
 use crate::support::{
     http::Connection,
     nobody,
-    program::{Running, bifrost_edge, config, signal},
+    program::{Running, bridgehead, config, signal},
     until,
 };
 
@@ -51,7 +51,7 @@ impl Unread {
     fn start(yaml: &str) -> Self {
         let (reader, writer) = pipe().unwrap();
         let configuration = config(yaml);
-        let mut command = bifrost_edge();
+        let mut command = bridgehead();
         command.arg("run").arg("--config").arg(configuration.path());
         let child = command.stderr(writer.try_clone().unwrap()).spawn().unwrap();
         drop(command);

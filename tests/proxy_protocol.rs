@@ -89,7 +89,7 @@ fn a_connection_without_a_header_that_can_be_believed_is_closed() {
     silent.send("PROXY TCP4 ");
     assert!(silent.is_closed(), "one that does not come to its end");
     assert!(bifrost.recorded().is_empty());
-    assert_eq!(edge.metric("bifrost_edge_connections_closed_total{reason=\"proxy_protocol\"}"), 6);
+    assert_eq!(edge.metric("bridgehead_connections_closed_total{reason=\"proxy_protocol\"}"), 6);
 }
 
 #[test]

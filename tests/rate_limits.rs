@@ -25,7 +25,7 @@ fn a_request_too_many_is_429_and_says_when_to_come_again() {
     is_error(&refused, 429, "too many requests from the client's address");
     assert_eq!(refused.header("retry-after"), Some("10"));
     assert_eq!(bifrost.recorded().len(), 3);
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"too_many_requests\"}"), 1);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"too_many_requests\"}"), 1);
 }
 
 /// Platforms that ask for many users come from few addresses, and a client that gets 429 there does not log in.

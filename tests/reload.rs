@@ -1,6 +1,6 @@
 //! Another configuration takes over without a request noticing.
 
-use bifrost_edge::fleet::State;
+use bridgehead::fleet::State;
 
 use crate::support::{
     bifrost::Bifrost,

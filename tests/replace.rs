@@ -21,7 +21,7 @@ use crate::support::{
     discovery::AS,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
-    program::{Running, bifrost_edge, signal},
+    program::{Running, bridgehead, signal},
     raw,
     troubled::{Troubled, event_text},
     websocket::{self, UPGRADE},
@@ -37,7 +37,7 @@ struct Generations {
 
 impl Generations {
     fn start(config: &Path) -> Self {
-        let mut command = bifrost_edge();
+        let mut command = bridgehead();
         command.env("RUST_LOG", "info");
         Self::run(command, config)
     }
@@ -192,7 +192,7 @@ struct Installed {
 impl Installed {
     fn good() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let installed = Installed { program: folder.path().join("bifrost-edge"), folder };
+        let installed = Installed { program: folder.path().join("bridgehead"), folder };
         installed.install_good();
         installed
     }
@@ -205,7 +205,7 @@ impl Installed {
 
     fn install_good(&self) {
         self.install(|to| {
-            fs::copy(env!("CARGO_BIN_EXE_bifrost-edge"), to).unwrap();
+            fs::copy(env!("CARGO_BIN_EXE_bridgehead"), to).unwrap();
         });
     }
 
@@ -260,7 +260,7 @@ fn an_edge_that_is_told_to_stop_takes_its_starting_successor_along() {
     let file = configured(installed.folder.path(), "servers: []\nstop: {delay: 2s}\n");
     let mut edge = installed.run(&file);
     assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
-    let late = format!("#!/bin/sh\nsleep 1\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_bifrost-edge"));
+    let late = format!("#!/bin/sh\nsleep 1\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_bridgehead"));
     installed.install_script(&late);
     edge.ask_to_be_replaced();
     edge.first.wait_for("told to start a successor");
@@ -333,7 +333,7 @@ fn systemd_hears_of_every_step() {
         let read = manager.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..read]).trim().to_owned()
     };
-    let mut command = bifrost_edge();
+    let mut command = bridgehead();
     command.env("RUST_LOG", "info").env("NOTIFY_SOCKET", &socket);
     let mut edge = Generations::run(command, &configured(folder.path(), "servers: []\n"));
     assert_eq!(hear(), "READY=1");
@@ -346,7 +346,7 @@ fn systemd_hears_of_every_step() {
 
 /// Runs the command with this configuration; returns its exit code and all it printed.
 fn upgrade(file: &Path) -> (i32, String) {
-    let output = bifrost_edge().arg("upgrade").arg("--config").arg(file).output().unwrap();
+    let output = bridgehead().arg("upgrade").arg("--config").arg(file).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (output.status.code().unwrap(), said)
 }

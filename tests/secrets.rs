@@ -15,7 +15,7 @@ use crate::support::{
     PATIENCE,
     http::Connection,
     nobody,
-    program::{Running, bifrost_edge},
+    program::{Running, bridgehead},
     raw, until,
 };
 
@@ -159,7 +159,7 @@ fn none_is_in_any_output_whatever_becomes_of_the_request() {
         let log = folder.path().join("access.log");
         let configuration = folder.path().join("proxy.yaml");
         fs::write(&configuration, yaml("access.log", format)).unwrap();
-        let mut command = bifrost_edge();
+        let mut command = bridgehead();
         command.env("RUST_LOG", "trace").stdout(Stdio::piped());
         let mut running = Running::run(command, &configuration);
         let address = running.address();
@@ -180,7 +180,7 @@ fn none_is_in_any_output_whatever_becomes_of_the_request() {
             .iter()
             .map(|path| Connection::to(admin).ask("GET", path, &host, "").text().to_owned())
             .collect();
-        assert!(told.contains("bifrost_edge_requests_total"), "{told}");
+        assert!(told.contains("bridgehead_requests_total"), "{told}");
         running.signal("TERM");
         let mut output = running.rest_of_the_log();
         assert!(output.contains("stopped"), "{output}");

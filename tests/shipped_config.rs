@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bifrost_edge::config::{AccessLog, AuthType, Loaded, McpClient};
+use bridgehead::config::{AccessLog, AuthType, Loaded, McpClient};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 

@@ -42,7 +42,7 @@ fn a_head_that_comes_byte_by_byte_is_answered_408_and_its_connection_closed() {
     answered.send(()).unwrap();
     dripping.join().unwrap();
     assert!(bifrost.recorded().is_empty());
-    assert_eq!(edge.metric("bifrost_edge_requests_failed_total{reason=\"request_timed_out\"}"), 1);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"request_timed_out\"}"), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr};
 
-use bifrost_edge::fleet::State;
+use bridgehead::fleet::State;
 use serde_json::json;
 use tempfile::NamedTempFile;
 

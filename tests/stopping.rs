@@ -3,7 +3,7 @@
 
 use std::{io::Write, net::TcpStream, sync::mpsc};
 
-use bifrost_edge::state::Phase;
+use bridgehead::state::Phase;
 
 use crate::support::{
     bifrost::Bifrost,

@@ -1,6 +1,6 @@
 //! The MCP client table takes what Bifrost's own config.json holds.
 
-use bifrost_edge::{config::Loaded, discovery::Discovery};
+use bridgehead::{config::Loaded, discovery::Discovery};
 
 use crate::support::schema;
 

@@ -93,7 +93,7 @@ fn a_browser_is_served() {
     let seen = setup.bifrost.recorded();
     let seen = seen.iter().find(|request| request.target == "/echo?from=browser").unwrap();
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
-    assert!(setup.edge.metric("bifrost_edge_tls_handshakes_total") > 0);
+    assert!(setup.edge.metric("bridgehead_tls_handshakes_total") > 0);
 }
 
 /// Fields of what sslyze finds, and what they must be.

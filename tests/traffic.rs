@@ -2,7 +2,7 @@
 
 use std::{io::Write, sync::mpsc};
 
-use bifrost_edge::telemetry::{AnsweredBy, Class, DiscoveryOutcome as O, DocumentAsked as D};
+use bridgehead::telemetry::{AnsweredBy, Class, DiscoveryOutcome as O, DocumentAsked as D};
 
 use crate::support::{
     PATIENCE,

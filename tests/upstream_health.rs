@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bifrost_edge::fleet::State;
+use bridgehead::fleet::State;
 
 use crate::support::{
     bifrost::Bifrost,

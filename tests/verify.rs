@@ -11,7 +11,7 @@ use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     edge::CLIENTS,
     nobody,
-    program::{bifrost_edge, config},
+    program::{bridgehead, config},
     tls_server::{BOTH, Trust},
 };
 
@@ -29,8 +29,8 @@ fn yaml(fleet: &[SocketAddr]) -> String {
 
 fn command(yaml: &str, credentials: &[(&str, &str)]) -> (Command, tempfile::NamedTempFile) {
     let file = config(yaml);
-    let mut command = bifrost_edge();
-    for name in ["BIFROST_EDGE_API_TOKEN", "BIFROST_EDGE_API_USER", "BIFROST_EDGE_API_PASSWORD"] {
+    let mut command = bridgehead();
+    for name in ["BRIDGEHEAD_API_TOKEN", "BRIDGEHEAD_API_USER", "BRIDGEHEAD_API_PASSWORD"] {
         command.env_remove(name);
     }
     command.envs(credentials.iter().copied()).arg("verify").arg("--config").arg(file.path());
@@ -55,9 +55,8 @@ fn report(yaml: &str, credentials: &[(&str, &str)]) -> (Value, i32) {
     (report, output.status.code().unwrap())
 }
 
-const TOKEN: &[(&str, &str)] = &[("BIFROST_EDGE_API_TOKEN", Bifrost::TOKEN)];
-const USER: &[(&str, &str)] =
-    &[("BIFROST_EDGE_API_USER", Bifrost::USER), ("BIFROST_EDGE_API_PASSWORD", Bifrost::PASSWORD)];
+const TOKEN: &[(&str, &str)] = &[("BRIDGEHEAD_API_TOKEN", Bifrost::TOKEN)];
+const USER: &[(&str, &str)] = &[("BRIDGEHEAD_API_USER", Bifrost::USER), ("BRIDGEHEAD_API_PASSWORD", Bifrost::PASSWORD)];
 
 fn client(name: &str, auth_type: &str) -> Value {
     json!({"name": name, "auth_type": auth_type, "connection_type": "http", "headers": {"Authorization": "planted"}})
@@ -69,7 +68,7 @@ fn a_fleet_that_agrees_is_exit_code_0_and_says_that_clients_were_not_compared() 
     let (printed, code) = table(&yaml(&fleet.each_ref().map(Bifrost::address)), &[]);
     assert_eq!(code, 0, "{printed}");
     assert!(printed.contains("2 servers: 2 agree, 0 disagree, 0 not reached"), "{printed}");
-    assert!(printed.contains("MCP clients were not compared") && printed.contains("BIFROST_EDGE_API_TOKEN"));
+    assert!(printed.contains("MCP clients were not compared") && printed.contains("BRIDGEHEAD_API_TOKEN"));
     for bifrost in &fleet {
         let asked = bifrost.recorded();
         let targets: Vec<_> = asked.iter().map(|request| request.target.as_str()).collect();
@@ -234,7 +233,7 @@ fn a_long_list_of_a_bifrost_that_has_but_one_is_no_difference() {
 fn credentials_that_are_refused_are_exit_code_1_and_a_list_without_a_store_is_only_noted() {
     let bifrost = Bifrost::start();
     bifrost.close_api();
-    let (report, code) = report(&yaml(&[bifrost.address()]), &[("BIFROST_EDGE_API_TOKEN", "another")]);
+    let (report, code) = report(&yaml(&[bifrost.address()]), &[("BRIDGEHEAD_API_TOKEN", "another")]);
     assert_eq!((code, &report["servers"][0]["verdict"]), (1, &json!("unreachable")), "{report}");
     assert!(report.to_string().contains("401, the credentials are not accepted"), "{report}");
     let (printed, code) = table(&yaml(&[bifrost.address()]), TOKEN);
@@ -254,11 +253,11 @@ fn an_answer_that_is_no_list_is_no_agreement() {
 #[test]
 fn half_of_the_credentials_is_exit_code_2_before_anyone_is_asked() {
     let bifrost = Bifrost::start();
-    let (mut command, _file) = command(&yaml(&[bifrost.address()]), &[("BIFROST_EDGE_API_USER", "planted")]);
+    let (mut command, _file) = command(&yaml(&[bifrost.address()]), &[("BRIDGEHEAD_API_USER", "planted")]);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let fault = String::from_utf8(output.stderr).unwrap();
-    assert!(fault.contains("BIFROST_EDGE_API_PASSWORD is not; set both") && !fault.contains("planted"), "{fault}");
+    assert!(fault.contains("BRIDGEHEAD_API_PASSWORD is not; set both") && !fault.contains("planted"), "{fault}");
     assert!(bifrost.recorded().is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bifrost_edge::verify::{Report, Verdict};
+use bridgehead::verify::{Report, Verdict};
 
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
@@ -30,23 +30,23 @@ fn the_metrics_say_which_servers_agree() {
     let gone = nobody();
     let edge = Edge::start(&format!("{URLS}{OFTEN}{}{CLIENTS}", servers_yaml(&[bifrost.address(), gone])));
     until("there is a report", || report(&edge).is_some());
-    let agreement = |address| format!("bifrost_edge_verify_agreement{{address=\"{address}\",server=\"{address}\"}}");
-    let of = |verdict: &str| edge.metric(&format!("bifrost_edge_verify_servers{{verdict=\"{verdict}\"}}"));
+    let agreement = |address| format!("bridgehead_verify_agreement{{address=\"{address}\",server=\"{address}\"}}");
+    let of = |verdict: &str| edge.metric(&format!("bridgehead_verify_servers{{verdict=\"{verdict}\"}}"));
     assert_eq!((of("agrees"), of("disagrees"), of("unreachable")), (1, 0, 1));
     assert_eq!((edge.metric(&agreement(bifrost.address())), edge.metric(&agreement(gone))), (1, 0));
     let status = Connection::to(edge.admin).ask("GET", "/status", &edge.admin.to_string(), "").json();
     let shown = status["verification"]["servers"].as_array().unwrap();
     assert_eq!(shown.len(), 2, "{status}");
     assert!(shown.iter().any(|server| server["verdict"] == "unreachable"), "{status}");
-    assert!(edge.metrics().contains("bifrost_edge_verify_last_run_timestamp_seconds 1"), "{}", edge.metrics());
+    assert!(edge.metrics().contains("bridgehead_verify_last_run_timestamp_seconds 1"), "{}", edge.metrics());
 
     bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
     // A run during which it changes sees two contracts, and none of them.
-    until("it is of another generation", || edge.metric("bifrost_edge_verify_profile_misfits") == 1);
+    until("it is of another generation", || edge.metric("bridgehead_verify_profile_misfits") == 1);
     assert_eq!((of("disagrees"), edge.metric(&agreement(bifrost.address()))), (1, 0));
     let server = bifrost.address();
     let contract =
-        format!("bifrost_edge_verify_contract{{address=\"{server}\",contract=\"oauth2\",server=\"{server}\"}}");
+        format!("bridgehead_verify_contract{{address=\"{server}\",contract=\"oauth2\",server=\"{server}\"}}");
     assert_eq!(edge.metric(&contract), 1);
     let status = edge.ask_admin("/status").json();
     assert!(status["verification"].to_string().contains("Bifrost 1.6.3 and later"), "{status}");
@@ -60,7 +60,7 @@ fn without_an_interval_nobody_is_asked_and_a_reload_takes_over_a_changed_one() {
     let yaml = |verify: &str| format!("{URLS}{verify}{}{CLIENTS}", servers_yaml(&[bifrost.address()]));
     let edge = Edge::start(&yaml(""));
     assert_eq!(edge.get("/echo").status, 200);
-    assert!(report(&edge).is_none() && !edge.metrics().contains("bifrost_edge_verify"));
+    assert!(report(&edge).is_none() && !edge.metrics().contains("bridgehead_verify"));
     edge.reload(&yaml(OFTEN));
     until("it agrees", || verdicts(&edge) == [Verdict::Agrees]);
     edge.reload(&yaml("verify: {interval: 1h}\n"));
@@ -103,7 +103,7 @@ fn a_change_is_logged_once_each_way_and_no_credential_ever() {
         "listeners: [{{address: \"127.0.0.1:0\"}}]\n{URLS}{OFTEN}{}{CLIENTS}",
         servers_yaml(&[server])
     ));
-    let mut edge = Running::start_with_env(file.path(), "trace", &[("BIFROST_EDGE_API_TOKEN", Bifrost::TOKEN)]);
+    let mut edge = Running::start_with_env(file.path(), "trace", &[("BRIDGEHEAD_API_TOKEN", Bifrost::TOKEN)]);
     let address = edge.address();
     let answers = || bifrost.recorded().iter().filter(|request| request.target.contains("offset=0")).count();
     let several_more = || {

@@ -5,7 +5,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bifrost_edge::{
+use bridgehead::{
     config::Loaded,
     server::{BoundSocket, Order, Server},
 };

@@ -30,7 +30,7 @@ def programs(edge, proxies):
     found = cargo(HERE / "load", folder, ["--bins"])
     if edge and not os.access(edge, os.X_OK):
         raise Failed(f"{edge} is no program to measure")
-    found["edge"] = str(Path(edge).resolve()) if edge else cargo(PROJECT, None, [])["bifrost-edge"]
+    found["edge"] = str(Path(edge).resolve()) if edge else cargo(PROJECT, None, [])["bridgehead"]
     if "caddy" in proxies:
         found["caddy"] = caddy(folder)
     return found

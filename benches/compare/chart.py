@@ -17,7 +17,7 @@ PANELS = [
     ("streams", False, "kib_per_stream", "Event streams: KiB of memory each", 1),
     ("idle", False, "kib_per_connection", "Idle connections: KiB of memory each", 1),
 ]
-LABELS = {"edge": "Bifrost Edge", "nginx": "nginx", "haproxy": "HAProxy", "caddy": "Caddy"}
+LABELS = {"edge": "Bridgehead", "nginx": "nginx", "haproxy": "HAProxy", "caddy": "Caddy"}
 COLUMN, BAR, GAP, HEAD, LABEL, VALUE = 400, 16, 4, 26, 92, 64
 STYLE = """
   .page { fill: #ffffff } text { font: 12px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 }
@@ -40,7 +40,7 @@ def chart(middle):
     height = (len(panels) + 1) // 2 * tall + 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * COLUMN + 20} {height}" role="img" '
-        f'aria-label="Bifrost Edge next to nginx, HAProxy and Caddy; less is better">',
+        f'aria-label="Bridgehead next to nginx, HAProxy and Caddy; less is better">',
         f"<style>{STYLE}</style>",
         f'<rect class="page" width="{2 * COLUMN + 20}" height="{height}" rx="6"/>',
     ]

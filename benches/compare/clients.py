@@ -35,7 +35,7 @@ def wrk(program, url, seconds, connections, kind="get", threads=1):
 def h2load(program, url, seconds, connections, streams=1, rate=None, http1=False):
     """Asks on so many connections with so many streams each; at a rate, if there is one. `times` are pairs of the
     start of each request, in microseconds since 1970, and its length."""
-    with tempfile.TemporaryDirectory(prefix="bifrost-edge-h2load-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bridgehead-h2load-") as folder:
         log = Path(folder) / "requests"
         command = [program, "-t1", f"-c{connections}", f"-m{streams}", "-D", seconds, f"--log-file={log}"]
         command += ["-H", f":authority: {host(url)}", *(["--h1"] if http1 else [])]

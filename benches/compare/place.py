@@ -21,7 +21,7 @@ class Place:
         self.programs = programs
         self.workers = workers
         self.let_end = let_end
-        self.folder = Path(tempfile.mkdtemp(prefix="bifrost-edge-compare-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="bridgehead-compare-"))
         self.folder.chmod(0o755)
         self.open_files = raise_open_files()
         # Each may take two open files of a proxy, and it has others.

@@ -88,7 +88,7 @@ def answered(proxy):
         lines = connection.getresponse().read().decode().splitlines()
     finally:
         connection.close()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("bifrost_edge_requests_total{"))
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("bridgehead_requests_total{"))
 
 
 def line(point, figures):

@@ -1,6 +1,6 @@
 //! The configuration of an edge with so many MCP clients, as an import writes it.
 
-use bifrost_edge::config::{Config, Loaded};
+use bridgehead::config::{Config, Loaded};
 
 pub fn yaml(clients: usize) -> String {
     let head = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"10.0.0.1:8080\"}]\n\

@@ -62,7 +62,7 @@ function verdict(look, words, why) {
   say(at("mark"), { good: "✓", warn: "!", bad: "✕", quiet: "…" }[look]);
   say(at("verdict"), words);
   say(at("why"), why);
-  const title = `${words} · Bifrost Edge`;
+  const title = `${words} · Bridgehead`;
   if (document.title !== title) document.title = title;
   if (at("icon").dataset.tone === look) return;
   tone(at("icon"), look);
@@ -156,7 +156,7 @@ function verification({ verification: report }) {
   const counts = `${count("agrees")} agree with the edge, ${count("disagrees")} disagree, ${count("unreachable")} not reached`;
   say(at("verification"), report ? `Discovery of the servers at ${time(report.at)}: ${counts}` : "");
   const told = ({ server, verdict, unreachable, differences, more_differences: more }) => verdict === "disagrees"
-    ? `${server}: ${many(differences.length + more, "difference", "differences")}, which bifrost-edge verify tells`
+    ? `${server}: ${many(differences.length + more, "difference", "differences")}, which bridgehead verify tells`
     : `${server}: ${unreachable}`;
   const lines = servers.filter((server) => server.verdict !== "agrees").map(told);
   const warnings = servers.flatMap(({ server, warnings: list }) => list.map((warning) => `${server}: ${warning}`));

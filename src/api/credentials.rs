@@ -6,11 +6,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 
 /// The environment variable with a session token, sent as `Bearer`.
-pub const TOKEN: &str = "BIFROST_EDGE_API_TOKEN";
+pub const TOKEN: &str = "BRIDGEHEAD_API_TOKEN";
 /// The environment variable with the name of a user, sent as `Basic`.
-pub const USER: &str = "BIFROST_EDGE_API_USER";
+pub const USER: &str = "BRIDGEHEAD_API_USER";
 /// The environment variable with the password of that user.
-pub const PASSWORD: &str = "BIFROST_EDGE_API_PASSWORD";
+pub const PASSWORD: &str = "BRIDGEHEAD_API_PASSWORD";
 
 /// What proves to a Bifrost that it may be asked for its MCP clients. Never shown.
 #[derive(Clone)]

@@ -57,9 +57,9 @@ Exit codes:
   2  the command line is wrong, or the environment
 
 Environment, for a URL:
-  BIFROST_EDGE_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
-  BIFROST_EDGE_API_USER     a user of it, and
-  BIFROST_EDGE_API_PASSWORD its password, sent as Basic";
+  BRIDGEHEAD_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
+  BRIDGEHEAD_API_USER     a user of it, and
+  BRIDGEHEAD_API_PASSWORD its password, sent as Basic";
 
 /// What ends the command before it is done.
 enum Ended {

@@ -27,7 +27,7 @@ use crate::{
 /// (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
 /// else to the Bifrost servers.
 #[derive(Debug, Parser)]
-#[command(name = "bifrost-edge", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "bridgehead", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -39,11 +39,11 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  bifrost-edge                              run with conf/proxy.yaml
-  bifrost-edge check -c /etc/bifrost-edge/proxy.yaml
-  bifrost-edge discover | grep issuer
-  bifrost-edge verify --format json
-  bifrost-edge import config.json --into conf/proxy.yaml
+  bridgehead                              run with conf/proxy.yaml
+  bridgehead check -c /etc/bridgehead/proxy.yaml
+  bridgehead discover | grep issuer
+  bridgehead verify --format json
+  bridgehead import config.json --into conf/proxy.yaml
 
 Exit codes:
   0  done, or stopped by a signal
@@ -54,7 +54,7 @@ Exit codes:
 
 Environment:
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
-  BIFROST_EDGE_API_TOKEN, or BIFROST_EDGE_API_USER and BIFROST_EDGE_API_PASSWORD
+  BRIDGEHEAD_API_TOKEN, or BRIDGEHEAD_API_USER and BRIDGEHEAD_API_PASSWORD
             credentials for Bifrost's API, for verify (command and key) and import; sent to no one else
 
 Signals to a running edge:

@@ -31,9 +31,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
     let (predecessor, inherited) = match Predecessor::find() {
         Ok(found) => found.unzip(),
         Err(error) => {
-            eprintln!(
-                "cannot take over from the edge that runs: {error}; unset BIFROST_EDGE_HANDOVER if there is none"
-            );
+            eprintln!("cannot take over from the edge that runs: {error}; unset BRIDGEHEAD_HANDOVER if there is none");
             return ExitCode::FAILURE;
         }
     };
@@ -95,7 +93,7 @@ type Prepared = (Server, mpsc::Receiver<Order>, AbortOnDropHandle<()>);
 /// A server whose sockets are bound, what it is told by signals, and what keeps its configuration up to date.
 fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
     let (orders, asked) = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    info!("bifrost-edge {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
+    info!("bridgehead {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
     raise_open_files(&loaded.config);
     let server = Server::bind(&loaded.config, inherited).map_err(|error| error.to_string())?;
     for (listener, address) in server.listeners() {

@@ -34,7 +34,7 @@ pub enum AccessLogFormat {
 
 /// Where the access log goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bifrost-edge/access.log"]))]
+#[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bridgehead/access.log"]))]
 pub enum AccessLogTarget {
     /// To standard output, written `stdout`.
     #[default]

@@ -52,7 +52,7 @@ impl Fixed {
             changed.push(KeyPath::root("access_log"));
         }
         let message = "cannot change while the edge runs; undo it, or replace the edge without losing a connection: \
-                       bifrost-edge upgrade";
+                       bridgehead upgrade";
         changed.into_iter().map(|path| Problem::new(path, message)).collect()
     }
 }

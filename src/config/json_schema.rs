@@ -17,7 +17,7 @@ pub fn json_schema() -> String {
 pub(super) fn schema() -> Schema {
     let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(plain));
     let mut schema = settings.into_generator().into_root_schema_for::<Config>();
-    schema.insert("title".into(), "conf/proxy.yaml of Bifrost Edge".into());
+    schema.insert("title".into(), "conf/proxy.yaml of Bridgehead".into());
     schema
 }
 

@@ -15,7 +15,7 @@ use super::{listener_tls::ListenerTls, null::not_null, patterns};
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port, for example `0.0.0.0:8000`, where port 0 lets the system choose; or the path of a
-    /// Unix socket, for example `unix:/run/bifrost-edge.sock`, which is made anew at start.
+    /// Unix socket, for example `unix:/run/bridgehead.sock`, which is made anew at start.
     pub address: ListenAddress,
     /// Who may connect to a Unix socket, in the octal digits of `chmod`. Default `0660`.
     #[serde(default)]
@@ -43,7 +43,7 @@ pub struct Listener {
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
     "pattern" = patterns::listen_address(),
-    "examples" = ["0.0.0.0:8000", "[::]:8000", "unix:/run/bifrost-edge.sock"]
+    "examples" = ["0.0.0.0:8000", "[::]:8000", "unix:/run/bridgehead.sock"]
 ))]
 pub enum ListenAddress {
     /// An IP address and port.
@@ -107,7 +107,7 @@ impl TryFrom<String> for ListenAddress {
             let path = PathBuf::from(path);
             return match path.as_os_str().as_bytes().len() {
                 _ if !path.is_absolute() => {
-                    Err(format!("{text:?} is not absolute; write for example \"unix:/run/bifrost-edge.sock\""))
+                    Err(format!("{text:?} is not absolute; write for example \"unix:/run/bridgehead.sock\""))
                 }
                 0..=LONGEST => Ok(ListenAddress::Unix(path)),
                 _ => Err(format!("the path of a Unix socket has at most {LONGEST} bytes; choose a shorter one")),
@@ -116,7 +116,7 @@ impl TryFrom<String> for ListenAddress {
         text.parse().map(ListenAddress::Ip).map_err(|_| {
             format!(
                 "{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\", \"[::]:8000\" or \
-                 \"unix:/run/bifrost-edge.sock\""
+                 \"unix:/run/bridgehead.sock\""
             )
         })
     }

@@ -2,7 +2,7 @@
 //! with its file, line, key path and remedy.
 //!
 //! ```
-//! let config = bifrost_edge::config::Loaded::from_text(
+//! let config = bridgehead::config::Loaded::from_text(
 //!     "conf/proxy.yaml".as_ref(),
 //!     "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{adress: \"127.0.0.1:8080\"}]\n",
 //! );

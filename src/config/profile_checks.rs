@@ -65,7 +65,7 @@ fn several_issuers(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<
     if mode.is_on() && config.public_urls.len() > 1 {
         let message = "one more issuer, and Bifrost has a single one as soon as its oauth2_server_config.issuer_url is \
                        set, which newer versions demand: clients of any other URL cannot log in then. Keep that one \
-                       alone; bifrost-edge verify tells which it is";
+                       alone; bridgehead verify tells which it is";
         warnings.push(Problem::new(KeyPath::root("public_urls").index(1), message));
     }
 }

@@ -3,7 +3,7 @@
 //! [`crate::edge::DiscoveryFilter`] writes the answers to a Pingora session.
 //!
 //! ```
-//! use bifrost_edge::{config::{Loaded, Scheme}, discovery::{Discovery, Request, Verdict}};
+//! use bridgehead::{config::{Loaded, Scheme}, discovery::{Discovery, Request, Verdict}};
 //! let loaded = Loaded::from_text(
 //!     "conf/proxy.yaml".as_ref(),
 //!     r#"

@@ -29,7 +29,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use bifrost_edge::{config::Loaded, edge::DiscoveryFilter};
+/// use bridgehead::{config::Loaded, edge::DiscoveryFilter};
 /// use pingora::{Result, upstreams::peer::HttpPeer};
 /// use pingora_proxy::{ProxyHttp, Session};
 ///
@@ -55,7 +55,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// let loaded = Loaded::from_file("conf/proxy.yaml".as_ref())?;
 /// let proxy = MyProxy { discovery: DiscoveryFilter::new(&loaded.config) };
 /// assert!(proxy.discovery.discovery().is_on());
-/// # Ok::<(), bifrost_edge::config::Problems>(())
+/// # Ok::<(), bridgehead::config::Problems>(())
 /// ```
 pub struct DiscoveryFilter {
     discovery: Discovery,

@@ -201,4 +201,4 @@ pub(super) fn why(error: &Error) -> String {
     error.root_cause().to_string()
 }
 
-const USER_AGENT: &str = concat!("bifrost-edge/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("bridgehead/", env!("CARGO_PKG_VERSION"));

@@ -69,7 +69,7 @@ pub async fn proxy(
     options.force_custom = true;
     let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase };
     let mut service = ProxyServiceBuilder::new(settings, edge)
-        .name("bifrost-edge")
+        .name("bridgehead")
         .custom(
             WatchedConnector::new(ConnectorOptions::from_server_conf(settings), Some(idle)),
             Arc::new(move |proxy, _, _: &ShutdownWatch| {

@@ -57,7 +57,7 @@ impl Original {
     pub fn replace(&self, text: &str) -> Result<(), WriteFault> {
         let before = fs::metadata(&self.place)?;
         let folder = self.place.parent().unwrap_or(Path::new("/"));
-        let mut file = Builder::new().prefix(".bifrost-edge-import-").tempfile_in(folder)?;
+        let mut file = Builder::new().prefix(".bridgehead-import-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         like(&before, file.as_file())?;
         file.as_file().sync_all()?;

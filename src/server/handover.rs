@@ -38,7 +38,7 @@ use tokio::{
 use super::sockets::Inherited;
 
 /// Set for a successor, whose standard input is the way to its predecessor.
-const VARIABLE: &str = "BIFROST_EDGE_HANDOVER";
+const VARIABLE: &str = "BRIDGEHEAD_HANDOVER";
 /// What the kernel takes in one message.
 const MOST_SOCKETS: usize = 253;
 /// A successor has so long to become ready.

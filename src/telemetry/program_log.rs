@@ -114,7 +114,7 @@ impl Scribe for ProgramScribe {
 
 impl Log for EdgeLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let is_ours = metadata.target().starts_with("bifrost_edge");
+        let is_ours = metadata.target().starts_with("bridgehead");
         // It warns of what clients send, once for each of their handshakes.
         let is_flood = metadata.target().starts_with("rustls") && metadata.level() >= Level::Warn;
         let is_inner = metadata.target().starts_with("pingora") && metadata.level() > Level::Warn;
@@ -186,6 +186,6 @@ mod tests {
         // "Shutting down 127.0.0.1:1", of a listener that the edge throws away.
         assert!(!is_logged("pingora_core::services::listening", Level::Info));
         assert!(is_logged("some_other", Level::Info));
-        assert!(is_logged("bifrost_edge::edge::failure", Level::Trace));
+        assert!(is_logged("bridgehead::edge::failure", Level::Trace));
     }
 }

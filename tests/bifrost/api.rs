@@ -1,4 +1,4 @@
-//! `bifrost-edge import` from what a real Bifrost runs with and from its API: one table, and no secret in it.
+//! `bridgehead import` from what a real Bifrost runs with and from its API: one table, and no secret in it.
 
 use std::{ffi::OsStr, fs, process::Command};
 
@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::{
     server::{PASSWORD, RealBifrost, USER, provider},
-    support::program::{bifrost_edge, config},
+    support::program::{bridgehead, config},
 };
 
 /// What it prints for the configuration, what it says, and its exit code.
 fn import(source: impl AsRef<OsStr>, change: impl FnOnce(&mut Command)) -> (String, String, i32) {
-    let mut command = bifrost_edge();
+    let mut command = bridgehead();
     command.arg("import").arg(source);
     change(&mut command);
     let output = command.output().unwrap();
@@ -24,7 +24,7 @@ fn import(source: impl AsRef<OsStr>, change: impl FnOnce(&mut Command)) -> (Stri
 }
 
 fn with_credentials(command: &mut Command) {
-    command.env("BIFROST_EDGE_API_USER", USER).env("BIFROST_EDGE_API_PASSWORD", PASSWORD);
+    command.env("BRIDGEHEAD_API_USER", USER).env("BRIDGEHEAD_API_PASSWORD", PASSWORD);
 }
 
 const CLIENTS: [&str; 2] = [

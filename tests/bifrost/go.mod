@@ -1,5 +1,5 @@
 // The real Bifrost as a test fixture. README.md says why it is this version.
-module bifrost-edge.test/bifrost
+module bridgehead.test/bifrost
 
 go 1.26.4
 

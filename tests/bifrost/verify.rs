@@ -1,4 +1,4 @@
-//! `bifrost-edge verify` asks a real Bifrost, which has no discovery.
+//! `bridgehead verify` asks a real Bifrost, which has no discovery.
 
 use std::{net::SocketAddr, process::Command};
 
@@ -8,7 +8,7 @@ use crate::{
     server::{PASSWORD, RealBifrost, TOOLS, USER, provider},
     support::{
         edge::servers_yaml,
-        program::{bifrost_edge, config},
+        program::{bridgehead, config},
     },
 };
 
@@ -26,7 +26,7 @@ fn verify(server: SocketAddr, table: &str, change: impl FnOnce(&mut Command)) ->
         servers_yaml(&[server])
     );
     let file = config(&yaml);
-    let mut command = bifrost_edge();
+    let mut command = bridgehead();
     command.arg("verify").arg("--config").arg(file.path());
     change(&mut command);
     let output = command.output().unwrap();
@@ -35,7 +35,7 @@ fn verify(server: SocketAddr, table: &str, change: impl FnOnce(&mut Command)) ->
 }
 
 fn with_credentials(command: &mut Command) {
-    command.env("BIFROST_EDGE_API_USER", USER).env("BIFROST_EDGE_API_PASSWORD", PASSWORD);
+    command.env("BRIDGEHEAD_API_USER", USER).env("BRIDGEHEAD_API_PASSWORD", PASSWORD);
 }
 
 /// The edge would send clients to a login that this server does not have.
@@ -70,7 +70,7 @@ fn a_fleet_that_needs_no_logins_agrees_with_an_edge_that_serves_none() {
     let provider = provider();
     let bifrost = RealBifrost::start(&provider);
     let (said, code) = verify(bifrost.address, &table("headers"), |command| {
-        command.env("BIFROST_EDGE_API_TOKEN", "not-asked-for");
+        command.env("BRIDGEHEAD_API_TOKEN", "not-asked-for");
     });
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("1 server: 1 agree, 0 disagree"), "{said}");
@@ -86,7 +86,7 @@ fn the_mcp_clients_of_a_closed_server_are_compared_with_credentials() {
     let (said, code) = verify(bifrost.address, TABLE, with_credentials);
     assert!(code == 1 && said.contains(TOOLS), "{said}");
     let (said, code) = verify(bifrost.address, &table("headers"), |command| {
-        command.env("BIFROST_EDGE_API_TOKEN", "planted-wrong");
+        command.env("BRIDGEHEAD_API_TOKEN", "planted-wrong");
     });
     assert!(code == 1 && said.contains("401") && !said.contains("planted-wrong"), "{said}");
 }
@@ -107,7 +107,7 @@ fn more_mcp_clients_than_a_page_has_are_all_compared() {
     };
     let table = table("headers") + &names.iter().map(client).collect::<String>();
     let with_token = |command: &mut Command| {
-        command.env("BIFROST_EDGE_API_TOKEN", "not-asked-for");
+        command.env("BRIDGEHEAD_API_TOKEN", "not-asked-for");
     };
     let (said, code) = verify(bifrost.address, &table, with_token);
     assert_eq!(code, 0, "{said}");

@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bifrost_edge::{
+use bridgehead::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
     server::{BoundSocket, Ended, Order, Server},

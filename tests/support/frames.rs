@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use bifrost_edge::framing::PREFACE;
+use bridgehead::framing::PREFACE;
 use socket2::{Domain, Socket, Type};
 
 use super::{PATIENCE, edge::Edge};

@@ -1,6 +1,6 @@
 //! What the edge says of a configuration that is no good, named `f.yaml`.
 
-use bifrost_edge::config::Loaded;
+use bridgehead::config::Loaded;
 
 use super::schema;
 

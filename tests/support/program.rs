@@ -12,8 +12,8 @@ use std::{
 use super::PATIENCE;
 
 /// The program, not started yet.
-pub fn bifrost_edge() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bifrost-edge"));
+pub fn bridgehead() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bridgehead"));
     command.env_remove("RUST_LOG");
     command
 }
@@ -36,7 +36,7 @@ impl Running {
     }
 
     pub fn start_with_env(config: &Path, level: &str, variables: &[(&str, &str)]) -> Self {
-        let mut command = bifrost_edge();
+        let mut command = bridgehead();
         command.envs(variables.iter().copied()).env("RUST_LOG", level);
         Self::run(command, config)
     }

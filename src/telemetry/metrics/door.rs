@@ -8,31 +8,31 @@ use crate::{
 
 pub(super) fn collect(families: &mut Families, counters: &Counters) {
     let open = counters.connections().open() as u64;
-    families.gauge("bifrost_edge_connections", "Connections of clients that are open.", precise(open));
+    families.gauge("bridgehead_connections", "Connections of clients that are open.", precise(open));
     families.counter(
-        "bifrost_edge_connections_accepted_total",
+        "bridgehead_connections_accepted_total",
         "Connections of clients that were accepted.",
         counters.connections_accepted(),
     );
     families.counters(
-        "bifrost_edge_connections_closed_total",
+        "bridgehead_connections_closed_total",
         "Connections closed at once or before their time: connections and connections_per_client (the limits of that \
          name), proxy_protocol, tls_handshake, http2_handshake, http2_resets, http2_malformed.",
         ["reason"],
         counters.closures().map(|(reason, count)| ([reason.name().to_owned()], count)),
     );
     families.counter(
-        "bifrost_edge_http2_streams_refused_total",
+        "bridgehead_http2_streams_refused_total",
         "Streams of HTTP/2 reset for what their clients did wrong, or because there were too many at a time.",
         counters.streams_refused(),
     );
     families.counter(
-        "bifrost_edge_requests_missed_total",
+        "bridgehead_requests_missed_total",
         "Requests that came while their idle connection was being closed, and got no answer.",
         counters.requests_missed(),
     );
     families.counters(
-        "bifrost_edge_limit_hits_total",
+        "bridgehead_limit_hits_total",
         "Connections and requests that were refused because of one of limits: of their number, their size, or the time \
          they took.",
         ["limit"],
@@ -43,18 +43,18 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
 
 fn tls(families: &mut Families, counters: &Counters) {
     families.counter(
-        "bifrost_edge_tls_handshakes_total",
+        "bridgehead_tls_handshakes_total",
         "TLS handshakes with clients that were completed.",
         counters.handshakes(),
     );
     families.counter(
-        "bifrost_edge_tls_handshake_failures_total",
+        "bridgehead_tls_handshake_failures_total",
         "TLS handshakes with clients that failed or took too long.",
         closed(counters, Closed::TlsHandshake),
     );
     let (used, refused) = counters.reloads();
     families.counters(
-        "bifrost_edge_certificate_reloads_total",
+        "bridgehead_certificate_reloads_total",
         "Certificates of listeners read again because their files had changed: used, or refused because something was \
          wrong with them.",
         ["result"],

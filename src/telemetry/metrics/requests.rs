@@ -17,33 +17,33 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
         })
     });
     families.counters(
-        "bifrost_edge_requests_total",
+        "bridgehead_requests_total",
         "Requests that are over, by what they were for, the status that the client got (499: it did not wait for one), \
          and who answered.",
         ["class", "status", "answered_by"],
         statuses,
     );
     families.latencies(
-        "bifrost_edge_request_duration_seconds",
+        "bridgehead_request_duration_seconds",
         "From the end of a request's head to the end of its answer.",
         ["class", "answered_by"],
         pairs().map(|(class, by)| ([class.name().to_owned(), by.name().to_owned()], traffic.took(class, by))),
     );
     let forwarded = Class::ALL.into_iter().filter(|class| *class != Class::Discovery);
     families.latencies(
-        "bifrost_edge_request_first_byte_seconds",
+        "bridgehead_request_first_byte_seconds",
         "From the end of a request's head to the head of a server's answer.",
         ["class"],
         forwarded.map(|class| ([class.name().to_owned()], traffic.first_byte(class))),
     );
     families.counters(
-        "bifrost_edge_requests_failed_total",
+        "bridgehead_requests_failed_total",
         "Requests that the edge refused, or that got no whole answer from a server.",
         ["reason"],
         counters.failures().map(|(reason, count)| ([reason.name().to_owned()], count)),
     );
     families.counters(
-        "bifrost_edge_discovery_answers_total",
+        "bridgehead_discovery_answers_total",
         "Answers to MCP OAuth discovery, by document and outcome.",
         ["document", "outcome"],
         counters

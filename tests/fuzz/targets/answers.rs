@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use bifrost_edge::framing::{Body, end_of_head, hide_body};
+use bridgehead::framing::{Body, end_of_head, hide_body};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

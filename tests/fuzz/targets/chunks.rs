@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bifrost_edge::framing::Chunks;
+use bridgehead::framing::Chunks;
 use httparse::{Status, parse_chunk_size};
 use libfuzzer_sys::fuzz_target;
 

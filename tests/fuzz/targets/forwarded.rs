@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, sync::LazyLock};
 
-use bifrost_edge::{
+use bridgehead::{
     config::{Network, Scheme},
     trust::{TrustedProxies, forwarded_proto},
 };

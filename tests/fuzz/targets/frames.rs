@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bifrost_edge::framing::{Frames, PREFACE};
+use bridgehead::framing::{Frames, PREFACE};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bifrost_edge::{
+use bridgehead::{
     framing::{Body, read},
     reason::Reason,
 };

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bifrost_edge::{
+use bridgehead::{
     config::{PublicUrl, Scheme, ServerAddress},
     discovery::Origins,
 };

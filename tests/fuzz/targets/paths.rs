@@ -6,7 +6,7 @@ mod readers;
 
 use std::{net::IpAddr, sync::LazyLock};
 
-use bifrost_edge::{
+use bridgehead::{
     config::{AccessRule, Network},
     discovery::{AUTHORIZATION_SERVER, Document, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
     limits::AccessRules,

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use bifrost_edge::trust::proxy_header::{Fault, Header, LONGEST, Parsed, SHORTEST, parse};
+use bridgehead::trust::proxy_header::{Fault, Header, LONGEST, Parsed, SHORTEST, parse};
 use libfuzzer_sys::fuzz_target;
 
 const FOLLOWING: [&[u8]; 3] = [b"\x16\x03\x01", b"\r\n", &[0xff; 200]];

@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use bifrost_edge::{
+use bridgehead::{
     config::{Config, Loaded, Problem, Problems},
     discovery::Discovery,
     limits::AccessRules,

@@ -82,7 +82,7 @@ fn field(form: &[u8], name: &str) -> Option<String> {
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connection: u64) -> Result<Reply, Abort> {
     let agent = request.headers().get(header::USER_AGENT);
     let is_verified = ["/.well-known/", "/api/"].iter().any(|prefix| request.uri().path().starts_with(prefix));
-    if !is_verified && agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bifrost-edge/")) {
+    if !is_verified && agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bridgehead/")) {
         return check(&state, &request).await;
     }
     let place = record(&state, &request, connection);
