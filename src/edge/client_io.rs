@@ -3,8 +3,7 @@
 
 use std::{
     future::poll_fn,
-    io,
-    mem::{self, MaybeUninit},
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -14,8 +13,12 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{conduct::Conduct, patient::Patient, socket::Transport};
-use crate::framing::{Body, Chunks, Frames};
+use super::{
+    conduct::Conduct,
+    patient::Patient,
+    socket::{Transport, poll_piece},
+};
+use crate::framing::{Body, Frames, Rest};
 
 /// A connection and what is on its way through it.
 pub(super) struct ClientIo {
@@ -37,10 +40,8 @@ pub(super) struct ClientIo {
 
 /// How much of what comes Pingora may read.
 enum Reading {
-    /// So many bytes of a body.
-    Length(u64),
-    /// A body in chunks, to its end.
-    Chunks(Chunks),
+    /// What is left of a body.
+    Body(Rest),
     /// All of it: frames of HTTP/2, whose resets are counted.
     Frames { received: Frames, sent: Frames, conduct: Arc<Conduct> },
 }
@@ -54,8 +55,6 @@ pub(super) struct Detached {
     pub unsent: Vec<u8>,
 }
 
-/// A piece that is read at once: the head of nearly every request is smaller.
-const PIECE: usize = 16 * 1024;
 /// Room for a whole discovery answer in one write to the socket.
 const MOST_UNSENT: usize = 16 * 1024;
 /// So much is listened to after the last word.
@@ -64,10 +63,11 @@ const MOST_HEARD: usize = 1024 * 1024;
 const MOST_AHEAD: usize = 64 * 1024;
 
 impl Reading {
+    const NOTHING: Self = Reading::Body(Rest::Length(0));
+
     fn is_over(&self) -> bool {
         match self {
-            Reading::Length(left) => *left == 0,
-            Reading::Chunks(chunks) => chunks.is_done(),
+            Reading::Body(rest) => rest.is_over(),
             Reading::Frames { .. } => false,
         }
     }
@@ -80,7 +80,7 @@ impl ClientIo {
             unread: BytesMut::new(),
             unsent: Vec::new(),
             sent: 0,
-            reading: Reading::Length(0),
+            reading: Reading::NOTHING,
             is_closing: false,
             has_ended: false,
             is_answered: false,
@@ -95,7 +95,7 @@ impl ClientIo {
             unread,
             unsent,
             sent: mem::take(&mut self.sent),
-            reading: mem::replace(&mut self.reading, Reading::Length(0)),
+            reading: mem::replace(&mut self.reading, Reading::NOTHING),
             is_closing: self.is_closing,
             has_ended: self.has_ended,
             is_answered: self.is_answered,
@@ -123,10 +123,7 @@ impl ClientIo {
         if let Some(transport) = &mut self.transport {
             transport.wait_at_most(most_stalled);
         }
-        self.reading = match body {
-            Body::Length(length) => Reading::Length(length),
-            Body::Chunked => Reading::Chunks(Chunks::new()),
-        };
+        self.reading = Reading::Body(Rest::new(body));
         self.unread.split_to(head)
     }
 
@@ -181,16 +178,11 @@ impl ClientIo {
     /// Reads a piece into `unread`; 0 at the end.
     pub fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(transport) = &mut self.transport else { return Poll::Pending };
-        // On the stack: a connection that waits keeps no memory for what may come.
-        let mut piece = [const { MaybeUninit::uninit() }; PIECE];
-        let mut piece = ReadBuf::uninit(&mut piece);
-        let read = match ready!(Pin::new(transport).poll_read(context, &mut piece)) {
-            Ok(()) => Ok(piece.filled().len()),
+        let read = match ready!(poll_piece(transport, context, &mut self.unread)) {
             // TLS that ends without saying so.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            Err(error) => Err(error),
+            read => read,
         };
-        self.unread.extend_from_slice(piece.filled());
         self.has_ended |= !matches!(read, Ok(1..));
         Poll::Ready(read)
     }
@@ -199,20 +191,17 @@ impl ClientIo {
         if self.reading.is_over() {
             return self.poll_gone(context);
         }
-        let most = match self.reading {
-            Reading::Length(left) => buffer.remaining().min(usize::try_from(left).unwrap_or(usize::MAX)),
-            Reading::Chunks(_) | Reading::Frames { .. } => buffer.remaining(),
+        let most = match &self.reading {
+            Reading::Body(rest) => buffer.remaining().min(rest.most()),
+            Reading::Frames { .. } => buffer.remaining(),
         };
         let before = buffer.filled().len();
         ready!(self.poll_some(context, buffer, most))?;
         let read = &buffer.filled()[before..];
         let ours = match &mut self.reading {
-            Reading::Length(left) => {
-                *left -= read.len() as u64;
-                read.len()
-            }
-            Reading::Chunks(chunks) => {
-                chunks.follow(read).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?
+            Reading::Body(rest) => {
+                let (ours, _) = rest.follow(read).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+                ours
             }
             Reading::Frames { received, conduct, .. } => {
                 received.follow(read, |_| conduct.reset());

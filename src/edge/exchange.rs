@@ -199,8 +199,9 @@ impl Exchange {
         self.turn.as_ref()?.detach()
     }
 
-    /// The body of the answer, if Pingora does not see it: where it comes from and is accounted for.
-    pub(super) fn hidden_body(&mut self, status: StatusCode) -> Option<(&Turn, Body, &mut Written)> {
+    /// If Pingora does not see the body of the answer, what passes it on writes it into the account: where it comes
+    /// from, what it is, and where it is accounted for.
+    pub(super) fn begin_relay(&mut self, status: StatusCode) -> Option<(&Turn, Body, &mut Written)> {
         let turn = self.turn.as_ref()?;
         let body = turn.hidden_body()?;
         Some((turn, body, self.account.written.insert(Written { status, body: 0 })))

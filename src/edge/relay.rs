@@ -18,30 +18,19 @@ use pingora_proxy::Session;
 use tokio::{io::ReadBuf, time::Instant};
 
 use super::{
-    account::Written,
-    answer::connection_lines,
-    client_stream::ClientStream,
-    exchange::Exchange,
-    patience::Phase,
-    server_io::{PIECE, Wanted},
-    watch::Turn,
+    account::Written, answer::connection_lines, client_stream::ClientStream, exchange::Exchange, patience::Phase,
+    server_io::Wanted, socket::PIECE, watch::Turn,
 };
-use crate::framing::{Body, Chunks};
+use crate::framing::{Body, Rest};
 
 /// A body on its way.
 struct Relay<'a> {
     client: &'a ClientStream,
     server: &'a Turn,
-    left: Left,
+    left: Rest,
     written: &'a mut Written,
     /// The server has been waiting for the client.
     is_held_up: bool,
-}
-
-/// What is left of a body.
-enum Left {
-    Length(u64),
-    Chunks(Chunks),
 }
 
 /// What the client of the request can do with its answer. HTTP/1.0 knows no chunks, HTTP/2 frames of its own, and
@@ -58,12 +47,12 @@ pub(super) fn wanted(session: &Session, exchange: &Exchange) -> Wanted {
 
 /// Sends an answer to the client whose body Pingora has not seen, if it is one, and leaves Pingora an answer without.
 pub(super) async fn answer(session: &mut Session, exchange: &mut Exchange, answer: &mut ResponseHeader) -> Result<()> {
-    let Some((server, body, written)) = exchange.hidden_body(answer.status) else { return Ok(()) };
+    let Some((server, body, written)) = exchange.begin_relay(answer.status) else { return Ok(()) };
     let client = ClientStream::of(session).ok_or_else(|| Error::explain(ErrorType::InternalError, NO_CLIENT))?;
     let shown = ResponseHeader::build_no_case(answer.status, Some(3))?;
     head(&std::mem::replace(answer, shown), body, connection_lines(session), client.io().unsent())?;
     answer.insert_header(header::CONTENT_LENGTH, 0)?;
-    let mut relay = Relay { client, server, left: Left::new(body), written, is_held_up: false };
+    let mut relay = Relay { client, server, left: Rest::new(body), written, is_held_up: false };
     if relay.left.is_over() {
         server.end_body(&[]);
     }
@@ -173,36 +162,4 @@ fn from_server(read: io::Result<()>) -> Result<()> {
 
 fn to_client(written: io::Result<()>) -> Result<()> {
     written.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)
-}
-
-impl Left {
-    fn new(body: Body) -> Self {
-        match body {
-            Body::Length(length) => Left::Length(length),
-            Body::Chunked => Left::Chunks(Chunks::new()),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match self {
-            Left::Length(left) => *left == 0,
-            Left::Chunks(chunks) => chunks.is_done(),
-        }
-    }
-
-    /// Follows bytes from the server: how many belong to the body, and how many of these are data.
-    fn follow(&mut self, bytes: &[u8]) -> Result<(usize, u64), &'static str> {
-        match self {
-            Left::Length(left) => {
-                let ours = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= ours as u64;
-                Ok((ours, ours as u64))
-            }
-            Left::Chunks(chunks) => {
-                let before = chunks.data();
-                let ours = chunks.follow(bytes)?;
-                Ok((ours, chunks.data() - before))
-            }
-        }
-    }
 }

@@ -7,7 +7,6 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -19,6 +18,7 @@ use tokio::{
     task::unconstrained,
 };
 
+use super::socket::poll_piece;
 use crate::framing::{self, Body, Follows};
 
 /// A connection and what has come through it.
@@ -64,8 +64,6 @@ enum Reading {
     Protocol,
 }
 
-/// A piece that is read at once.
-pub(super) const PIECE: usize = 16 * 1024;
 /// A head that is longer is Pingora's to judge.
 const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -202,12 +200,9 @@ impl ServerIo {
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Pending };
-        let mut piece = [const { MaybeUninit::uninit() }; PIECE];
-        let mut piece = ReadBuf::uninit(&mut piece);
-        ready!(Pin::new(stream).poll_read(context, &mut piece))?;
-        self.unread.extend_from_slice(piece.filled());
-        self.received += piece.filled().len() as u64;
-        Poll::Ready(Ok(piece.filled().len()))
+        let read = ready!(poll_piece(stream, context, &mut self.unread))?;
+        self.received += read as u64;
+        Poll::Ready(Ok(read))
     }
 
     /// Shows Pingora a head, and settles who reads what follows.

@@ -2,11 +2,13 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::fd::{AsRawFd, RawFd},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -32,6 +34,23 @@ impl AsRawFd for Socket {
             Socket::Unix(stream) => stream.as_raw_fd(),
         }
     }
+}
+
+/// A piece that is read at once: the head of nearly every request and answer is smaller.
+pub(super) const PIECE: usize = 16 * 1024;
+
+/// Reads a piece onto what has been read; 0 at the end.
+pub(super) fn poll_piece(
+    stream: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+    onto: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    // On the stack: a connection that waits keeps no memory for what may come.
+    let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+    let mut piece = ReadBuf::uninit(&mut piece);
+    ready!(Pin::new(stream).poll_read(context, &mut piece))?;
+    onto.extend_from_slice(piece.filled());
+    Poll::Ready(Ok(piece.filled().len()))
 }
 
 /// Hands the methods of a stream on to the stream inside.

@@ -7,6 +7,7 @@ mod chunks;
 mod frames;
 mod head;
 mod headers;
+mod rest;
 
 pub use self::{
     answer::{Follows, end_of_head, follows, hide_body},
@@ -14,4 +15,5 @@ pub use self::{
     frames::{Frames, PREFACE},
     head::{Body, read},
     headers::{check, items, lists},
+    rest::Rest,
 };
