@@ -83,10 +83,11 @@ fn what_a_server_says_between_two_requests_answers_neither() {
 #[test]
 fn an_answer_that_breaks_off_or_is_malformed_is_not_ended_for_the_client() {
     for (body, passed) in [
-        (&b"5\r\nhel"[..], &b"5\r\nhel"[..]),
+        // In chunks of the edge's own, without the last one.
+        (&b"5\r\nhel"[..], &b"3\r\nhel\r\n"[..]),
         (b"5\r\nhello\r\n", b"5\r\nhello\r\n"),
-        (b"5\r\nhello\r\n0\r\n", b"5\r\nhello\r\n0\r\n"),
-        (b"5\r\nhello\r\nworld\r\n0\r\n\r\n", b""),
+        (b"5\r\nhello\r\n0\r\n", b"5\r\nhello\r\n"),
+        (b"5\r\nhello\r\nworld\r\n0\r\n\r\n", b"5\r\nhello\r\n"),
     ] {
         let edge = Edge::in_front_of_one(move |mut stream| {
             raw::read_head(&mut stream);
@@ -149,7 +150,8 @@ fn a_head_keeps_its_headers_and_says_how_long_the_answer_is() {
         let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let (own, headers): (Vec<_>, Vec<_>) =
             headers.partition(|(name, _)| ["date", "connection", "x-request-id"].contains(name));
-        assert_eq!(headers, [("x-one", "1"), ("x-one", "3"), framing, ("x-two", "2")]);
+        // In the order of the server; the framing, which is the edge's own, behind them.
+        assert_eq!(headers, [("x-one", "1"), ("x-two", "2"), ("x-one", "3"), framing]);
         assert_eq!(own.len(), 3);
     }
 }

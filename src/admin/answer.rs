@@ -1,10 +1,12 @@
 //! How everything on the admin listener is answered.
 
-use std::{fmt::Write, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
+
+use crate::framing::{Body, write};
 
 /// An answer, whole.
 pub(super) struct Answer {
@@ -41,22 +43,25 @@ impl Answer {
 
     /// As bytes of HTTP/1.1. No header allows another origin anything.
     pub fn into_bytes(self, is_head: bool, is_last: bool) -> Vec<u8> {
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nDate: {}\r\nConnection: {}\r\n",
-            self.status.as_u16(),
-            self.status.canonical_reason().unwrap_or_default(),
-            self.content_type,
-            self.body.len(),
-            httpdate::fmt_http_date(SystemTime::now()),
-            if is_last { "close" } else { "keep-alive" },
-        );
-        head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n\
-                 Referrer-Policy: no-referrer\r\nCross-Origin-Resource-Policy: same-origin\r\n";
-        if let Some((name, value)) = &self.more {
-            let _always = write!(head, "{name}: {value}\r\n");
+        let mut bytes = Vec::with_capacity(512 + self.body.len());
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        write::status_line(&mut bytes, self.status, self.status.canonical_reason().unwrap_or_default().as_bytes());
+        write::framing(&mut bytes, Body::Length(self.body.len() as u64));
+        let own = [
+            ("Content-Type", self.content_type),
+            ("Date", &date),
+            ("Connection", if is_last { "close" } else { "keep-alive" }),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Frame-Options", "DENY"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+        ];
+        let more = self.more.iter().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in own.into_iter().chain(more) {
+            write::field(&mut bytes, name.as_bytes(), value.as_bytes());
         }
-        head += "\r\n";
-        let mut bytes = head.into_bytes();
+        write::end(&mut bytes);
         if !is_head {
             bytes.extend_from_slice(&self.body);
         }

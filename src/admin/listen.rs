@@ -19,6 +19,7 @@ use super::{
     crowd::{Crowd, Progress},
     request::Request,
 };
+use crate::framing::end_of_head;
 
 /// A head is there whole so long after its connection was opened.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -110,13 +111,14 @@ async fn requests(mut socket: TcpStream, admin: &Admin, crowd: &Crowd, progress:
 /// Reads until a head is there, and says where it ends; `None` when it is too large. A client that is gone is an
 /// error. What has been read is kept when it is dropped.
 async fn head(socket: &mut TcpStream, unread: &mut BytesMut) -> io::Result<Option<usize>> {
+    let mut searched = 0;
     loop {
         // Empty lines before a request mean nothing (RFC 9112 section 2.2).
         while unread.starts_with(b"\r\n") {
             let _nothing = unread.split_to(2);
         }
-        if let Some(end) = memchr::memmem::find(unread, b"\r\n\r\n") {
-            return Ok(if end < LARGEST_HEAD { Some(end + 4) } else { None });
+        if let Some(end) = end_of_head(unread, &mut searched) {
+            return Ok((end <= LARGEST_HEAD).then_some(end));
         }
         if unread.len() > LARGEST_HEAD {
             return Ok(None);

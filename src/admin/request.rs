@@ -23,18 +23,9 @@ impl<'a> Request<'a> {
     /// # Errors
     /// What is wrong with it.
     pub fn read(head: &'a [u8]) -> Result<Self, &'static str> {
-        let body = framing::read(head, MOST_HEADERS).map_err(|refusal| refusal.why)?;
-        let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let line = lines.next().unwrap_or_default();
-        let mut parts = line.split(|byte| *byte == b' ');
-        let (method, target, version) =
-            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let headers = lines.filter_map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            Some((&line[..colon], line[colon + 1..].trim_ascii()))
-        });
+        let head = framing::read(head, MOST_HEADERS).map_err(|refusal| refusal.why)?;
         let (mut host, mut closes) = (None, false);
-        for (name, value) in headers {
+        for (name, value) in head.fields {
             if name.eq_ignore_ascii_case(b"host") {
                 host = Some(value);
             } else if name.eq_ignore_ascii_case(b"connection") {
@@ -42,8 +33,8 @@ impl<'a> Request<'a> {
                 closes |= options.any(|option| option.eq_ignore_ascii_case(b"close"));
             }
         }
-        let is_last = closes || version == b"HTTP/1.0" || body != Body::Length(0);
-        Ok(Request { method, path: path_of(target), host, is_last })
+        let is_last = closes || head.line.is_1_0 || head.body != Body::Length(0);
+        Ok(Request { method: head.line.method, path: path_of(head.line.target), host, is_last })
     }
 }
 

@@ -1,79 +1,29 @@
-//! The life of a connection and of its requests on Pingora, one file a phase.
+//! The life of a connection and of its requests on Pingora.
 //!
-//! A connection: `listen` accepts it, `enter` finds out who is there and shakes hands for TLS, `http1` and `http2`
-//! take one request after the other from it.
-//!
-//! A request: `admit`, `ready`, `answer`, `redirect`, `route` to a server, `connect`, `headers`, `body`, `relay`,
-//! `retry`, `failure`, `finish`; `proxy` implements `ProxyHttp` and hands on to them. `client_io` and `server_io` are
-//! what Pingora reads and writes on either side, and `idle` keeps the connections to servers between requests.
-//!
-//! Beside them, `supervise` keeps checking the servers, `verify` what they answer for discovery, and `certificates` the
-//! files of the listeners.
+//! A connection comes in by [`downstream`], which takes one request after the other from it, through the hooks of
+//! [`proxy`]. They hand on to the [`phases`], which answer, or forward to a server by way of [`upstream`]. An
+//! [`exchange`] is what a request carries through them, [`snapshot`] what is compiled from a configuration, [`fields`]
+//! what is changed in heads, and [`client`] the client's side. [`beside`] them, servers are checked and verified.
 
-mod account;
-mod admit;
-mod answer;
-mod ask;
-mod body;
-mod certificates;
-mod client_io;
-mod client_stream;
-mod conduct;
-mod connect;
-mod connection;
-mod dial;
-mod door;
-mod enter;
+mod beside;
+mod client;
+mod downstream;
 mod exchange;
-mod failure;
-mod finish;
-mod headers;
-mod health;
-mod http1;
-mod http2;
-mod idle;
-mod listen;
-mod patience;
-mod patient;
-mod peer;
+mod fields;
+mod phases;
+mod plugin;
 mod proxy;
-mod ready;
-mod redirect;
-mod relay;
-mod retry;
-mod route;
-mod server_io;
+mod service;
 mod snapshot;
-mod socket;
-mod supervise;
-mod verify;
-mod watch;
-mod websocket;
+mod tcp;
+mod upstream;
 
-use std::time::Duration;
-
-use pingora::protocols::TcpKeepalive;
-
-pub(crate) use self::supervise::resolve_new;
+pub(crate) use self::beside::resolve_new;
 pub use self::{
-    answer::DiscoveryFilter,
-    ask::{Asker, system_authorities},
-    certificates::{TlsListener, keep_reading},
-    door::{Door, Listener},
-    listen::{ListeningSocket, listen},
-    proxy::{Edge, Proxy, proxy},
-    route::Servers,
-    snapshot::{Snapshot, VerifyPlan},
-    supervise::supervise,
-    verify::{Verifier, keep_verifying},
-};
-
-/// Finds a client or a server whose machine has vanished in the middle of a long silence, within about
-/// 100 s.
-pub(crate) const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive {
-    idle: Duration::from_mins(1),
-    interval: Duration::from_secs(10),
-    count: 4,
-    #[cfg(target_os = "linux")]
-    user_timeout: Duration::ZERO,
+    beside::{Asker, TlsListener, Verifier, keep_reading, keep_verifying, supervise},
+    downstream::{Door, Listener, ListeningSocket, listen},
+    plugin::DiscoveryFilter,
+    proxy::Edge,
+    service::service,
+    snapshot::{Servers, Snapshot, VerifyPlan, system_authorities},
 };

@@ -1,100 +1,59 @@
-//! The edge as a Pingora proxy: each hook hands on to the phase of that name.
+//! The edge as a Pingora proxy: each hook hands on to the phases of its name.
+//!
+//! A request for a server of HTTP/1.1 is forwarded in `request_filter` by the edge itself, because Pingora's own half
+//! costs twice as much and holds twice the memory; it is over when that hook says that the response has been written.
+//! The hooks after it are for servers of HTTP/2, to which Pingora forwards.
 
-use std::{
-    future::ready,
-    io,
-    net::{Ipv4Addr, TcpListener},
-    os::fd::{IntoRawFd, RawFd},
-    sync::Arc,
-};
+use std::{os::fd::RawFd, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
 use pingora::{
-    Error, ErrorType, Result,
-    apps::HttpServerOptions,
-    connectors::ConnectorOptions,
+    Error, Result,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     protocols::Digest,
-    server::{Fds, ShutdownWatch, configuration::ServerConf},
-    services::Service,
     upstreams::peer::HttpPeer,
 };
-use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyServiceBuilder, Session};
-use tokio::{
-    net::TcpStream,
-    spawn,
-    sync::{mpsc, watch},
-};
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::task::TaskTracker;
 
 use super::{
-    admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, finish, headers, idle::Idle, ready,
-    redirect, relay, retry, route, snapshot::Snapshot, watch::Watch, websocket,
+    exchange::Exchange,
+    fields::RequestRules,
+    phases::{admit, discovery, failure, finish, forward, ready, redirect, respond, retry},
+    snapshot::Snapshot,
+    upstream::{self, Pool},
 };
 use crate::{limits::Rates, state::Phase, telemetry::Counters};
 
-/// The edge as a Pingora proxy, for the connections of [`super::listen()`].
-pub type Proxy = HttpProxy<Edge, WatchedConnector>;
+/// The edge: discovery answered, everything else forwarded. Clones are the same edge.
+#[derive(Clone)]
+pub struct Edge(pub(super) Arc<Parts>);
 
-/// The edge: discovery answered, everything else forwarded.
-pub struct Edge {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    counters: Arc<Counters>,
-    rates: Rates,
-    in_flight: TaskTracker,
-    phase: watch::Receiver<Phase>,
+/// What an edge is made of.
+pub(super) struct Parts {
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub counters: Arc<Counters>,
+    pub rates: Rates,
+    pub pool: Arc<Pool>,
+    pub in_flight: TaskTracker,
+    pub phase: watch::Receiver<Phase>,
+    /// Whether listeners of others than the edge have their clients redirected to https.
+    pub redirects_to_https: bool,
 }
 
-/// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
-///
-/// Pingora builds a proxy with a connector of one's own only as a service with listeners, and shows it only to
-/// connections that these have accepted. So it gets one such connection, from here.
-///
-/// # Errors
-/// When there is no socket to be had for that.
-pub async fn proxy(
-    settings: &Arc<ServerConf>,
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    counters: Arc<Counters>,
-    in_flight: TaskTracker,
-    phase: watch::Receiver<Phase>,
-) -> io::Result<Arc<Proxy>> {
-    let (found, mut proxy) = mpsc::channel(1);
-    let idle = Idle::new(settings.upstream_keepalive_pool_size * settings.threads);
-    let mut options = HttpServerOptions::default();
-    options.force_custom = true;
-    let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase };
-    let mut service = ProxyServiceBuilder::new(settings, edge)
-        .name("bridgehead")
-        .custom(
-            WatchedConnector::new(ConnectorOptions::from_server_conf(settings), Some(idle)),
-            Arc::new(move |proxy, _, _: &ShutdownWatch| {
-                let _taken_already = found.try_send(proxy);
-                Box::pin(ready(None))
-            }),
-        )
-        .server_options(options)
-        .build();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    service.add_tcp(&address.to_string());
-    let mut sockets = Fds::new();
-    sockets.add(address.to_string(), listener.into_raw_fd());
-    let (end, ended) = watch::channel(false);
-    // It is ended before it could tell the proxy that it stops: only its listener does.
-    let service = AbortOnDropHandle::new(spawn(async move {
-        service.start_service(Some(Arc::new(sockets.into())), ended, 1).await;
-    }));
-    let _connection = TcpStream::connect(address).await?;
-    let proxy = proxy.recv().await;
-    drop(service);
-    let _ended = end.send(true);
-    proxy.ok_or_else(|| io::Error::other("Pingora did not hand out its proxy"))
+impl Edge {
+    /// Begins an exchange that is served by this snapshot.
+    pub(super) fn context(&self, snapshot: Arc<Snapshot>) -> Box<Exchange> {
+        Box::new(Exchange::new(snapshot, self.0.in_flight.token()))
+    }
+
+    fn is_draining(&self) -> bool {
+        *self.0.phase.borrow() == Phase::Draining
+    }
 }
 
 #[async_trait]
@@ -103,7 +62,7 @@ impl ProxyHttp for Edge {
     type CTX = Box<Exchange>;
 
     fn new_ctx(&self) -> Self::CTX {
-        Box::new(Exchange::new(self.snapshot.load_full(), self.in_flight.token()))
+        self.context(self.0.snapshot.load_full())
     }
 
     /// None: nothing is compressed or rewritten on its way.
@@ -114,25 +73,20 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<bool> {
-        if answer::discovery(session, exchange).await? {
-            return Ok(true);
-        }
-        if ready::answer(session, exchange, &self.phase).await? {
+        if discovery::answer(session, exchange).await? || ready::answer(session, exchange, &self.0.phase).await? {
             return Ok(true);
         }
         exchange.take_request_id(session);
-        if redirect::answer(session, exchange).await? {
+        if redirect::answer(session, exchange, self.0.redirects_to_https).await? {
             return Ok(true);
         }
-        admit::request(session, exchange, &self.rates)?;
-        body::announced(session, &exchange.snapshot)?;
-        exchange.admit(session);
-        Ok(false)
+        admit::request(session, exchange, &self.0.rates)?;
+        forward::settle(session, exchange);
+        forward::forward(session, exchange, &self.0.pool, &self.0.phase).await
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<Box<HttpPeer>> {
-        exchange.begin_attempt();
-        route::next(session, exchange)
+        forward::peer(session, exchange, &self.0.pool, &self.0.phase).await
     }
 
     fn fail_to_connect(
@@ -142,7 +96,7 @@ impl ProxyHttp for Edge {
         exchange: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        exchange.account.connected();
+        exchange.account.connected(Instant::now());
         retry::not_connected(exchange, &mut error);
         error
     }
@@ -150,14 +104,13 @@ impl ProxyHttp for Edge {
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
-        _: bool,
+        is_reused: bool,
         _: &HttpPeer,
         _: RawFd,
-        connection: Option<&Digest>,
+        _: Option<&Digest>,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        exchange.account.connected();
-        exchange.connection = connection.and_then(Watch::of);
+        exchange.connected(is_reused, Instant::now());
         Ok(())
     }
 
@@ -167,13 +120,7 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        headers::request(session, exchange, upstream)?;
-        if !exchange.is_websocket {
-            // Pingora lets more pass for one than is one.
-            upstream.remove_header(&header::UPGRADE);
-        }
-        exchange.begin_turn(relay::wanted(session, exchange));
-        Ok(())
+        RequestRules::of(session, exchange).apply(upstream)
     }
 
     async fn request_body_filter(
@@ -183,36 +130,16 @@ impl ProxyHttp for Edge {
         is_end: bool,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        body::piece(body, is_end, exchange)
+        upstream::piece(body, is_end, exchange)
     }
 
     async fn response_filter(
         &self,
         session: &mut Session,
-        answer: &mut ResponseHeader,
+        response: &mut ResponseHeader,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-            if !exchange.is_websocket {
-                let why = "a 101 that was not asked for";
-                return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
-            }
-            exchange.take_head(false);
-            headers::response(session, exchange, answer)?;
-            return websocket::tunnel(session, exchange, answer).await;
-        }
-        if !answer.status.is_informational() {
-            exchange.take_head(answer.status.is_server_error());
-        }
-        if !answer.status.is_informational() && *self.phase.borrow() == Phase::Draining {
-            // There will be no next request on this connection.
-            session.set_keepalive(None);
-        }
-        headers::response(session, exchange, answer)?;
-        if answer.status.is_informational() {
-            return Ok(());
-        }
-        relay::answer(session, exchange, answer).await
+        respond::head(session, exchange, response, self.is_draining())
     }
 
     fn error_while_proxy(
@@ -221,24 +148,22 @@ impl ProxyHttp for Edge {
         session: &mut Session,
         mut error: Box<Error>,
         exchange: &mut Self::CTX,
-        is_reused: bool,
+        _: bool,
     ) -> Box<Error> {
-        retry::broken_off(session, exchange, &mut error, is_reused);
+        let is_repeatable = retry::is_repeatable(session);
+        retry::broken_off(session, exchange, &mut error, is_repeatable);
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Self::CTX) -> FailToProxy {
         FailToProxy {
-            error_code: failure::answer(session, exchange, error, &self.counters).await,
+            error_code: failure::answer(session, exchange, error, &self.0.counters).await,
             can_reuse_downstream: false,
         }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Self::CTX) {
-        if error.is_none() {
-            exchange.answered();
-        }
-        finish::finish(session, exchange, &self.counters);
+        finish::finish(session, exchange, &self.0.counters, failure::is_answered(error));
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

@@ -7,6 +7,7 @@
 mod balance;
 mod breaker;
 mod budget;
+mod change;
 mod health;
 mod runtime;
 mod server;
@@ -26,6 +27,7 @@ use self::{
     table::{Table, Tier},
 };
 pub use self::{
+    change::log_change,
     runtime::{Report, Runtime, ServerReport},
     server::{Change, Lease, Outcome, Server, State},
 };

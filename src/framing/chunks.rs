@@ -1,6 +1,6 @@
 //! A body in chunks (RFC 9112 section 7.1), followed byte by byte.
 
-/// How far a chunked body has come. It looks at the bytes and changes none.
+/// How far a chunked body has come. It looks at the bytes and keeps none.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunks {
     state: State,
@@ -8,8 +8,6 @@ pub struct Chunks {
     size: u64,
     /// Of the line or the trailers that are being read.
     length: usize,
-    /// Of all data so far.
-    data: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +34,13 @@ enum State {
 
 /// Of the line of a size, extensions included: nobody uses them.
 const LONGEST_LINE: usize = 256;
-/// Of all trailers, which Pingora drops.
+/// Of all trailers.
 const LONGEST_TRAILERS: usize = 8 * 1024;
 
 impl Chunks {
     /// At the beginning of a body.
     pub fn new() -> Self {
-        Chunks { state: State::Size, size: 0, length: 0, data: 0 }
+        Chunks { state: State::Size, size: 0, length: 0 }
     }
 
     /// Whether the body is over.
@@ -50,38 +48,40 @@ impl Chunks {
         self.state == State::Done
     }
 
-    /// Bytes of data so far, without what frames them.
-    pub fn data(&self) -> u64 {
-        self.data
+    /// Whether all data have come: what is left are trailers (RFC 9112 section 7.1.2).
+    pub fn is_in_trailers(&self) -> bool {
+        use State::{Done, LastLineFeed, Trailer, TrailerLineFeed, Trailers};
+        matches!(self.state, Trailers | Trailer | TrailerLineFeed | LastLineFeed | Done)
     }
 
-    /// Follows the next bytes and tells how many of them belong to the body; all of them, unless it ends
-    /// before.
+    /// Follows the next bytes up to the end of the data that comes first, or to the trailers: how many bytes these are, and how many at
+    /// their end are data. No bytes at all once the body is over.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
+    pub fn next(&mut self, bytes: &[u8]) -> Result<(usize, usize), &'static str> {
         let mut at = 0;
         while at < bytes.len() && !self.is_done() {
             if self.state == State::Data {
-                let rest = (bytes.len() - at) as u64;
-                let data = self.size.min(rest);
-                self.size -= data;
-                self.data += data;
-                // No more than there are bytes.
-                at += usize::try_from(data).unwrap_or(bytes.len());
+                let left = usize::try_from(self.size).unwrap_or(usize::MAX);
+                let data = left.min(bytes.len() - at);
+                self.size -= data as u64;
                 if self.size == 0 {
                     self.state = State::DataReturn;
                 }
-            } else {
-                self.state = self.next(bytes[at])?;
-                at += 1;
+                return Ok((at + data, data));
+            }
+            let was_in_trailers = self.is_in_trailers();
+            self.state = self.step(bytes[at])?;
+            at += 1;
+            if self.is_in_trailers() && !was_in_trailers {
+                break;
             }
         }
-        Ok(at)
+        Ok((at, 0))
     }
 
-    fn next(&mut self, byte: u8) -> Result<State, &'static str> {
+    fn step(&mut self, byte: u8) -> Result<State, &'static str> {
         Ok(match (self.state, byte) {
             (State::Size | State::Digits, _) if byte.is_ascii_hexdigit() => {
                 self.digit(byte)?;
@@ -139,12 +139,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::framing::{Body, Rest};
 
     /// How much of it is body, if it is whole.
     fn follow(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
-        let mut chunks = Chunks::new();
-        let length = chunks.follow(bytes)?;
-        Ok(chunks.is_done().then_some(length))
+        let mut rest = Rest::new(Body::Chunked);
+        let (length, _) = rest.follow(bytes)?;
+        Ok(rest.is_over().then_some(length))
     }
 
     #[test]
@@ -205,16 +206,19 @@ mod tests {
             body.extend_from_slice(b"0\r\n\r\n");
             let all = [&body[..], &after].concat();
             let (mut state, mut at, mut pieces) = (Chunks::new(), 0, pieces.into_iter().cycle());
+            let mut data = Vec::new();
             while !state.is_done() {
                 let end = (at + pieces.next().unwrap()).min(all.len());
-                at += state.follow(&all[at..end]).unwrap();
+                let (used, of_data) = state.next(&all[at..end]).unwrap();
+                at += used;
+                data.extend_from_slice(&all[at - of_data..at]);
             }
-            prop_assert_eq!(at, body.len());
+            prop_assert_eq!((at, data), (body.len(), chunks.concat()));
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _verdict = Chunks::new().follow(&bytes);
+            let _verdict = follow(&bytes);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-use super::head::is_token;
+use super::{fields::is_token, names::Kind};
 use crate::reason::Refusal;
 
 /// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
@@ -27,7 +27,7 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::malformed("more than one Content-Length"));
     }
     for (place, name) in items(headers, header::CONNECTION).filter(|name| !name.is_empty()).enumerate() {
-        if is_protected(name) {
+        if Kind::of(name).is_protected() {
             return Err(Refusal::malformed("a Connection that names a header which is not its own"));
         }
         if place >= MOST_NAMES || !is_token(name) {
@@ -42,22 +42,6 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Pingora refuses more, but only after it has taken a connection to a server.
 const MOST_NAMES: usize = 9;
-
-fn is_protected(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 8] = [
-        b"authorization",
-        b"content-length",
-        b"cookie",
-        b"forwarded",
-        b"host",
-        b"transfer-encoding",
-        b"x-real-ip",
-        b"x-request-id",
-    ];
-    const PREFIXES: [&[u8]; 2] = [b"x-bf-", b"x-forwarded-"];
-    let begins = |prefix: &&[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    NAMES.iter().any(|protected| name.eq_ignore_ascii_case(protected)) || PREFIXES.iter().any(begins)
-}
 
 #[cfg(test)]
 mod tests {

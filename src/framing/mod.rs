@@ -1,19 +1,25 @@
-//! Where requests begin and end, read strictly: what two parsers of HTTP/1 could read in two ways is refused,
-//! because the server behind might see another request than the edge (RFC 9112 section 11.2). Pure: bytes in,
-//! a verdict out.
+//! Where messages begin and end, on both sides of the edge, read strictly and written once.
+//!
+//! What two parsers of HTTP/1 could read in two ways is refused, because the server behind might see another request
+//! than the edge, or the client another response (RFC 9112 section 11.2). Pure: bytes in, a verdict out.
 
-mod answer;
+mod body;
 mod chunks;
+mod fields;
 mod frames;
-mod head;
 mod headers;
-mod rest;
+mod names;
+mod request;
+mod response;
+pub mod write;
 
 pub use self::{
-    answer::{Follows, end_of_head, follows, hide_body},
+    body::{Body, Rest},
     chunks::Chunks,
+    fields::{Fields, end_of_head},
     frames::{Frames, PREFACE},
-    head::{Body, read},
     headers::{check, items, lists},
-    rest::Rest,
+    names::Kind,
+    request::{RequestHead, RequestLine, read},
+    response::{ResponseBody, ResponseHead},
 };

@@ -14,7 +14,6 @@ use std::{
     thread::available_parallelism,
 };
 
-use pingora::server::configuration::ServerConf;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
@@ -29,15 +28,11 @@ pub use self::{
 };
 use crate::{
     admin::{self, Admin},
-    config::{self, Config, KeyPath, ListenAddress, Retries},
-    edge::{self, Door, ListeningSocket, TlsListener},
+    config::{self, Config, KeyPath, ListenAddress},
+    edge::{self, Door, Edge, ListeningSocket, TlsListener},
     state::{Control, Phase},
     telemetry::access_log::{self, AccessLogError},
 };
-
-/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
-/// flight than these the rest connects anew each time.
-const IDLE_CONNECTIONS: usize = 1024;
 
 /// What a running edge can be told to do.
 #[derive(Debug, Clone)]
@@ -96,9 +91,6 @@ pub enum ServeError {
     /// The access log cannot be written.
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
-    /// Pingora has no proxy to give.
-    #[error("the proxy cannot be made: {0}")]
-    Proxy(io::Error),
     /// A socket cannot be used.
     #[error("a listener cannot be used: {0}")]
     Listener(io::Error),
@@ -217,7 +209,7 @@ impl Server {
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(control.supervise()));
         let _verifier = AbortOnDropHandle::new(tokio::spawn(control.keep_verifying()));
         let predecessor = self.predecessor.take();
-        let mut running = self.start(sockets).await?;
+        let mut running = self.start(sockets)?;
 
         control.enter(Phase::Serving);
         manager::serving();
@@ -232,21 +224,13 @@ impl Server {
     }
 
     /// Lets connections in.
-    async fn start(self, sockets: NamedSockets) -> Result<Running, ServeError> {
-        let settings = Arc::new(ServerConf {
-            threads: self.threads,
-            // The fleet says when there are no attempts left.
-            max_retries: Retries::MOST_ATTEMPTS + 1,
-            upstream_keepalive_pool_size: IDLE_CONNECTIONS,
-            ..ServerConf::default()
-        });
+    fn start(self, sockets: NamedSockets) -> Result<Running, ServeError> {
         let (stop, stopped) = watch::channel(false);
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
         let phases = self.control.phases();
-        let proxy = edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), phases);
-        let proxy = proxy.await.map_err(ServeError::Proxy)?;
-        let door = Arc::new(Door::new(proxy, snapshots, counters, stopped));
+        let edge = Edge::of_program(self.threads, snapshots, counters, in_flight.clone(), phases);
+        let door = Arc::new(Door::new(self.threads, edge, stopped));
         let mut listening = JoinSet::new();
         for bound in self.listeners {
             let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;

@@ -1,0 +1,108 @@
+//! The connection of a client, below HTTP: a socket, perhaps with TLS on it.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, RawFd},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::server::TlsStream;
+
+/// A socket that a client has connected to.
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What HTTP is spoken on.
+pub enum Transport {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Socket::Tcp(stream) => stream.as_raw_fd(),
+            Socket::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+}
+
+impl Socket {
+    /// Whether the other end has said that it sends no more: the system hears of that while nobody reads.
+    fn has_hung_up(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        let ready = match self {
+            Socket::Tcp(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut context),
+            Socket::Unix(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut context),
+        };
+        match ready {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        }
+    }
+}
+
+impl Transport {
+    /// Whether the other end has hung up, as far as that can be seen without reading.
+    pub fn has_hung_up(&self) -> bool {
+        match self {
+            Transport::Plain(socket) => socket.has_hung_up(),
+            Transport::Tls(stream) => stream.get_ref().0.has_hung_up(),
+        }
+    }
+}
+
+/// A piece that is read at once: the head of nearly every request and answer is smaller.
+pub(in crate::edge) const PIECE: usize = 16 * 1024;
+
+/// Reads a piece onto what has been read; 0 at the end.
+pub(in crate::edge) fn poll_piece(
+    stream: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+    onto: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    // On the stack: a connection that waits keeps no memory for what may come.
+    let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+    let mut piece = ReadBuf::uninit(&mut piece);
+    ready!(Pin::new(stream).poll_read(context, &mut piece))?;
+    onto.extend_from_slice(piece.filled());
+    Poll::Ready(Ok(piece.filled().len()))
+}
+
+/// Hands the methods of a stream on to the stream inside.
+macro_rules! stream {
+    ($type:ident { $($variant:ident),* }) => {
+        impl AsyncRead for $type {
+            fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_read(context, buffer)),* }
+            }
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_write(context, bytes)),* }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_flush(context)),* }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_shutdown(context)),* }
+            }
+        }
+    };
+}
+
+stream!(Socket { Tcp, Unix });
+stream!(Transport { Plain, Tls });

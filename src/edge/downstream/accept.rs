@@ -1,0 +1,112 @@
+//! Listeners: connections are accepted and counted.
+
+use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use log::error;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    pin, select,
+    time::sleep,
+};
+
+use super::{
+    door::{Door, Listener},
+    enter,
+};
+use crate::{
+    edge::{client::Socket, tcp::tune},
+    telemetry::Closed,
+};
+
+/// A socket that listens.
+pub enum ListeningSocket {
+    /// On an IP address and port.
+    Tcp(TcpListener),
+    /// On a Unix socket.
+    Unix(UnixListener),
+}
+
+impl ListeningSocket {
+    async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match self {
+            ListeningSocket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                tune(&stream)?;
+                Ok((Socket::Tcp(stream), Some(peer)))
+            }
+            ListeningSocket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), None))
+            }
+        }
+    }
+}
+
+/// Accepts connections until the edge is to stop, and those that wait to be accepted then.
+pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningSocket) {
+    loop {
+        select! {
+            biased;
+            () = door.stopping() => break,
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
+        }
+    }
+    // The runtime may not have heard yet of those that wait.
+    let enough = sleep(LAST_LOOK);
+    pin!(enough);
+    loop {
+        select! {
+            biased;
+            () = &mut enough => break,
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
+        }
+    }
+    for _ in 0..MOST_WAITING {
+        select! {
+            biased;
+            accepted = socket.accept() => take(&door, &listener, accepted).await,
+            () = ready(()) => return,
+        }
+    }
+}
+
+/// Connections are taken for so long after the edge was told to stop.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+/// Those that come faster than they are accepted must not keep the edge from stopping.
+const MOST_WAITING: usize = 10_000;
+
+async fn take(door: &Arc<Door>, listener: &Arc<Listener>, accepted: io::Result<(Socket, Option<SocketAddr>)>) {
+    match accepted {
+        Ok((socket, peer)) => begin(door, listener, socket, peer),
+        Err(error) => recover(&error).await,
+    }
+}
+
+fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
+    let most = door.snapshot.load().limits.connections.most();
+    let connections = door.counters.connections();
+    // The last tenth is kept free by closing idle connections early.
+    if connections.open() >= most - most / 10 {
+        door.is_crowded.notify_one();
+    }
+    match connections.enter(most) {
+        Ok(slot) => {
+            door.counters.accepted();
+            let connection = enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot);
+            door.connections.spawn(connection);
+        }
+        Err(_full) => door.close(Closed::Limit, peer, "limits.connections"),
+    }
+}
+
+/// Waits when the cause is one that lasts.
+async fn recover(error: &io::Error) {
+    // A client that went away before it was accepted.
+    const OF_CLIENT: [io::ErrorKind; 3] =
+        [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::InvalidInput];
+    if OF_CLIENT.contains(&error.kind()) {
+        return;
+    }
+    error!("a connection cannot be accepted: {error}; if there are too many open files, raise ulimit -n");
+    sleep(Duration::from_millis(200)).await;
+}

@@ -1,0 +1,106 @@
+//! What all listeners and connections share.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use log::{Level, log};
+use pingora::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+use rustls::ServerConfig;
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    config,
+    edge::{client::shown, proxy::Edge, service::proxy, snapshot::Snapshot},
+    telemetry::{Closed, Counters},
+};
+
+/// The way into the edge.
+pub struct Door {
+    pub(super) edge: Edge,
+    /// Carries HTTP/2, to clients or to servers.
+    pub(super) proxy: Arc<HttpProxy<Edge>>,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) counters: Arc<Counters>,
+    /// Connections are scarce: each word closes the one that has been idle for longest.
+    pub(super) is_crowded: Notify,
+    /// Every connection that has been accepted and is not closed.
+    pub(super) connections: TaskTracker,
+    /// True once the edge is to stop.
+    pub(super) stop: ShutdownWatch,
+}
+
+/// A listener of the configuration, as its connections need it.
+pub struct Listener {
+    pub(super) redirects_to_https: bool,
+    pub(super) has_http2: bool,
+    pub(super) proxy_protocol: bool,
+    /// Swapped when the files of its certificates change.
+    pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
+}
+
+impl Door {
+    /// Opens the way to an edge, for so many threads.
+    pub fn new(threads: usize, edge: Edge, stop: ShutdownWatch) -> Self {
+        Door {
+            proxy: Arc::new(proxy(threads, edge.clone())),
+            snapshot: Arc::clone(edge.snapshot()),
+            counters: Arc::clone(edge.counters()),
+            edge,
+            is_crowded: Notify::new(),
+            connections: TaskTracker::new(),
+            stop,
+        }
+    }
+
+    /// Counts and logs a connection that is closed before its time.
+    pub(super) fn close(&self, closed: Closed, peer: Option<SocketAddr>, why: &str) {
+        self.counters.closed(closed);
+        if self.counters.may_log(closed.name()) {
+            // The limit of all connections is the operator's business more than the client's.
+            let level = if closed == Closed::Limit { Level::Warn } else { Level::Info };
+            log!(level, "{}: connection closed, {closed}: {why}", shown(peer));
+        }
+    }
+
+    /// Waits until a connection that is idle has to make room. A new one is not idle before it had the time to ask.
+    pub(super) async fn crowded(&self, is_new: bool) {
+        const FIRST_WORD: Duration = Duration::from_secs(1);
+        if is_new {
+            sleep(FIRST_WORD).await;
+        }
+        self.is_crowded.notified().await;
+    }
+
+    /// Waits until the last connection is closed, once the edge is to stop.
+    pub async fn drained(&self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    /// Waits until the edge is to stop, and a request that was on its way then should have come.
+    pub(super) async fn last_call(&self) {
+        self.stopping().await;
+        let idle = self.snapshot.load().stop.idle;
+        sleep(idle).await;
+    }
+
+    /// Waits until the edge is to stop.
+    pub(super) async fn stopping(&self) {
+        // It is over, too, when nobody is left to say so.
+        let _told = self.stop.clone().wait_for(|is_stopping| *is_stopping).await.map(drop);
+    }
+}
+
+impl Listener {
+    /// A listener of the configuration, with its TLS.
+    pub fn new(listener: &config::Listener, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Self {
+        Listener {
+            redirects_to_https: listener.redirect_to_https,
+            has_http2: listener.has_http2(),
+            proxy_protocol: listener.proxy_protocol,
+            tls,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The life of a client's connection before HTTP: who is at the other end, and TLS.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::AsRawFd,
+    sync::Arc,
+};
+
+use log::debug;
+use once_cell::sync::OnceCell;
+use pingora::protocols::{SocketDigest, l4::socket::SocketAddr as PingoraAddress, tls::SslDigest};
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{
+    door::{Door, Listener},
+    http1, http2,
+};
+use crate::{
+    edge::client::{About, ClientStream, Connection, Socket, Transport, slot},
+    limits::{Full, Slot},
+    telemetry::Closed,
+    trust::proxy_header::{self, Header, Parsed},
+};
+
+/// Why a connection ends before HTTP.
+struct Ended(Closed, String);
+
+/// Takes a connection from the moment it is accepted to its end.
+pub(super) async fn serve(
+    door: Arc<Door>,
+    listener: Arc<Listener>,
+    mut socket: Socket,
+    accepted_from: Option<SocketAddr>,
+    mut slot: Slot,
+) {
+    let entered = enter(&door, &listener, &mut socket, accepted_from, &mut slot).await;
+    let peer = match entered {
+        Ok(peer) => peer,
+        Err(Ended(closed, why)) => return door.close(closed, accepted_from, &why),
+    };
+    let id = socket.as_raw_fd();
+    let (transport, tls, is_http2) = match secure(&door, &listener, socket).await {
+        Ok(secured) => secured,
+        Err(Ended(closed, why)) => return door.close(closed, peer, &why),
+    };
+    let connection = Arc::new(Connection::new(listener.redirects_to_https, listener.has_http2, tls.is_some(), peer));
+    let Some(about) = about(&connection, id, tls) else { return };
+    let most_stalled = door.snapshot.load().limits.client_silence;
+    let client = ClientStream::new(id, transport, about, most_stalled);
+    // What only some connections need is not kept for all of them.
+    if is_http2 {
+        Box::pin(http2::serve(&door, client, &connection)).await;
+    } else {
+        http1::serve(&door, client, &connection).await;
+    }
+    drop(slot);
+}
+
+/// Finds out who is at the other end, and whether there is room for it.
+async fn enter(
+    door: &Door,
+    listener: &Listener,
+    socket: &mut Socket,
+    accepted_from: Option<SocketAddr>,
+    slot: &mut Slot,
+) -> Result<Option<SocketAddr>, Ended> {
+    let snapshot = door.snapshot.load_full();
+    let is_trusted = |peer: Option<SocketAddr>| snapshot.trusted.contains_peer(peer);
+    let mut peer = accepted_from;
+    if listener.proxy_protocol {
+        if !is_trusted(peer) {
+            return Err(Ended(Closed::ProxyProtocol, "it is from none of trusted_proxies".into()));
+        }
+        let deadline = Instant::now() + snapshot.limits.head_time;
+        match timeout_at(deadline, read_proxy_header(socket)).await {
+            Ok(Ok(Header::Client(client))) => peer = Some(client),
+            Ok(Ok(Header::Local)) => {}
+            // Somebody, but not the proxy itself, which is trusted.
+            Ok(Ok(Header::Unknown)) => peer = Some((Ipv4Addr::UNSPECIFIED, 0).into()),
+            Ok(Err(why)) => return Err(Ended(Closed::ProxyProtocol, why)),
+            Err(_) => return Err(Ended(Closed::ProxyProtocol, "no header in time".into())),
+        }
+    }
+    if let Some(client) = peer.filter(|_| !is_trusted(peer)) {
+        let most = snapshot.limits.connections_per_client.most();
+        if let Err(Full::All | Full::Client) = slot.of_client(client.ip(), most) {
+            return Err(Ended(Closed::ClientLimit, "limits.connections_per_client".into()));
+        }
+    }
+    Ok(peer)
+}
+
+/// Reads not a byte more than the header: what follows may be TLS.
+async fn read_proxy_header(socket: &mut Socket) -> Result<Header, String> {
+    let mut header = Vec::with_capacity(108);
+    let mut wanted = proxy_header::SHORTEST;
+    loop {
+        let has = header.len();
+        header.resize(wanted, 0);
+        socket.read_exact(&mut header[has..]).await.map_err(|error| error.to_string())?;
+        match proxy_header::parse(&header).map_err(|fault| fault.to_string())? {
+            Parsed::Complete { header, .. } => return Ok(header),
+            Parsed::Incomplete(more) => wanted = more.max(wanted + 1),
+        }
+    }
+}
+
+/// Shakes hands, if the listener has TLS, and tells whether HTTP/2 is spoken.
+async fn secure(
+    door: &Door,
+    listener: &Listener,
+    socket: Socket,
+) -> Result<(Transport, Option<Arc<SslDigest>>, bool), Ended> {
+    let Some(tls) = &listener.tls else { return Ok((Transport::Plain(socket), None, false)) };
+    let acceptor = TlsAcceptor::from(tls.load_full());
+    let deadline = Instant::now() + door.snapshot.load().limits.head_time;
+    let stream = match Box::pin(timeout_at(deadline, acceptor.accept(socket))).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(Ended(Closed::TlsHandshake, error.to_string())),
+        Err(_) => return Err(Ended(Closed::TlsHandshake, "no handshake in time".into())),
+    };
+    door.counters.shook_hands();
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let digest = tls_digest(&stream);
+    Ok((Transport::Tls(Box::new(stream)), Some(Arc::new(digest)), is_http2))
+}
+
+fn tls_digest(stream: &TlsStream<Socket>) -> SslDigest {
+    let (_, session) = stream.get_ref();
+    let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+    let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
+    SslDigest::new(cipher, version, None, None, Vec::new())
+}
+
+fn about(connection: &Arc<Connection>, id: i32, tls: Option<Arc<SslDigest>>) -> Option<About> {
+    let mut socket = SocketDigest::from_raw_fd(id);
+    socket.peer_addr = OnceCell::with_value(connection.peer.map(PingoraAddress::Inet));
+    let connection = slot(Arc::clone(connection)).map_err(|error| debug!("{error}")).ok()?;
+    Some(About { tls, connection, socket: Arc::new(socket) })
+}

@@ -1,0 +1,222 @@
+//! The life of a client's connection of HTTP/1: one request after the other.
+//!
+//! The edge reads the heads itself: the whole head has a deadline, and whatever could be read in two ways is
+//! refused before Pingora, or anybody behind it, sees it.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use log::debug;
+use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
+use pingora_proxy::Session;
+use tokio::{
+    pin, select,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{door::Door, hooks, http2, refused::take_note};
+use crate::{
+    config::Limits,
+    edge::{
+        client::{ClientStream, Connection, SessionStream},
+        exchange::{ErrorAnswer, new_request_id},
+    },
+    framing::{self, Body, PREFACE, end_of_head},
+    reason::{Reason, Refusal},
+};
+
+/// What comes next on a connection.
+enum Next {
+    /// A request whose head has so many bytes.
+    Request(usize, Body),
+    /// The preface of HTTP/2.
+    Http2,
+    Refused(Refusal),
+    /// Nothing.
+    Closed,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(door: &Door, client: Arc<ClientStream>, connection: &Connection) {
+    let was_idle = requests(door, &client, connection).await;
+    let has_sent_more = client.close().await;
+    if was_idle && has_sent_more {
+        // Its client knows: there is no answer, not even a part of one (RFC 9112 section 9.3.1).
+        door.counters.missed();
+        debug!("{}: a request came while its idle connection was being closed", connection.shown_peer());
+    }
+}
+
+/// Takes one request after the other, until there is no next one. Whether the connection was waiting for one.
+async fn requests(door: &Door, client: &Arc<ClientStream>, connection: &Connection) -> bool {
+    let mut served = 0;
+    loop {
+        if !begins(door, client, served == 0).await {
+            let is_idle = client.io().unread().is_empty();
+            client.end_with(&[]).await;
+            return is_idle;
+        }
+        // Only now: a waiting connection keeps no version of the configuration.
+        let snapshot = door.snapshot.load_full();
+        let limits = &snapshot.limits;
+        let head = match next(client, limits, connection.has_http2 && served == 0).await {
+            Next::Request(head, body) => client.io().begin(head, body, limits.client_silence),
+            Next::Http2 => {
+                drop(snapshot);
+                Box::pin(http2::serve(door, Arc::clone(client), connection)).await;
+                return false;
+            }
+            Next::Refused(refusal) => {
+                refuse(door, client, connection, refusal).await;
+                return false;
+            }
+            Next::Closed => {
+                client.end_with(&[]).await;
+                return false;
+            }
+        };
+        served += 1;
+        if served >= limits.requests_per_connection.most() {
+            connection.end_soon();
+        }
+        let idle = limits.idle.as_secs().max(1);
+        let stream = Box::new(SessionStream(Arc::clone(client)));
+        let exchanges = connection.exchanges();
+        let is_given_back = if snapshot.servers.has_http2() {
+            drop(snapshot);
+            let mut session = ServerSession::new_http1(stream);
+            begin(&mut session, head, idle);
+            door.proxy.process_new_http(session, &door.stop).await.is_some()
+        } else {
+            let mut session = Session::new_h1(stream);
+            begin(session.as_downstream_mut(), head, idle);
+            Box::pin(hooks::drive(&door.edge, session, snapshot, &door.stop)).await
+        };
+        if connection.exchanges() == exchanges {
+            let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
+            take_note(&door.counters, refusal, connection, &new_request_id(), &[], None);
+        }
+        let (answered, has_read_body) = {
+            let mut io = client.io();
+            (io.end_request(), io.has_read_body())
+        };
+        if !answered.unwrap_or(is_given_back) || !has_read_body {
+            if answered.is_some() {
+                // Pingora, which has written the other responses, has said so.
+                client.end_with(&[]).await;
+            }
+            return false;
+        }
+    }
+}
+
+/// Gives a session the head of its request, and says how long its connection may be idle.
+fn begin(session: &mut ServerSession, head: BytesMut, idle: u64) {
+    session.set_keepalive(Some(idle));
+    session.set_pipelined_prefix(head);
+}
+
+/// Waits for the first byte of the next request. False: there will be none. Empty lines are no request, and give no
+/// more time.
+async fn begins(door: &Door, client: &ClientStream, is_new: bool) -> bool {
+    let idle = sleep(door.snapshot.load().limits.idle);
+    let is_over = async {
+        select! {
+            () = door.last_call() => {}
+            () = door.crowded(is_new) => {}
+            () = idle => {}
+        }
+    };
+    pin!(is_over);
+    while skip_empty_lines(client.io().unread()) {
+        client.io().rest();
+        select! {
+            biased;
+            first = client.fill() => if !first.is_ok_and(|read| read > 0) { return false },
+            () = &mut is_over => return false,
+        }
+    }
+    true
+}
+
+/// Reads the head of the next request.
+async fn next(client: &ClientStream, limits: &Limits, has_http2: bool) -> Next {
+    let deadline = sleep_until(Instant::now() + limits.head_time);
+    pin!(deadline);
+    let most = limits.head.most();
+    let mut searched = 0;
+    loop {
+        if let Some(next) = judge(client, limits, has_http2, &mut searched, most) {
+            return next;
+        }
+        select! {
+            biased;
+            more = client.fill() => if !more.is_ok_and(|read| read > 0) { return Next::Closed },
+            () = &mut deadline => {
+                return Next::Refused(Refusal { reason: Reason::RequestTimedOut, why: "no whole head within limits.head_time" });
+            }
+        }
+    }
+}
+
+fn too_large() -> Next {
+    Next::Refused(Refusal { reason: Reason::HeadTooLarge, why: "a head larger than limits.head" })
+}
+
+/// Judges what there is of a head; none when it has not come whole.
+fn judge(client: &ClientStream, limits: &Limits, has_http2: bool, searched: &mut usize, most: usize) -> Option<Next> {
+    let mut io = client.io();
+    let unread = io.unread();
+    let Some(end) = end_of_head(unread, searched) else { return (unread.len() > most).then(too_large) };
+    if end > most {
+        return Some(too_large());
+    }
+    let head = &unread[..end];
+    if has_http2 && PREFACE.starts_with(head) {
+        return Some(Next::Http2);
+    }
+    Some(match framing::read(head, limits.headers) {
+        Ok(head) => Next::Request(end, head.body),
+        Err(refusal) => Next::Refused(refusal),
+    })
+}
+
+/// Skips empty lines before a request (RFC 9112 section 2.2), and tells whether that was all.
+fn skip_empty_lines(unread: &mut BytesMut) -> bool {
+    while unread.starts_with(b"\r\n") {
+        unread.advance(2);
+    }
+    unread.is_empty()
+}
+
+async fn refuse(door: &Door, client: &ClientStream, connection: &Connection, refusal: Refusal) {
+    let id = new_request_id();
+    let answer = ErrorAnswer::new(refusal.reason, &id);
+    let is_head = {
+        let mut io = client.io();
+        take_note(&door.counters, refusal, connection, &id, io.unread(), Some(&answer));
+        io.unread().starts_with(b"HEAD ")
+    };
+    client.end_with(&answer.into_bytes(is_head)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use pingora::http::RequestHeader;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Or Pingora would refuse it with an answer of its own.
+        #[test]
+        fn a_target_that_is_taken_is_taken_by_pingora_too(
+            target in prop_oneof!["/[ -~\u{80}-\u{ff}]{0,12}", "http://x[/?\\\\:@-~]?[ -~]{0,8}", "[ -~]{0,8}"]
+        ) {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            if framing::read(head.as_bytes(), 100).is_ok() {
+                prop_assert!(RequestHeader::build("GET", target.as_bytes(), None).is_ok(), "{}", target);
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The life of a client's connection of HTTP/2: its requests share it.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::Method;
+use log::debug;
+use pingora::{
+    Error, Result,
+    apps::HttpServerApp,
+    protocols::{
+        Digest, Stream,
+        http::{
+            ServerSession,
+            v2::server::{H2Accept, H2Options, HttpSession, handshake},
+        },
+    },
+};
+use tokio::{
+    select,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{door::Door, refused::take_note};
+use crate::{
+    config::Limits,
+    edge::{
+        client::{ClientStream, Conduct, Connection, SessionStream},
+        exchange::{ErrorAnswer, new_request_id},
+    },
+    reason::{Reason, Refusal},
+    telemetry::Closed,
+};
+
+/// So much of the bodies of one stream, and of all of a connection, is taken before it is passed on.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// So much of the answer to each stream is kept for a client that does not take it.
+const MOST_UNSENT: usize = 64 * 1024;
+/// Resets that the library remembers.
+const MOST_COUNTED: usize = 1000;
+/// Requests that Pingora refuses by itself are mistakes; so many end the connection.
+const MOST_REJECTED: usize = 32;
+
+fn options(limits: &Limits, most_resets: usize) -> H2Options {
+    let mut options = H2Options::default();
+    options
+        // Twice what is allowed: what is a little too large is refused where it is seen.
+        .max_header_list_size(u32::try_from(limits.head.most().saturating_mul(2)).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.http2_streams)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(MOST_UNSENT)
+        // Our own count decides, not that of the library.
+        .max_pending_accept_reset_streams(most_resets.min(MOST_COUNTED))
+        .max_concurrent_reset_streams(most_resets.min(MOST_COUNTED));
+    options
+}
+
+/// A connection of HTTP/2 that has begun.
+struct Http2<'a> {
+    door: &'a Door,
+    connection: &'a Connection,
+    limits: Limits,
+    stream: h2::server::Connection<Stream, Bytes>,
+    digest: Arc<Digest>,
+    conduct: Arc<Conduct>,
+    requests: TaskTracker,
+    served: usize,
+    rejected: usize,
+    /// When the client was told that there will be no more requests.
+    ending: Option<Instant>,
+}
+
+/// What happens next on a connection.
+#[expect(clippy::large_enum_variant, reason = "it is moved once")]
+enum Event {
+    Accepted(Result<Option<H2Accept>>),
+    TooManyResets,
+    Stopping,
+    /// Nothing, for too long.
+    Idle,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(door: &Door, client: Arc<ClientStream>, connection: &Connection) {
+    let (limits, is_trusted) = {
+        let snapshot = door.snapshot.load();
+        (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer))
+    };
+    // A trusted proxy may send the requests of many clients on one connection.
+    let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
+    let conduct = Arc::new(Conduct::new(most, Arc::clone(&door.counters)));
+    client.io().begin_http2(Arc::clone(&conduct));
+    let digest = Arc::new(client.digest());
+    let begun =
+        timeout(limits.head_time, handshake(Box::new(SessionStream(client)), Some(options(&limits, most)))).await;
+    let Ok(Ok(stream)) = begun else {
+        door.close(Closed::Http2Handshake, connection.peer, "no preface, or none in time");
+        return;
+    };
+    let requests = TaskTracker::new();
+    // It may be waited for again and again; what comes later is tracked too.
+    requests.close();
+    let (served, rejected, ending) = (0, 0, None);
+    Http2 { door, connection, limits, stream, digest, conduct, requests, served, rejected, ending }.run().await;
+}
+
+impl Http2<'_> {
+    async fn run(mut self) {
+        loop {
+            let is_over = match self.next().await {
+                // One who does not want to hear that there will be no more requests.
+                Event::Accepted(Ok(Some(H2Accept::Session(_)))) if self.has_ended() => {
+                    self.door.counters.missed();
+                    self.requests.is_empty()
+                }
+                Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
+                    self.begin(session);
+                    false
+                }
+                Event::Accepted(Ok(Some(H2Accept::Rejected))) => self.reject(),
+                Event::Accepted(Ok(None)) => true,
+                Event::Accepted(Err(error)) => {
+                    self.broke_off(&error);
+                    true
+                }
+                Event::TooManyResets => {
+                    self.too_many_resets();
+                    self.stream.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                    let _told = timeout(FAREWELL, poll_fn(|context| self.stream.poll_closed(context))).await;
+                    true
+                }
+                Event::Idle if self.ending.is_some() => true,
+                Event::Stopping | Event::Idle => {
+                    self.end();
+                    false
+                }
+            };
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let (door, requests, is_ending) = (self.door, &self.requests, self.ending.is_some());
+        let is_new = self.served == 0;
+        let idle = async {
+            requests.wait().await;
+            if is_ending {
+                // It is up to the client, who may never answer. One that takes nothing is cut off by its stream.
+                loop {
+                    sleep(FAREWELL).await;
+                    if !self.conduct.is_stalled() {
+                        return;
+                    }
+                }
+            }
+            select! {
+                () = sleep(self.limits.idle) => {}
+                () = door.crowded(is_new) => {}
+            }
+        };
+        select! {
+            biased;
+            () = self.conduct.exceeded() => Event::TooManyResets,
+            () = door.stopping(), if !is_ending => Event::Stopping,
+            accepted = HttpSession::from_h2_conn(&mut self.stream, Arc::clone(&self.digest)) => Event::Accepted(accepted),
+            () = idle => Event::Idle,
+        }
+    }
+
+    /// Says that there will be no more requests, and finishes those there are.
+    fn end(&mut self) {
+        self.stream.graceful_shutdown();
+        self.ending = Some(Instant::now());
+    }
+
+    /// Whether the client has had the time to hear that there will be no more requests.
+    fn has_ended(&self) -> bool {
+        let farewell = FAREWELL.max(self.door.snapshot.load().stop.idle);
+        self.ending.is_some_and(|since| since.elapsed() > farewell)
+    }
+
+    fn begin(&mut self, session: HttpSession) {
+        self.served += 1;
+        if self.served >= self.limits.requests_per_connection.most() && self.ending.is_none() {
+            self.end();
+        }
+        if session.req_header().method == Method::CONNECT {
+            // Pingora would refuse it without a word to anybody else.
+            let refusal = Refusal { reason: Reason::MethodNotAllowed, why: "CONNECT" };
+            let id = new_request_id();
+            let answer = ErrorAnswer::new(refusal.reason, &id);
+            take_note(&self.door.counters, refusal, self.connection, &id, &[], Some(&answer));
+            self.requests.spawn(answer.write_to(session));
+            return;
+        }
+        let (proxy, stop) = (Arc::clone(&self.door.proxy), self.door.stop.clone());
+        let session = ServerSession::new_http2(session);
+        self.requests.spawn(async move { proxy.process_new_http(session, &stop).await });
+    }
+
+    /// Takes note of a request that Pingora has refused. Whether it was one too many.
+    fn reject(&mut self) -> bool {
+        let refusal = Refusal::malformed("a request of HTTP/2 that Pingora refuses");
+        take_note(&self.door.counters, refusal, self.connection, &new_request_id(), &[], None);
+        self.rejected += 1;
+        let is_too_many = self.rejected >= MOST_REJECTED;
+        if is_too_many {
+            self.door.close(Closed::Http2Malformed, self.connection.peer, "one malformed request after the other");
+        }
+        is_too_many
+    }
+
+    fn broke_off(&self, error: &Error) {
+        let cause = error.root_cause().downcast_ref::<h2::Error>();
+        match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
+            Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
+            Some(reason) => self.door.close(Closed::Http2Malformed, self.connection.peer, reason.description()),
+            None => debug!("{}: HTTP/2 broke off: {error}", self.connection.shown_peer()),
+        }
+    }
+
+    fn too_many_resets(&self) {
+        self.door.close(Closed::Http2Resets, self.connection.peer, "limits.http2_resets");
+    }
+}
+
+/// How long a client has to read why its connection is closed.
+const FAREWELL: Duration = Duration::from_secs(1);

@@ -1,0 +1,17 @@
+//! Clients come in: connections are accepted, found out about, shaken hands with, and their requests taken one by one.
+//!
+//! What belongs to a connection is decided here: PROXY, handshakes, the time and size of a head, how many connections
+//! there may be. What belongs to a request is decided in the hooks.
+
+mod accept;
+mod door;
+mod enter;
+mod hooks;
+mod http1;
+mod http2;
+mod refused;
+
+pub use self::{
+    accept::{ListeningSocket, listen},
+    door::{Door, Listener},
+};

@@ -1,0 +1,191 @@
+//! A response as the client gets it.
+
+use std::borrow::Cow;
+
+use http::{HeaderValue, StatusCode};
+use pingora::{Result, http::ResponseHeader, protocols::http::date::get_cached_date};
+use pingora_proxy::Session;
+use smallvec::SmallVec;
+
+use crate::{
+    config::{PublicUrl, Scheme},
+    discovery::{Origins, repair},
+    edge::{
+        client::{Client, connection_lines},
+        exchange::{Exchange, X_REQUEST_ID},
+    },
+    framing::{Body, Kind, ResponseHead, write},
+};
+
+/// What the edge changes in a response.
+pub(in crate::edge) struct ResponseRules<'a> {
+    session: &'a Session,
+    exchange: &'a Exchange,
+    request_id: HeaderValue,
+    status: StatusCode,
+    nominated: SmallVec<[&'a [u8]; 4]>,
+}
+
+/// What makes a server's words of itself agree with discovery.
+struct Repair<'a> {
+    own: Cow<'a, PublicUrl>,
+    origins: &'a Origins,
+}
+
+const EXPOSED: &str = "Access-Control-Expose-Headers";
+
+impl<'a> ResponseRules<'a> {
+    /// Begins with a response of this status, whose `Connection` names these fields.
+    pub fn new(
+        session: &'a Session,
+        exchange: &'a mut Exchange,
+        status: StatusCode,
+        nominated: SmallVec<[&'a [u8]; 4]>,
+    ) -> Self {
+        let request_id = exchange.request_id().clone();
+        ResponseRules { session, exchange, request_id, status, nominated }
+    }
+
+    /// Hands on the fields of a response as the client gets them, and those that the edge adds; not those that say where
+    /// the body ends, and what becomes of the connection.
+    fn each<'f>(&self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>, mut put: impl FnMut(&[u8], &[u8])) {
+        let mut repair = None;
+        let mut is_exposed = self.status != StatusCode::UNAUTHORIZED;
+        for (name, value) in fields {
+            if !passes(name, self.status, &self.nominated) {
+                continue;
+            }
+            let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+            let repaired = match name.len() {
+                8 if is("location") => {
+                    self.repair(&mut repair, |repair| repair::location(value, &repair.own, repair.origins))
+                }
+                16 if is("www-authenticate") => {
+                    self.repair(&mut repair, |repair| repair::challenge(value, &repair.own))
+                }
+                29 if is(EXPOSED) => {
+                    let mut items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+                    is_exposed |= items.any(|item| item.eq_ignore_ascii_case(b"www-authenticate"));
+                    None
+                }
+                _ => None,
+            };
+            put(name, repaired.as_deref().unwrap_or(value));
+        }
+        if !is_exposed {
+            // Lets a web page of another origin read the challenge (Fetch standard).
+            put(EXPOSED.as_bytes(), b"WWW-Authenticate");
+        }
+        put(X_REQUEST_ID.as_bytes(), self.request_id.as_bytes());
+    }
+
+    /// Repairs a value, if the edge knows better than the server. Found out once for a response.
+    fn repair(
+        &self,
+        found: &mut Option<Option<Repair<'a>>>,
+        repaired: impl FnOnce(&Repair<'a>) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        let repair = found.get_or_insert_with(|| {
+            let snapshot = &self.exchange.snapshot;
+            let origins = snapshot.discovery.discovery().origins();
+            let own = own_origin(&Client::of(self.session, &snapshot.trusted), origins)?;
+            // There may be a TLS terminator that nobody has told the edge of: Bifrost may know better.
+            let may_know_better = origins.are_derived() && own.scheme() == Scheme::Http;
+            (!may_know_better).then_some(Repair { own, origins })
+        });
+        repaired(repair.as_ref()?)
+    }
+
+    /// Writes the head for a client of HTTP/1.1, or 1.0.
+    pub fn write(&self, head: &mut Vec<u8>, response: &ResponseHead<'_>, body: Option<Body>, keeps: bool) {
+        head.reserve(1024);
+        write::status_line(head, response.status, response.reason);
+        self.each(response.fields(), |name, value| write::field(head, name, value));
+        if let Some(body) = body {
+            write::framing(head, body);
+        }
+        head.extend_from_slice(b"Date: ");
+        head.extend_from_slice(get_cached_date().as_bytes());
+        head.extend_from_slice(connection_lines(keeps));
+    }
+
+    /// Makes the head that a session of Pingora's writes.
+    pub fn header(&self, response: &ResponseHead<'_>, body: Option<Body>) -> Result<ResponseHeader> {
+        let mut header = ResponseHeader::build(response.status, Some(16))?;
+        header.set_reason_phrase(std::str::from_utf8(response.reason).ok())?;
+        let mut appended = Ok(true);
+        let mut put = |name: &[u8], value: &[u8]| append(&mut header, &mut appended, name, value);
+        self.each(response.fields(), &mut put);
+        match body {
+            Some(Body::Length(length)) => put(b"Content-Length", length.to_string().as_bytes()),
+            Some(Body::Chunked) => put(b"Transfer-Encoding", b"chunked"),
+            None => {}
+        }
+        appended?;
+        Ok(header)
+    }
+
+    /// Applies the rules to a head that Pingora has read.
+    pub fn apply(&self, response: &ResponseHeader) -> Result<ResponseHeader> {
+        let mut header = ResponseHeader::build(response.status, Some(response.headers.len() + 2))?;
+        header.set_version(response.version);
+        let fields = || response.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let mut appended = Ok(true);
+        let mut put = |name: &[u8], value: &[u8]| append(&mut header, &mut appended, name, value);
+        self.each(fields(), &mut put);
+        fields().filter(|(name, _)| Kind::of(name) == Kind::Framing).for_each(|(name, value)| put(name, value));
+        appended?;
+        Ok(header)
+    }
+}
+
+/// Writes the head of an interim response (RFC 9110 section 15.2).
+pub(in crate::edge) fn write_interim(head: &mut Vec<u8>, response: &ResponseHead<'_>) {
+    write::status_line(head, response.status, response.reason);
+    each_of_interim(response, |name, value| write::field(head, name, value));
+    write::end(head);
+}
+
+/// Makes the head of an interim response that a session of Pingora's writes.
+pub(in crate::edge) fn interim_header(response: &ResponseHead<'_>) -> Result<ResponseHeader> {
+    let mut header = ResponseHeader::build(response.status, Some(4))?;
+    let mut appended = Ok(true);
+    each_of_interim(response, |name, value| append(&mut header, &mut appended, name, value));
+    appended?;
+    Ok(header)
+}
+
+fn each_of_interim(response: &ResponseHead<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+    let nominated = response.nominated();
+    for (name, value) in response.fields().filter(|(name, _)| passes(name, response.status, &nominated)) {
+        put(name, value);
+    }
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        put(b"Connection", b"Upgrade");
+        put(b"Upgrade", b"websocket");
+    }
+}
+
+/// Adds a field to a head of Pingora's. What has been found well formed is a field there, too.
+fn append(header: &mut ResponseHeader, appended: &mut Result<bool>, name: &[u8], value: &[u8]) {
+    if let (Ok(name), Ok(value)) = (String::from_utf8(name.to_vec()), HeaderValue::from_bytes(value))
+        && appended.is_ok()
+    {
+        *appended = header.append_header(name, value);
+    }
+}
+
+/// Whether a field of the server's is for the client (RFC 9110 section 7.6.1).
+fn passes(name: &[u8], status: StatusCode, nominated: &[&[u8]]) -> bool {
+    let may_upgrade = status == StatusCode::UPGRADE_REQUIRED;
+    match Kind::of(name) {
+        Kind::HopByHop | Kind::Framing | Kind::RequestId | Kind::Date => false,
+        Kind::Upgrade => may_upgrade,
+        _ => !nominated.iter().any(|nominated| name.eq_ignore_ascii_case(nominated)),
+    }
+}
+
+/// The origin that the request is for.
+pub(super) fn own_origin<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
+    origins.of_request(client.host()?, client.scheme())
+}

@@ -1,0 +1,116 @@
+//! What is settled about a request before it goes anywhere.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{Method, Version};
+use pingora::{Result, http::RequestHeader};
+use pingora_proxy::Session;
+
+use crate::{
+    config::Limits,
+    discovery,
+    edge::{
+        client::{Client, Connection},
+        exchange::{Exchange, refuse},
+        upstream::announced,
+    },
+    framing,
+    limits::Rates,
+    reason::Reason,
+};
+
+/// Says what Pingora is to do with the client's connection, and refuses headers that could do harm on the way.
+pub(in crate::edge) fn headers(session: &mut Session, exchange: &Exchange) -> Result<()> {
+    let silence = Some(exchange.snapshot.limits.client_silence);
+    session.set_read_timeout(silence);
+    session.as_downstream_mut().set_write_timeout(silence);
+    match Connection::of(session).map(Connection::begin_exchange) {
+        Some(is_last) if is_last => session.set_keepalive(None),
+        Some(_) => {}
+        None => of_another_listener(session, &exchange.snapshot.limits)?,
+    }
+    // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
+    let is_old = session.req_header().version == Version::HTTP_10;
+    session.set_ignore_info_resp(is_old);
+    let (request, limits) = (session.req_header(), &exchange.snapshot.limits);
+    if request.version == Version::HTTP_2 {
+        head_of_http2(request, limits)?;
+    }
+    let headers = &request.headers;
+    if headers.len() > limits.headers {
+        return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
+    }
+    framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))
+}
+
+/// Does for a session that came in by another listener than the edge's own what that does by itself.
+fn of_another_listener(session: &mut Session, limits: &Limits) -> Result<()> {
+    if session.as_downstream().get_keepalive().is_some() {
+        session.set_keepalive(Some(limits.idle.as_secs().max(1)));
+    }
+    session.as_downstream_mut().set_pipelining_enabled(true);
+    let Some(http1) = session.as_downstream().as_http1() else { return Ok(()) };
+    let head = http1.get_headers_raw_bytes();
+    if head.len() > limits.head.most() {
+        return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
+    }
+    framing::read(&head, limits.headers).map(|_| ()).or_else(|refusal| refuse(refusal.reason, refusal.why))
+}
+
+/// Refuses what `framing` has refused in HTTP/1.
+fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
+    let target = request.raw_path();
+    let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
+    if !is_target {
+        return refuse(Reason::Malformed, "a path that does not begin with a slash");
+    }
+    // As RFC 9113 section 6.5.2 counts it.
+    let size: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    if target.len() + size > limits.head.most() {
+        return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
+    }
+    Ok(())
+}
+
+/// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a
+/// path that is closed to the client, or one too many.
+pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates: &Rates) -> Result<()> {
+    let header = session.req_header();
+    if matches!(header.method, Method::TRACE | Method::CONNECT) {
+        return refuse(Reason::MethodNotAllowed, "CONNECT or TRACE");
+    }
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let client = Client::of(session, &snapshot.trusted);
+    let origins = snapshot.discovery.discovery().origins();
+    let host = client.host().unwrap_or_default();
+    if host.is_empty() && header.version != Version::HTTP_10 {
+        return refuse(Reason::Malformed, "no Host");
+    }
+    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~:[]".contains(byte)) {
+        return refuse(Reason::Malformed, "a Host that is none");
+    }
+    if snapshot.refuses_unknown_hosts && origins.of_request(host, client.scheme()).is_none() {
+        return refuse(Reason::UnknownHost, "a host that is no public URL's");
+    }
+    let address = exchange.client(session);
+    if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
+        return refuse(Reason::Forbidden, "a rule of access");
+    }
+    is_in_time(session, exchange, rates, address)?;
+    announced(session, &snapshot)
+}
+
+/// Refuses a request of a client that asks too often.
+fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address: IpAddr) -> Result<()> {
+    let (header, snapshot) = (session.req_header(), &exchange.snapshot);
+    // Trusted proxies that do not say who asks would stand for all their clients.
+    if snapshot.trusted.contains(address) {
+        return Ok(());
+    }
+    let is_login = header.method == Method::POST && discovery::is_login(header.uri.path().as_bytes(), snapshot.profile);
+    let checked = rates.check(address, is_login, &snapshot.limits);
+    checked.or_else(|(wait, why)| {
+        exchange.retry_after = Some(wait);
+        refuse(Reason::TooManyRequests, why)
+    })
+}

@@ -1,0 +1,20 @@
+//! Answers discovery.
+
+use pingora::Result;
+use pingora_proxy::Session;
+
+use crate::{
+    edge::exchange::Exchange,
+    telemetry::{DiscoveryAnswer, DiscoveryOutcome, DocumentAsked},
+};
+
+/// Answers a request for discovery, and notes what it was answered. True: the response has been written.
+pub(in crate::edge) async fn answer(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    let Some(decided) = exchange.snapshot.discovery.decide(session) else { return Ok(false) };
+    exchange.account.discovery = Some(DiscoveryAnswer {
+        document: DocumentAsked::of(session.req_header().uri.path().as_bytes()),
+        outcome: DiscoveryOutcome::of(decided.status()),
+    });
+    exchange.account.written = decided.write(session).await?;
+    Ok(true)
+}

@@ -1,0 +1,125 @@
+//! What failed is logged, counted and told to the client, each in one place.
+
+use log::{Level, debug, info, log, log_enabled};
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_proxy::Session;
+
+use super::forward::ANSWERED;
+use crate::{
+    edge::exchange::{ErrorAnswer, Exchange, Expired},
+    reason::Reason,
+    telemetry::{
+        Counters,
+        access_log::{LONGEST_PATH, cut_method},
+    },
+};
+
+/// What an error of Pingora's means.
+fn reason(error: &Error, exchange: &Exchange) -> Reason {
+    use ErrorType as E;
+    match exchange.expired() {
+        Some(Expired::FirstByte) => return Reason::AnswerTimedOut,
+        Some(Expired::Silence) => return Reason::SilenceTimedOut,
+        Some(Expired::Request) => return Reason::ExchangeTimedOut,
+        Some(Expired::Body) => return Reason::RequestTimedOut,
+        None => {}
+    }
+    if let E::Custom(name) = error.etype()
+        && let Some(reason) = Reason::named(name)
+    {
+        return reason;
+    }
+    let is_malformed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, _) if error.root_cause().downcast_ref().is_some_and(is_malformed) => {
+            Reason::Malformed
+        }
+        (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
+        (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
+            Reason::ClientGone
+        }
+        (ErrorSource::Downstream, _) => Reason::Malformed,
+        (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
+        (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
+        (
+            _,
+            E::ConnectRefused
+            | E::ConnectNoRoute
+            | E::ConnectError
+            | E::BindError
+            | E::SocketError
+            | E::ConnectProxyFailure
+            | E::TLSHandshakeFailure
+            | E::InvalidCert,
+        ) => Reason::ConnectFailed,
+        (ErrorSource::Upstream, _) => Reason::AnswerBroken,
+        _ => Reason::Internal,
+    }
+}
+
+/// Logs and counts a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
+/// already. Returns the status that was sent, 0 for none. A response that is there already is no failure.
+pub(in crate::edge) async fn answer(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    error: &Error,
+    counters: &Counters,
+) -> u16 {
+    if *error.etype() == ANSWERED {
+        return 0;
+    }
+    let reason = reason(error, exchange);
+    counters.failed(reason);
+    exchange.account.reason = Some(reason);
+    log_failure(session, exchange, error, reason, counters);
+    let Some(status) = reason.status().filter(|_| !exchange.is_answered(session)) else { return 0 };
+    let mut answer = ErrorAnswer::new(reason, exchange.request_id());
+    answer.retry_after(exchange.retry_after);
+    match answer.write(session).await {
+        Ok(()) => {
+            exchange.account.is_told = true;
+            status.as_u16()
+        }
+        Err(error) => {
+            debug!("request {}: the client went away before it could be told: {error}", exchange.shown_id());
+            0
+        }
+    }
+}
+
+/// Whether the response has been written whole, as far as the error says that ended the request.
+pub(in crate::edge) fn is_answered(error: Option<&Error>) -> bool {
+    error.is_none_or(|error| *error.etype() == ANSWERED)
+}
+
+fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason: Reason, counters: &Counters) {
+    // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote an answer.
+    let cause = match reason {
+        Reason::ConnectFailed | Reason::ConnectTimedOut => error.to_string(),
+        _ if reason.is_refusal() => error.context.as_ref().map(ToString::to_string).unwrap_or_default(),
+        _ => error.root_cause().to_string(),
+    };
+    if reason == Reason::ClientGone && !log_enabled!(Level::Debug) || !counters.may_log(reason.name()) {
+        return;
+    }
+    let request = session.req_header();
+    let (method, path) = (cut_method(&request.method), shown_path(request.uri.path()));
+    let id = exchange.shown_id();
+    if reason.is_refusal() {
+        let client = exchange.shown_client(session);
+        info!("request {id} {method} {path} of {client} refused: {reason}: {cause}");
+        return;
+    }
+    let level = if reason == Reason::ClientGone { Level::Debug } else { Level::Warn };
+    log!(level, "request {id} {method} {path}, {}: {reason}: {cause}", exchange.server());
+}
+
+/// The path alone: a query may carry an OAuth code. No byte of it may command a terminal, and not more of it is
+/// written than in the access log.
+fn shown_path(path: &str) -> String {
+    let mut shown = path[..path.floor_char_boundary(LONGEST_PATH)].replace(char::is_control, " ");
+    if path.len() > LONGEST_PATH {
+        shown.push_str("...");
+    }
+    shown
+}

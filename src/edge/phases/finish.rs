@@ -1,0 +1,90 @@
+//! What becomes of a request that is over: it is counted, and a line of the access log.
+
+use std::time::SystemTime;
+
+use http::StatusCode;
+use pingora_proxy::Session;
+
+use crate::{
+    edge::{
+        client::{Client, Connection},
+        exchange::Exchange,
+    },
+    telemetry::{
+        AnsweredBy, CLIENT_GONE, Class, Counters, Finished,
+        access_log::{Entry, RequestText, cut_method},
+    },
+};
+
+/// A request is over, and was answered whole or not: it is counted, and becomes a line of the access log.
+pub(in crate::edge) fn finish(session: &Session, exchange: &mut Exchange, counters: &Counters, is_whole: bool) {
+    if is_whole {
+        exchange.answered();
+    }
+    let finished = finished(session, exchange);
+    if !exchange.account.is_probe {
+        counters.traffic_counters().add(&finished);
+    }
+    if let Some(answer) = exchange.account.discovery {
+        counters.discovery().add(answer);
+    }
+    if let Some(log) = counters.access_log() {
+        log.add(entry(session, exchange, finished));
+    }
+}
+
+/// What is counted of it.
+fn finished(session: &Session, exchange: &Exchange) -> Finished {
+    let account = &exchange.account;
+    let class = match account.discovery {
+        Some(_) => Class::Discovery,
+        None if exchange.is_websocket => Class::Websocket,
+        None => Class::of_path(session.req_header().raw_path()),
+    };
+    let is_answer = |status: &StatusCode| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS;
+    let status = session.response_written().map(|head| head.status).filter(is_answer);
+    let status = account.written.as_ref().map(|written| written.status).or(status);
+    Finished {
+        class,
+        by: if exchange.has_head() && !account.is_told { AnsweredBy::Server } else { AnsweredBy::Edge },
+        status: status.map_or(CLIENT_GONE, |status| status.as_u16()),
+        took: Some(account.began.elapsed()),
+        first_byte: account.first_byte,
+    }
+}
+
+/// What its line says.
+fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entry {
+    if exchange.account.discovery.is_some() {
+        // Discovery does without an id, unless somebody writes it down.
+        exchange.take_request_id(session);
+    }
+    let header = session.req_header();
+    // Of another form than the usual one, an absolute URL for example, only the path counts.
+    let target = Some(header.raw_path()).filter(|target| target.starts_with(b"/"));
+    let target = target.unwrap_or(header.uri.path().as_bytes());
+    let request = RequestText::new(exchange.request_id(), Client::host_of(session).unwrap_or_default(), target);
+    let has_address = Connection::of(session).is_none_or(|connection| connection.peer.is_some());
+    let client = exchange.client(session);
+    let account = &exchange.account;
+    let (tunnelled_in, tunnelled_out) = account.tunnelled;
+    let written = account.written.as_ref().map_or(0, |written| written.body);
+    Entry {
+        at: SystemTime::now(),
+        finished,
+        request,
+        method: Some(cut_method(&header.method)),
+        version: Some(header.version),
+        // Behind a Unix socket there is the client that a trusted proxy names, or nobody.
+        client: Some(client).filter(|client| has_address || !client.is_loopback()),
+        is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+        bytes_in: session.body_bytes_read() as u64 + account.body_read + tunnelled_in,
+        bytes_out: session.body_bytes_sent() as u64 + written + tunnelled_out,
+        server: exchange.attempts.shared_server(),
+        attempts: exchange.attempts.made(),
+        connecting: account.connecting,
+        reason: account.reason,
+        discovery: account.discovery.map(|answer| (answer, exchange.snapshot.profile)),
+        generation: Some(exchange.snapshot.generation),
+    }
+}

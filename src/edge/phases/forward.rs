@@ -1,0 +1,126 @@
+//! Forwards a request: picks a server, connects to it, exchanges request and response, puts the connection back; and
+//! tries another server where that is allowed.
+
+use std::sync::Arc;
+
+use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
+use pingora_proxy::Session;
+use tokio::{sync::watch, time::Instant};
+
+use super::{pick::pick, retry};
+use crate::{
+    edge::{
+        exchange::Exchange,
+        upstream::{Ended, Exchanging, Pool, Upload, connect, deliver, is_opened_by, key, tunnel},
+    },
+    fleet::Picked,
+    state::Phase,
+};
+
+/// The response has been written by the edge itself, in the middle of Pingora's half: there is nothing left to do.
+pub(super) const ANSWERED: ErrorType = ErrorType::Custom("AnsweredByTheEdge");
+
+/// Settles for how long the edge waits, and whether the request opens a WebSocket.
+pub(in crate::edge) fn settle(session: &mut Session, exchange: &mut Exchange) {
+    exchange.waits = exchange.snapshot.servers.waits(session.req_header().uri.path().as_bytes());
+    exchange.end = exchange.waits.request.map(|request| Instant::now() + request);
+    exchange.is_websocket = is_opened_by(session);
+}
+
+/// Forwards the request by way of the edge's own exchange. True: the response has been written. False: the server that
+/// was picked speaks HTTP/2, and Pingora's half carries on.
+pub(in crate::edge) async fn forward(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    pool: &Arc<Pool>,
+    phase: &watch::Receiver<Phase>,
+) -> Result<bool> {
+    let mut upload = Upload::new(session);
+    let mut failed = None;
+    loop {
+        exchange.begin_attempt(Instant::now());
+        let picked = pick(session, exchange)?;
+        if is_for_pingora(exchange, &picked) {
+            if let Some(error) = failed.filter(|_| !upload.is_untouched()) {
+                // What has been read of the body is not there for Pingora.
+                return Err(error);
+            }
+            exchange.attempt.picked = Some(picked);
+            return Ok(false);
+        }
+        match attempt(session, exchange, &mut upload, pool, picked, phase).await {
+            Ok(()) => return Ok(true),
+            Err(error) if error.retry() => failed = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Gives Pingora's half a server: the one that was picked for it, or another one for another attempt. A server of
+/// HTTP/1.1 is none for it: then the edge forwards the request after all, and ends Pingora's half with [`ANSWERED`].
+pub(in crate::edge) async fn peer(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    pool: &Arc<Pool>,
+    phase: &watch::Receiver<Phase>,
+) -> Result<Box<HttpPeer>> {
+    let picked = match exchange.attempt.picked.take() {
+        Some(picked) => picked,
+        None => {
+            exchange.begin_attempt(Instant::now());
+            let picked = pick(session, exchange)?;
+            if !is_for_pingora(exchange, &picked) {
+                session.set_keepalive(None);
+                let mut upload = Upload::new(session);
+                attempt(session, exchange, &mut upload, pool, picked, phase).await?;
+                return Error::e_explain(ANSWERED, "there is nothing left to do");
+            }
+            picked
+        }
+    };
+    let within = exchange.connect_within();
+    let upstream = exchange.snapshot.servers.upstream(picked.configured);
+    let is_new = picked.needs_new_connection;
+    Ok(Box::new(upstream.peer_for_request(picked.address, within, &exchange.waits, is_new)))
+}
+
+/// Whether the server speaks HTTP/2. A WebSocket needs HTTP/1.1, whatever else the server speaks.
+fn is_for_pingora(exchange: &Exchange, picked: &Picked) -> bool {
+    exchange.snapshot.servers.upstream(picked.configured).is_http2 && !exchange.is_websocket
+}
+
+/// Makes one attempt at a server of HTTP/1.1.
+async fn attempt(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    upload: &mut Upload,
+    pool: &Arc<Pool>,
+    picked: Picked,
+    phase: &watch::Receiver<Phase>,
+) -> Result<()> {
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let upstream = snapshot.servers.upstream(picked.configured);
+    let within = exchange.connect_within();
+    let connected = connect(pool, upstream, picked.address, within, picked.needs_new_connection).await;
+    let now = Instant::now();
+    exchange.account.connected(now);
+    let mut server = connected.map_err(|mut error| {
+        retry::not_connected(exchange, &mut error);
+        error
+    })?;
+    let exchanging = Exchanging::begin(session, exchange, &mut server, upload, &upstream.name, phase, now);
+    match exchanging.run().await {
+        Ok(Ended::Whole { can_rest, is_told }) => {
+            // Before the client has all: its next request may need the connection.
+            if can_rest {
+                pool.put(key(upstream, picked.address), server, Instant::now(), snapshot.servers.idle);
+            }
+            deliver(session, exchange, is_told).await
+        }
+        Ok(Ended::Switched(first)) => Box::pin(tunnel(session, exchange, server.stream, first)).await,
+        Err(mut error) => {
+            retry::broken_off(session, exchange, &mut error, upload.is_repeatable());
+            Err(error)
+        }
+    }
+}

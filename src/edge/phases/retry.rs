@@ -1,0 +1,53 @@
+//! Whether a request that failed on one server may go to another.
+
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_proxy::Session;
+
+use crate::{edge::exchange::Exchange, fleet::Outcome};
+
+/// No connection could be made. Nothing was sent, so that even a POST may go to another server.
+pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
+    if *error.etype() != ErrorType::InternalError {
+        exchange.record(Outcome::ConnectFailed);
+    }
+    error.set_retry(exchange.expired().is_none() && may_retry(exchange));
+}
+
+/// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
+/// (RFC 9110 section 9.2.2), and of whose answer no byte has come, is sent again: to another server, or to the
+/// same one when it was an idle connection that had died.
+pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, error: &mut Error, is_repeatable: bool) {
+    error.set_retry(false);
+    if *error.esource() != ErrorSource::Upstream {
+        return;
+    }
+    let is_cut = matches!(
+        error.etype(),
+        ErrorType::ConnectionClosed
+            | ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::H2Error
+            | ErrorType::H2Downgrade
+    );
+    // A server that resets one stream of HTTP/2 is alive, and so is the connection.
+    let is_reset = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset);
+    let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();
+    if is_unanswered && exchange.attempt.is_reused && !is_reset {
+        exchange.record(Outcome::Stale);
+        exchange.attempts.forgive();
+    } else if exchange.is_servers_fault() {
+        exchange.record(if exchange.has_head() { Outcome::CutShort } else { Outcome::Broken });
+    }
+    if is_unanswered && is_repeatable && session.response_written().is_none() {
+        error.set_retry(may_retry(exchange));
+    }
+}
+
+/// Whether Pingora can send the request once more.
+pub(in crate::edge) fn is_repeatable(session: &Session) -> bool {
+    session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated()
+}
+
+fn may_retry(exchange: &Exchange) -> bool {
+    exchange.snapshot.servers.fleet().may_retry(&exchange.attempts)
+}

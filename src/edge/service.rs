@@ -1,0 +1,108 @@
+//! The edge as a service: for any Pingora `Server`, and for the listeners of its own.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pingora::{apps::HttpServerOptions, server::configuration::ServerConf, services::listening::Service};
+use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    proxy::{Edge, Parts},
+    snapshot::Snapshot,
+    upstream::Pool,
+};
+use crate::{
+    config::{Config, Retries},
+    fleet::Runtime,
+    limits::Rates,
+    state::Phase,
+    telemetry::Counters,
+};
+
+/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
+/// flight than these the rest connects anew each time.
+const IDLE_CONNECTIONS: usize = 1024;
+
+impl Edge {
+    /// Makes an edge of its own of a configuration, for [`service()`]. Of the configuration it serves what belongs to a
+    /// request; `listeners` belong to the service: they, and how many connections there may be and of whom, how long a
+    /// head may take, PROXY and TLS, are the embedding server's to see to. With `redirect_to_https` on any listener
+    /// of the configuration, clients on all listeners of the service are redirected.
+    ///
+    /// Its servers' health is checked, and their names looked up, while [`supervise`](super::supervise()) is polled with
+    /// its [`snapshot`](Self::snapshot).
+    pub fn new(config: &Config, threads: usize) -> Self {
+        let snapshot = Snapshot::compile(config, Arc::new(Runtime::default()), 1);
+        let (_, phase) = watch::channel(Phase::Serving);
+        let redirects_to_https = config.listeners.iter().any(|listener| listener.redirect_to_https);
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let parts = Parts {
+            snapshot,
+            counters: Arc::new(Counters::default()),
+            rates: Rates::new(),
+            pool: Pool::new(IDLE_CONNECTIONS * threads.max(1), threads),
+            in_flight: TaskTracker::new(),
+            phase,
+            redirects_to_https,
+        };
+        Edge(Arc::new(parts))
+    }
+
+    /// Makes the edge of a running program, which serves the snapshot of the moment and counts its requests with the
+    /// tracker.
+    pub(crate) fn of_program(
+        threads: usize,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        counters: Arc<Counters>,
+        in_flight: TaskTracker,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let pool = Pool::new(IDLE_CONNECTIONS * threads.max(1), threads);
+        let (rates, redirects_to_https) = (Rates::new(), false);
+        Edge(Arc::new(Parts { snapshot, counters, rates, pool, in_flight, phase, redirects_to_https }))
+    }
+
+    /// What is served: swapped whole when there is a new configuration.
+    pub fn snapshot(&self) -> &Arc<ArcSwap<Snapshot>> {
+        &self.0.snapshot
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
+    }
+}
+
+/// Makes a service that any Pingora `Server` runs, on any listeners that are added to it.
+///
+/// ```no_run
+/// use bridgehead::{config::Loaded, edge::{Edge, service}};
+/// use pingora::server::Server;
+///
+/// let mut server = Server::new(None)?;
+/// server.bootstrap();
+/// let loaded = Loaded::from_file("conf/proxy.yaml".as_ref())?;
+/// let mut edge = service(&server.configuration, Edge::new(&loaded.config, server.configuration.threads));
+/// edge.add_tcp("127.0.0.1:8000");
+/// server.add_service(edge);
+/// server.run_forever();
+/// # #[allow(unreachable_code)]
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn service(settings: &Arc<ServerConf>, edge: Edge) -> Service<HttpProxy<Edge>> {
+    ProxyServiceBuilder::new(settings, edge).name("bridgehead").server_options(HttpServerOptions::default()).build()
+}
+
+/// Makes the proxy of Pingora's that carries what the edge's own listeners do not: HTTP/2, on either side.
+pub(super) fn proxy(threads: usize, edge: Edge) -> HttpProxy<Edge> {
+    let settings = ServerConf {
+        threads,
+        // The fleet says when there are no attempts left.
+        max_retries: Retries::MOST_ATTEMPTS + 1,
+        upstream_keepalive_pool_size: IDLE_CONNECTIONS,
+        ..ServerConf::default()
+    };
+    pingora_proxy::http_proxy(&Arc::new(settings), edge)
+}

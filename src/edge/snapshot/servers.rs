@@ -1,0 +1,132 @@
+//! The servers of one configuration, ready to be connected to.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use pingora::{protocols::l4::socket::SocketAddr as PingoraAddress, upstreams::peer::HttpPeer};
+
+use super::{
+    peer::{ServerTls, group, prototype},
+    waits::Waits,
+};
+use crate::{
+    config::{self, Config, HashKey, PathPrefix},
+    fleet::{Fleet, Runtime},
+};
+
+/// The servers of the fleet, ready to be connected to.
+pub struct Servers {
+    fleet: Fleet,
+    upstreams: Vec<Upstream>,
+    pub(in crate::edge) hash_key: Option<HashKey>,
+    /// An idle connection is kept so long.
+    pub(in crate::edge) idle: Duration,
+    waits: Waits,
+    /// Longest prefix first.
+    waits_by_path: Vec<(PathPrefix, Waits)>,
+    has_http2: bool,
+}
+
+/// A configured server, but for the address.
+pub(in crate::edge) struct Upstream {
+    /// Its address as it was written, which is its `Host` where a request has none.
+    pub name: String,
+    /// Whether HTTP/2 is spoken to it.
+    pub is_http2: bool,
+    /// For HTTP/1.1.
+    pub tls: Option<ServerTls>,
+    /// Apart from servers of one address with other settings.
+    pub group: u64,
+    peer: HttpPeer,
+}
+
+impl Servers {
+    /// Compiles the servers of the configuration, with what the runtime knows of them.
+    pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
+        let idle = config.timeouts.idle;
+        Servers {
+            upstreams: config.servers.iter().map(|server| Upstream::new(server, idle)).collect(),
+            fleet: Fleet::new(config, runtime),
+            hash_key: config.balance.hash_key.clone(),
+            idle,
+            waits: Waits::of(&config.timeouts),
+            waits_by_path: Waits::by_path(&config.timeouts),
+            has_http2: config.servers.iter().any(|server| server.http2),
+        }
+    }
+
+    /// Tells the fleet behind it.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Whether HTTP/2 is spoken to any of them.
+    pub(in crate::edge) fn has_http2(&self) -> bool {
+        self.has_http2
+    }
+
+    /// Tells how one is connected to, by its place in the configuration.
+    pub(in crate::edge) fn upstream(&self, configured: usize) -> &Upstream {
+        &self.upstreams[configured]
+    }
+
+    /// Tells the limits for a path that has none of its own.
+    pub(in crate::edge) fn common_waits(&self) -> Waits {
+        self.waits
+    }
+
+    /// Tells the limits for a path.
+    pub(in crate::edge) fn waits(&self, path: &[u8]) -> Waits {
+        let below = self.waits_by_path.iter().find(|(prefix, _)| prefix.covers(path));
+        below.map_or(self.waits, |(_, waits)| *waits)
+    }
+
+    /// Makes a peer for a health check of a server.
+    pub(in crate::edge) fn peer_for_check(
+        &self,
+        address: SocketAddr,
+        configured: usize,
+        timeout: Duration,
+    ) -> HttpPeer {
+        let mut peer = self.upstreams[configured].peer(address, timeout);
+        // A connection of HTTP/2 that takes no other request is not kept for the next check.
+        peer.options.max_h2_streams = 1;
+        peer
+    }
+}
+
+impl Upstream {
+    fn new(server: &config::Server, idle: Duration) -> Self {
+        let mut peer = prototype(server);
+        peer.options.idle_timeout = Some(idle);
+        Upstream {
+            name: server.address.as_str().to_owned(),
+            is_http2: server.http2,
+            tls: ServerTls::of(server),
+            group: group(server),
+            peer,
+        }
+    }
+
+    /// Makes a peer of one address of the server, to be connected to within a time.
+    pub fn peer(&self, address: SocketAddr, connect: Duration) -> HttpPeer {
+        let mut peer = self.peer.clone();
+        peer._address = PingoraAddress::Inet(address);
+        peer.options.connection_timeout = Some(connect);
+        peer.options.total_connection_timeout = Some(connect);
+        peer
+    }
+
+    /// Makes one for a request that Pingora carries: on a connection that requests share, it has one limit for the
+    /// first byte and for silence.
+    pub fn peer_for_request(&self, address: SocketAddr, connect: Duration, waits: &Waits, is_new: bool) -> HttpPeer {
+        let mut peer = self.peer(address, connect);
+        if is_new {
+            // Nobody has an idle connection for this group, and it needs none when the request is over.
+            peer.group_key = rand::random();
+            peer.options.idle_timeout = Some(Duration::ZERO);
+        }
+        peer.options.write_timeout = Some(waits.silence);
+        peer.options.read_timeout = Some(waits.first_byte.max(waits.silence));
+        peer
+    }
+}

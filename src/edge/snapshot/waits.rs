@@ -1,0 +1,43 @@
+//! How long the edge waits for a server, by the path of the request.
+
+use std::time::Duration;
+
+use crate::config::{PathPrefix, Timeouts};
+
+/// How long the edge waits for a server.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::edge) struct Waits {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub silence: Duration,
+    pub request: Option<Duration>,
+}
+
+impl Waits {
+    /// Takes the limits for a path that has none of its own.
+    pub(super) fn of(timeouts: &Timeouts) -> Self {
+        Waits {
+            connect: timeouts.connect,
+            first_byte: timeouts.first_byte,
+            silence: timeouts.silence,
+            request: timeouts.request,
+        }
+    }
+
+    /// Takes the limits of the paths that have some, the longest prefix first.
+    pub(super) fn by_path(timeouts: &Timeouts) -> Vec<(PathPrefix, Self)> {
+        let all = Waits::of(timeouts);
+        let paths = timeouts.paths.iter().map(|path| {
+            let waits = Waits {
+                connect: path.connect.unwrap_or(all.connect),
+                first_byte: path.first_byte.unwrap_or(all.first_byte),
+                silence: path.silence.unwrap_or(all.silence),
+                request: path.request.or(all.request),
+            };
+            (path.prefix.clone(), waits)
+        });
+        let mut paths: Vec<_> = paths.collect();
+        paths.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.as_str().len()));
+        paths
+    }
+}

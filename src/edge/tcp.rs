@@ -1,0 +1,28 @@
+//! What every connection of the edge has in common, whoever is at the other end.
+
+use std::{io, time::Duration};
+
+use pingora::protocols::TcpKeepalive;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// Finds a client or a server whose machine has vanished in the middle of a long silence, within about
+/// 100 s.
+pub(super) const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_mins(1),
+    interval: Duration::from_secs(10),
+    count: 4,
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};
+
+/// Makes a socket send at once, and find out when the other end has vanished.
+pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(
+        &socket2::TcpKeepalive::new()
+            .with_time(TCP_KEEPALIVE.idle)
+            .with_interval(TCP_KEEPALIVE.interval)
+            .with_retries(u32::try_from(TCP_KEEPALIVE.count).unwrap_or(u32::MAX)),
+    )
+}

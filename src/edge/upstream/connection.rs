@@ -1,0 +1,153 @@
+//! A connection to a server of HTTP/1.1.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use pingora::Result;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    task::unconstrained,
+};
+use tokio_rustls::client::TlsStream;
+
+use super::clock::Timer;
+
+/// A connection to a server, between exchanges or with one on it.
+pub(in crate::edge) struct Connection {
+    pub(in crate::edge) stream: ServerStream,
+    /// Is still to be written to it, from a place on.
+    unsent: Vec<u8>,
+    sent: usize,
+    /// Whether it has carried an exchange before this one.
+    pub(super) is_reused: bool,
+    /// The alarm of the exchange's clock.
+    pub(super) timer: Timer,
+}
+
+/// What HTTP is spoken on.
+pub(in crate::edge) enum ServerStream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// So much of a request is held for a server that does not take it.
+const MOST_UNSENT: usize = 16 * 1024;
+
+impl Connection {
+    pub fn new(stream: ServerStream) -> Box<Self> {
+        let (unsent, sent, is_reused, timer) = (Vec::new(), 0, false, Timer::default());
+        Box::new(Connection { stream, unsent, sent, is_reused, timer })
+    }
+
+    /// Whether it can carry another exchange, while it rests: a server that says something now closes it, or has gone
+    /// mad.
+    pub fn lives(&mut self) -> bool {
+        let stream = &mut self.stream;
+        let look =
+            std::future::poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut [0])));
+        // A task that has done a lot would be told to wait, whatever there is to read.
+        let mut look = unconstrained(look);
+        Pin::new(&mut look).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// Keeps no memory for the time of waiting.
+    pub fn rest(&mut self) {
+        (self.unsent, self.sent) = (Vec::new(), 0);
+        self.is_reused = true;
+    }
+
+    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+
+    /// What goes with the next [`poll_send`](Self::poll_send).
+    pub fn unsent(&mut self) -> &mut Vec<u8> {
+        &mut self.unsent
+    }
+
+    /// Whether it takes more of a request.
+    pub fn has_room(&self) -> bool {
+        self.unsent.len() < MOST_UNSENT
+    }
+
+    /// Takes a piece of a request. One that is not small is sent at once, as far as it goes.
+    pub fn pass(&mut self, context: &mut Context<'_>, mut piece: &[u8], taken: &mut usize) -> io::Result<()> {
+        if self.unsent.len() + piece.len() >= MOST_UNSENT && self.poll_send(context, taken)?.is_ready() {
+            while !piece.is_empty() {
+                match Pin::new(&mut self.stream).poll_write(context, piece)? {
+                    Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(written) => {
+                        *taken += written;
+                        piece = &piece[written..];
+                    }
+                    Poll::Pending => break,
+                }
+            }
+        }
+        self.unsent.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// Sends what there is, and counts what is taken of it.
+    pub fn poll_send(&mut self, context: &mut Context<'_>, taken: &mut usize) -> Poll<io::Result<()>> {
+        while self.sent < self.unsent.len() {
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.unsent[self.sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => {
+                    self.sent += written;
+                    *taken += written;
+                }
+            }
+        }
+        self.unsent.clear();
+        self.sent = 0;
+        match &mut self.stream {
+            ServerStream::Plain(_) => Poll::Ready(Ok(())),
+            stream @ ServerStream::Tls(_) => Pin::new(stream).poll_flush(context),
+        }
+    }
+}
+
+/// Makes an error of the server's of one that its connection gave.
+pub(super) fn of_server<T>(result: io::Result<T>, doing: &'static str) -> Result<T> {
+    use pingora::{Error, ErrorType, OrErr};
+    let kind = match &result {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => ErrorType::ConnectionClosed,
+        _ => ErrorType::ReadError,
+    };
+    result.or_err(kind, doing).map_err(Error::into_up)
+}
+
+/// Hands the methods of a stream on to the stream inside.
+macro_rules! each {
+    ($stream:expr, $method:ident, $($argument:expr),*) => {
+        match $stream.get_mut() {
+            ServerStream::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            ServerStream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+        }
+    };
+}
+
+impl AsyncRead for ServerStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, poll_read, context, buffer)
+    }
+}
+
+impl AsyncWrite for ServerStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, poll_write, context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, poll_flush, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, poll_shutdown, context)
+    }
+}

@@ -1,0 +1,161 @@
+//! The body of a request on its way to a server.
+
+use bytes::Bytes;
+use http::{Version, header};
+use pingora::Result;
+use pingora_proxy::Session;
+
+use super::connection::Connection;
+use crate::{
+    edge::{
+        exchange::{Exchange, refuse},
+        snapshot::Snapshot,
+    },
+    framing::{Body, write},
+    reason::Reason,
+};
+
+/// A body, over all attempts to send it.
+pub(in crate::edge) struct Upload {
+    /// How a server is told where it ends; `None` when there is no body.
+    pub framing: Option<Body>,
+    /// What has been read of it, for the next attempt.
+    kept: Vec<u8>,
+    /// Whether the request may be repeated (RFC 9110 section 9.2.2), so far as all of it is kept.
+    is_repeatable: bool,
+    /// Whether any of it has been read.
+    has_begun: bool,
+    /// Whether it has been read to its end.
+    is_read: bool,
+    /// Whether the server is sent no more of it: it has all, or wants no more.
+    is_over: bool,
+}
+
+/// So much of a body is kept.
+const MOST_KEPT: usize = 64 * 1024;
+
+impl Upload {
+    /// Begins with the request of the session.
+    pub fn new(session: &mut Session) -> Self {
+        let has_body = !session.as_downstream_mut().is_body_empty();
+        let request = session.req_header();
+        let length = request.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
+        let framing = has_body.then(|| length.map_or(Body::Chunked, Body::Length));
+        let is_repeatable = request.method.is_idempotent();
+        let is_empty = framing.is_none();
+        Upload { framing, kept: Vec::new(), is_repeatable, has_begun: false, is_read: is_empty, is_over: is_empty }
+    }
+
+    /// Whether it can be sent from its beginning once more.
+    pub fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    /// Whether nothing of it has been read, so that anybody may send it.
+    pub fn is_untouched(&self) -> bool {
+        !self.has_begun
+    }
+
+    /// Whether the server is sent no more of it.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether it has been read to its end.
+    pub fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// Begins another attempt: sends what has been read of it.
+    pub fn begin(&mut self, server: &mut Connection, exchange: &mut Exchange) {
+        if !self.kept.is_empty() {
+            exchange.attempt.body_sent = self.kept.len() as u64;
+            frame(self.framing, server.unsent(), &self.kept);
+        }
+        self.is_over = false;
+        if self.is_read {
+            self.end(server);
+        }
+    }
+
+    /// Takes note of a piece that has been read and sent on.
+    pub fn keep(&mut self, piece: &[u8]) {
+        self.has_begun = true;
+        if self.is_repeatable {
+            if self.kept.len() + piece.len() > MOST_KEPT {
+                self.is_repeatable = false;
+                self.kept = Vec::new();
+            } else {
+                self.kept.extend_from_slice(piece);
+            }
+        }
+    }
+
+    /// Takes note of its end, and tells the server.
+    pub fn end(&mut self, server: &mut Connection) {
+        self.is_read = true;
+        self.is_over = true;
+        if self.framing == Some(Body::Chunked) {
+            // What a client says in trailers is for nobody that Bifrost has.
+            write::last_chunk(server.unsent(), b"");
+        }
+    }
+
+    /// Takes note that the server wants no more of it.
+    pub fn abandon(&mut self) {
+        self.is_over = true;
+    }
+}
+
+/// Appends a piece of a body as the server is to get it.
+pub(super) fn frame(framing: Option<Body>, onto: &mut Vec<u8>, piece: &[u8]) {
+    match framing {
+        Some(Body::Chunked) => write::chunk(onto, piece),
+        _ => onto.extend_from_slice(piece),
+    }
+}
+
+/// Whether the client waits to be asked for the body (RFC 9110 section 10.1.1).
+pub(super) fn waits_for_100(session: &Session) -> bool {
+    let request = session.req_header();
+    let expect = request.headers.get(header::EXPECT);
+    request.version != Version::HTTP_10
+        && expect.is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Refuses a body that says it is too large. `framing` has refused a length that is no number.
+pub(in crate::edge) fn announced(session: &Session, snapshot: &Snapshot) -> Result<()> {
+    let length = session.req_header().headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    within_limit(length.unwrap_or(0), snapshot)
+}
+
+/// Counts a piece of a body, and refuses it when it is one too many. A body that turns out too large has reached a
+/// server in part, which takes it for broken off.
+pub(in crate::edge) fn count(piece: usize, exchange: &mut Exchange) -> Result<()> {
+    exchange.attempt.body_sent += piece as u64;
+    within_limit(exchange.attempt.body_sent, &exchange.snapshot)
+}
+
+/// Counts a piece of a body that Pingora sends on.
+pub(in crate::edge) fn piece(body: &mut Option<Bytes>, is_end: bool, exchange: &mut Exchange) -> Result<()> {
+    count(body.as_ref().map_or(0, Bytes::len), exchange)?;
+    if is_end {
+        exchange.sent(tokio::time::Instant::now());
+    }
+    // An empty last piece, as HTTP/2 clients send it, would end a chunked body twice: the second end
+    // poisons the connection for the next request.
+    if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
+        *body = None;
+    }
+    Ok(())
+}
+
+fn within_limit(length: u64, snapshot: &Snapshot) -> Result<()> {
+    let most = snapshot.limits.request_body.0;
+    if most.is_some_and(|most| length > most) {
+        return refuse(Reason::BodyTooLarge, "a body above limits.request_body");
+    }
+    Ok(())
+}
