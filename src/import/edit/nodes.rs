@@ -8,13 +8,13 @@ use super::margin::{Padded, flow_end};
 
 /// A node and its place in bytes. That of a collection in block style ends with its last node.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(in crate::import) struct Node {
     pub place: Range<usize>,
     pub kind: NodeKind,
 }
 
 #[derive(Debug)]
-pub(super) enum NodeKind {
+pub(in crate::import) enum NodeKind {
     Scalar(String),
     Alias,
     List { is_flow: bool, items: Vec<Node> },
@@ -31,7 +31,7 @@ impl Node {
 }
 
 /// The root of the first document of a text; `None` when it has none, or a syntax error.
-pub(super) fn root(text: &str) -> Option<Node> {
+pub(in crate::import) fn root(text: &str) -> Option<Node> {
     let mut padded = Padded::new(text);
     for _ in 0..MOST_FLOWS {
         match Reading::default().read(&padded) {

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use super::{
-    KEY,
-    nodes::{self, Node, NodeKind},
-};
+use super::nodes::{self, Node, NodeKind};
+use crate::import::keys::KEY;
 
 /// How the table stands in a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +118,7 @@ pub(super) fn insert_lines(text: &str, at: usize, lines: String, edits: &mut Edi
 
 /// Parts of a text and what is to stand there, which do not overlap.
 #[derive(Debug, Default)]
-pub(super) struct Edits(Vec<(Range<usize>, String)>);
+pub(in crate::import) struct Edits(Vec<(Range<usize>, String)>);
 
 impl Edits {
     pub fn add(&mut self, place: Range<usize>, text: String) {

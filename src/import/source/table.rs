@@ -8,17 +8,22 @@ use std::{
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    AuthorizationServer, KEY, MODE, PROFILE,
+    config_json::AuthorizationServer,
     fields::{FIELDS, Field, Kept, Kind, field, is_nothing},
-    render,
     secrets::{is_header_name, is_known_secret, is_open_text},
 };
-use crate::config::{AuthType, Loaded, Problems, Profile};
+use crate::{
+    config::{AuthType, Loaded, Problems, Profile},
+    import::{
+        edit::render,
+        keys::{KEY, MODE, PROFILE},
+    },
+};
 
 /// An MCP client table without secrets.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
-    pub(super) clients: Vec<Mapping>,
+    pub(in crate::import) clients: Vec<Mapping>,
     /// What decides about discovery in place of it, if the source says so: the profile is `oauth2` then.
     pub server: Option<AuthorizationServer>,
     /// What was left out.
@@ -96,7 +101,7 @@ impl Table {
     }
 
     /// The names that more than one of them has, if there are any.
-    pub(super) fn names_twice(&self) -> Option<String> {
+    pub(in crate::import) fn names_twice(&self) -> Option<String> {
         let (mut seen, mut twice) = (HashSet::new(), BTreeSet::new());
         for name in self.clients.iter().filter_map(|client| client.get("name")?.as_str()) {
             if !seen.insert(name) {
@@ -124,7 +129,11 @@ impl Table {
 }
 
 /// One entry without secrets; `None` when there is none.
-pub(super) fn sanitized(entry: &Value, place: &str, dropped: &mut Vec<Dropped>) -> Result<Option<Mapping>, Fault> {
+pub(in crate::import) fn sanitized(
+    entry: &Value,
+    place: &str,
+    dropped: &mut Vec<Dropped>,
+) -> Result<Option<Mapping>, Fault> {
     let mapping = match entry {
         Value::Null => return Ok(None),
         Value::Mapping(mapping) => mapping,
@@ -145,7 +154,7 @@ pub(super) fn sanitized(entry: &Value, place: &str, dropped: &mut Vec<Dropped>) 
 }
 
 /// The name of an entry.
-pub(super) fn name_of(entry: &Value) -> Option<String> {
+pub(in crate::import) fn name_of(entry: &Value) -> Option<String> {
     match entry.get("name")? {
         Value::String(name) => Some(name.clone()),
         Value::Number(name) => Some(name.to_string()),

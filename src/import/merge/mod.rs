@@ -1,21 +1,23 @@
 //! Merges a table into the text of a configuration, which otherwise stays as it is, byte for byte.
 
+mod change;
+
 use std::{collections::HashMap, path::Path};
 
 use serde_yaml::{Mapping, Value};
 
-use super::{
-    Issuer, KEY, MODE, PROFILE,
-    change::{Silence, changed},
-    edit::edit,
-    layout::Edits,
-    nodes,
-    rewrite::rewrite,
-    table::{Table, name_of},
-};
+use self::change::{Silence, changed};
 use crate::{
     config::{AuthType, Config, Loaded, McpServerAuthMode, Problems, Profile},
     discovery::Discovery,
+    import::{
+        edit::{edit, fate::Fate, layout::Edits, nodes, rewrite::rewrite},
+        keys::{KEY, MODE, PROFILE},
+        source::{
+            config_json::Issuer,
+            table::{Table, name_of},
+        },
+    },
 };
 
 /// A configuration with a table merged into it, which has passed every check.
@@ -63,19 +65,6 @@ pub enum MergeFault {
          a tag; import without --into, and put the table there by hand"
     )]
     Layout,
-}
-
-/// What an entry of the file is, next to the imported table.
-#[derive(Debug, PartialEq)]
-pub(super) enum Fate<'a> {
-    /// It says the same as the imported one.
-    Same,
-    /// Only the file has it.
-    Only,
-    /// Only the file has it, and should not.
-    Goes,
-    /// It says something else.
-    Becomes { before: &'a Mapping, after: Mapping },
 }
 
 /// Merges a table into the text of a file, whose name is for messages. Entries are the same when they have the same

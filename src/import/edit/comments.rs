@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::nodes::{Node, NodeKind};
 
 /// The comments in a part of a text, from their `#` to the end of the line. `node` has every scalar of that part.
-pub(super) fn comments(text: &str, part: Range<usize>, node: &Node) -> Vec<Range<usize>> {
+pub(in crate::import) fn comments(text: &str, part: Range<usize>, node: &Node) -> Vec<Range<usize>> {
     let mut scalars = Vec::new();
     collect(text, node, &mut scalars);
     let (mut found, mut at) = (Vec::new(), part.start);
@@ -56,7 +56,7 @@ fn collect(text: &str, node: &Node, scalars: &mut Vec<Range<usize>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::nodes;
+    use crate::import::edit::nodes;
 
     #[test]
     fn what_is_in_quotes_or_in_a_block_of_text_is_no_comment() {

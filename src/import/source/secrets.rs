@@ -116,12 +116,12 @@ fn may_be_key(segment: &str) -> bool {
 }
 
 /// Whether words of a person's, such as a comment, may have a secret among them.
-pub(super) fn may_have_secret(text: &str) -> bool {
+pub(in crate::import) fn may_have_secret(text: &str) -> bool {
     text.contains([':', '=']) || is_known_secret(text) || text.split_whitespace().any(is_token)
 }
 
 /// Whether a word by itself may be a key or a token.
-pub(super) fn is_token(word: &str) -> bool {
+pub(in crate::import) fn is_token(word: &str) -> bool {
     may_be_token(word) || may_be_key(word) || is_known_secret(word)
 }
 

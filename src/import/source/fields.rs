@@ -6,7 +6,7 @@ use super::{duration::nanoseconds, secrets};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(in crate::import) enum Kind {
     /// The name of one of a few values.
     Word,
     /// Text that is no secret.
@@ -42,10 +42,10 @@ pub(super) enum Kind {
 }
 
 /// A field of an MCP client.
-pub(super) type Field = (&'static str, Kind);
+pub(in crate::import) type Field = (&'static str, Kind);
 
 /// Of an entry, in the order in which they are written.
-pub(super) const FIELDS: &[Field] = &[
+pub(in crate::import) const FIELDS: &[Field] = &[
     ("name", Kind::Text),
     ("client_id", Kind::Text),
     ("auth_type", Kind::Word),
@@ -106,16 +106,16 @@ const TOKEN_EXCHANGE: &[Field] = &[
 ];
 
 /// In place of a connection string of which nothing can be kept: an entry needs one.
-pub(super) const PLACEHOLDER: &str = "(dropped by import)";
+pub(in crate::import) const PLACEHOLDER: &str = "(dropped by import)";
 
 /// The field of this name. Bifrost calls `tls_config` also `tls`.
-pub(super) fn field(fields: &'static [Field], name: &str) -> Option<Field> {
+pub(in crate::import) fn field(fields: &'static [Field], name: &str) -> Option<Field> {
     let name = if name == "tls" { "tls_config" } else { name };
     fields.iter().find(|(known, _)| *known == name).copied()
 }
 
 /// What is left of a value.
-pub(super) enum Kept {
+pub(in crate::import) enum Kept {
     /// It is there as it was.
     Whole(Value),
     /// A part of it was left out.
@@ -214,7 +214,7 @@ impl Kind {
 }
 
 /// What nobody misses.
-pub(super) fn is_nothing(value: &Value) -> bool {
+pub(in crate::import) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),

@@ -7,7 +7,7 @@ use serde_json::ser::{Formatter, Serializer};
 use serde_yaml::{Mapping, Value};
 
 /// An entry of a list in block style, its dash at this column, each line with this line break.
-pub(super) fn block(client: &Mapping, column: usize, line_break: &str) -> String {
+pub(in crate::import) fn block(client: &Mapping, column: usize, line_break: &str) -> String {
     let list = serde_yaml::to_string(&[client]).expect("texts, numbers, flags, and lists of them always serialize");
     let indent = " ".repeat(column);
     list.lines()

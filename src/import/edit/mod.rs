@@ -1,18 +1,26 @@
 //! Edits the text of a configuration so that its table is another one.
 
+pub(super) mod comments;
+pub(super) mod fate;
+pub(super) mod layout;
+mod margin;
+pub(super) mod nodes;
+pub(super) mod render;
+pub(super) mod rewrite;
+pub(super) mod write;
+
 use std::ops::Range;
 
 use serde_yaml::Mapping;
 
-use super::{
-    KEY,
+use self::{
     comments::comments,
+    fate::Fate,
     layout::{Edits, Layout, insert_lines, line_break, line_end, line_start},
-    merge::Fate,
-    nodes::{self, Node, NodeKind},
-    render,
+    nodes::{Node, NodeKind},
     rewrite::rewrite,
 };
+use crate::import::keys::KEY;
 
 /// The text in which each entry has met its fate, and the new ones are there; `None` when that cannot be done. Entries
 /// are edited key by key, or `whole`.

@@ -1,7 +1,7 @@
 //! Durations as Go writes them.
 
 /// The nanoseconds of a duration as Go writes it, such as `1h30m`; `None` when it is none.
-pub(super) fn nanoseconds(text: &str) -> Option<f64> {
+pub(in crate::import) fn nanoseconds(text: &str) -> Option<f64> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),

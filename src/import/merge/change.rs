@@ -8,12 +8,14 @@ use std::{
 
 use serde_yaml::{Mapping, Value};
 
-use super::{
-    duration::nanoseconds,
-    fields::{FIELDS, Field, Kind, PLACEHOLDER, field, is_nothing},
-    table::{Reason, Table, sanitized},
+use crate::{
+    config::AuthType,
+    import::source::{
+        duration::nanoseconds,
+        fields::{FIELDS, Field, Kind, PLACEHOLDER, field, is_nothing},
+        table::{Reason, Table, sanitized},
+    },
 };
-use crate::config::AuthType;
 
 /// The fields about which a source is silent, by MCP client: what was left out of them may be what the file has.
 pub(super) struct Silence<'a>(HashMap<&'a str, HashSet<&'a str>>);

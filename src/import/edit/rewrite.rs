@@ -10,7 +10,13 @@ use super::{
 };
 
 /// Adds the edits after which a node that says `old` says `new`; `None` when that cannot be done key by key.
-pub(super) fn rewrite(text: &str, node: &Node, old: &Mapping, new: &Mapping, edits: &mut Edits) -> Option<()> {
+pub(in crate::import) fn rewrite(
+    text: &str,
+    node: &Node,
+    old: &Mapping,
+    new: &Mapping,
+    edits: &mut Edits,
+) -> Option<()> {
     let NodeKind::Mapping { is_flow, entries } = &node.kind else { return None };
     let mapping = Written { text, is_flow: *is_flow, entries };
     for (place, (key, value)) in entries.iter().enumerate() {
