@@ -4,7 +4,7 @@
 //!
 //! # The life of a request
 //!
-//! 1. [`server`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
+//! 1. [`process`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
 //!    TLS, and reads the request's head, which [`framing`] judges. From there on it runs on Pingora.
 //! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases.
 //! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
@@ -35,10 +35,9 @@ pub mod fleet;
 pub mod framing;
 pub mod import;
 pub mod limits;
+pub mod process;
 pub mod reason;
-pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
-pub mod upgrade;
 pub mod verify;

@@ -4,6 +4,7 @@ mod import;
 mod run;
 mod show;
 mod summary;
+mod upgrade;
 mod verify;
 
 use std::{
@@ -17,11 +18,9 @@ use clap::{Parser, Subcommand};
 use self::{
     run::run,
     show::{check, discover},
-};
-use crate::{
-    config::{self, Loaded},
     upgrade::upgrade,
 };
+use crate::config::{self, Loaded};
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
 /// (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything

@@ -35,7 +35,11 @@ use super::{
     admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, finish, headers, idle::Idle, ready,
     redirect, relay, retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
-use crate::{limits::Rates, state::Phase, telemetry::Counters};
+use crate::{config::Retries, limits::Rates, state::Phase, telemetry::Counters};
+
+/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
+/// flight than these the rest connects anew each time.
+const IDLE_CONNECTIONS: usize = 1024;
 
 /// The edge as a Pingora proxy, for the connections of [`super::listen()`].
 pub type Proxy = HttpProxy<Edge, WatchedConnector>;
@@ -57,21 +61,28 @@ pub struct Edge {
 /// # Errors
 /// When there is no socket to be had for that.
 pub async fn proxy(
-    settings: &Arc<ServerConf>,
+    threads: usize,
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     in_flight: TaskTracker,
     phase: watch::Receiver<Phase>,
 ) -> io::Result<Arc<Proxy>> {
+    let settings = Arc::new(ServerConf {
+        threads,
+        // The fleet says when there are no attempts left.
+        max_retries: Retries::MOST_ATTEMPTS + 1,
+        upstream_keepalive_pool_size: IDLE_CONNECTIONS,
+        ..ServerConf::default()
+    });
     let (found, mut proxy) = mpsc::channel(1);
-    let idle = Idle::new(settings.upstream_keepalive_pool_size * settings.threads);
+    let idle = Idle::new(IDLE_CONNECTIONS * threads);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
     let edge = Edge { snapshot, counters, rates: Rates::new(), in_flight, phase };
-    let mut service = ProxyServiceBuilder::new(settings, edge)
+    let mut service = ProxyServiceBuilder::new(&settings, edge)
         .name("bridgehead")
         .custom(
-            WatchedConnector::new(ConnectorOptions::from_server_conf(settings), Some(idle)),
+            WatchedConnector::new(ConnectorOptions::from_server_conf(&settings), Some(idle)),
             Arc::new(move |proxy, _, _: &ShutdownWatch| {
                 let _taken_already = found.try_send(proxy);
                 Box::pin(ready(None))

@@ -10,7 +10,7 @@ use std::{
 use bridgehead::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
-    server::{BoundSocket, Ended, Order, Server},
+    process::{BoundSocket, Ended, Order, Process},
     state::{Control, Phase},
     telemetry::Counters,
 };
@@ -57,12 +57,12 @@ impl Edge {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Server::on(&config(address), vec![BoundSocket::Tcp(socket)], Some(admin)).unwrap();
-        let (admin, control) = (server.admin_address().unwrap(), server.control().clone());
+        let process = Process::on(&config(address), vec![BoundSocket::Tcp(socket)], Some(admin)).unwrap();
+        let (admin, control) = (process.admin_address().unwrap(), process.control().clone());
         let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(server.serve(stopped)).unwrap()
+            runtime.block_on(process.serve(stopped)).unwrap()
         });
         Edge { address, admin, control, stop: Some(stop), thread: Some(thread) }
     }

@@ -12,9 +12,10 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
-    Order, ServeError,
+    error::ServeError,
     handover::{Predecessor, Program, Successor},
     manager,
+    order::{Order, told_to_stop},
 };
 use crate::{
     edge::Door,
@@ -203,19 +204,4 @@ async fn ended(serving: Option<(u32, &mut Successor)>) -> (u32, String) {
     let Some((process, successor)) = serving else { return std::future::pending().await };
     let status = successor.ended().await;
     (process, status.map_or_else(|error| error.to_string(), |status| status.to_string()))
-}
-
-/// Waits for the word to stop, the first ones of which may be ignored; nobody being left to give it is one.
-pub(super) async fn told_to_stop(
-    orders: &mut mpsc::Receiver<Order>,
-    mut ignored: usize,
-    mut told_to_replace: impl FnMut(Program),
-) {
-    loop {
-        match orders.recv().await {
-            Some(Order::Replace(program)) => told_to_replace(program),
-            Some(Order::Stop) if ignored > 0 => ignored -= 1,
-            Some(Order::Stop | Order::StopNow) | None => return,
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Has a running edge replaced by the program that is installed now, and waits for the outcome.
 //!
-//! The running edge does the work when it gets SIGUSR2 ([`crate::server::Order::Replace`]); here its process is found,
+//! The running edge does the work when it gets SIGUSR2 ([`crate::process::Order::Replace`]); here its process is found,
 //! and asked how it went, at its admin listener.
 
 use std::{

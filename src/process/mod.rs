@@ -1,9 +1,13 @@
-//! Assembles a running edge: listeners bound first, then the proxy service on them, then an orderly
-//! stop.
+//! This program as a process: listeners are bound first, then connections are let in, then it stops in good order, or
+//! hands its sockets over to its successor.
 
+mod error;
 mod handover;
+mod listeners;
 mod manager;
+mod order;
 mod running;
+mod signals;
 mod sockets;
 
 use std::{
@@ -14,45 +18,35 @@ use std::{
     thread::available_parallelism,
 };
 
-use pingora::server::configuration::ServerConf;
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinError, JoinSet},
+    task::JoinSet,
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use self::running::{NamedSockets, Running, told_to_stop};
+pub(crate) use self::signals::{on_signals, survive_early_signals};
 pub use self::{
+    error::{BindError, ServeError},
     handover::{Predecessor, Program},
+    order::Order,
     running::Ended,
     sockets::{BoundSocket, Inherited},
 };
+use self::{
+    listeners::{BoundAdmin, BoundListener},
+    order::told_to_stop,
+    running::{NamedSockets, Running},
+};
 use crate::{
     admin::{self, Admin},
-    config::{self, Config, KeyPath, ListenAddress, Retries},
-    edge::{self, Door, ListeningSocket, TlsListener},
+    config::{self, Config, KeyPath, ListenAddress},
+    edge::{self, Door, TlsListener},
     state::{Control, Phase},
-    telemetry::access_log::{self, AccessLogError},
+    telemetry::access_log,
 };
 
-/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
-/// flight than these the rest connects anew each time.
-const IDLE_CONNECTIONS: usize = 1024;
-
-/// What a running edge can be told to do.
-#[derive(Debug, Clone)]
-pub enum Order {
-    /// Stop as `stop` in the configuration says: not ready, then no new connections, then over. A second one means
-    /// [`Order::StopNow`].
-    Stop,
-    /// Drop everything.
-    StopNow,
-    /// Start this program, give it the sockets, and stop once it serves; go on if it does not.
-    Replace(Program),
-}
-
 /// An edge whose listeners are bound, and that serves nobody yet.
-pub struct Server {
+pub struct Process {
     threads: usize,
     control: Control,
     listeners: Vec<BoundListener>,
@@ -61,64 +55,7 @@ pub struct Server {
     predecessor: Option<Predecessor>,
 }
 
-/// The admin listener, whose socket is bound.
-struct BoundAdmin {
-    configured: ListenAddress,
-    address: SocketAddr,
-    socket: TcpListener,
-}
-
-/// A listener whose socket is bound.
-struct BoundListener {
-    config: config::Listener,
-    /// With the port that the system chose where the file says 0.
-    address: ListenAddress,
-    socket: BoundSocket,
-    tls: Option<TlsListener>,
-}
-
-/// A listener that could not be bound.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; stop what uses it, or change {key}")]
-pub struct BindError {
-    /// Where the address stands in the configuration.
-    key: KeyPath,
-    address: ListenAddress,
-    source: io::Error,
-}
-
-/// Why an edge stopped serving although nobody had told it to.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The authorities that the system trusts, which TLS to servers needs, cannot be read.
-    #[error("{0}")]
-    Certificates(String),
-    /// The access log cannot be written.
-    #[error(transparent)]
-    AccessLog(#[from] AccessLogError),
-    /// Pingora has no proxy to give.
-    #[error("the proxy cannot be made: {0}")]
-    Proxy(io::Error),
-    /// A socket cannot be used.
-    #[error("a listener cannot be used: {0}")]
-    Listener(io::Error),
-    /// The listeners ended.
-    #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
-    Ended(Option<JoinError>),
-}
-
-impl Order {
-    /// What it says.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Order::Stop => "stop",
-            Order::StopNow => "stop at once",
-            Order::Replace(_) => "start a successor",
-        }
-    }
-}
-
-impl Server {
+impl Process {
     /// Binds every listener of the configuration, and the admin listener if there is one, unless their sockets are
     /// inherited.
     ///
@@ -155,7 +92,7 @@ impl Server {
             let (configured, address) = (ListenAddress::Ip(admin.address.0), socket.local_addr()?);
             io::Result::Ok(BoundAdmin { configured, address, socket })
         });
-        Ok(Server {
+        Ok(Process {
             threads: Self::threads(config),
             control: Control::new(config),
             listeners: listeners
@@ -233,18 +170,11 @@ impl Server {
 
     /// Lets connections in.
     async fn start(self, sockets: NamedSockets) -> Result<Running, ServeError> {
-        let settings = Arc::new(ServerConf {
-            threads: self.threads,
-            // The fleet says when there are no attempts left.
-            max_retries: Retries::MOST_ATTEMPTS + 1,
-            upstream_keepalive_pool_size: IDLE_CONNECTIONS,
-            ..ServerConf::default()
-        });
         let (stop, stopped) = watch::channel(false);
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
         let phases = self.control.phases();
-        let proxy = edge::proxy(&settings, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), phases);
+        let proxy = edge::proxy(self.threads, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), phases);
         let proxy = proxy.await.map_err(ServeError::Proxy)?;
         let door = Arc::new(Door::new(proxy, snapshots, counters, stopped));
         let mut listening = JoinSet::new();
@@ -271,26 +201,5 @@ impl Server {
 
     fn certificates(&self) -> Vec<TlsListener> {
         self.listeners.iter().filter_map(|bound| bound.tls.clone()).collect()
-    }
-}
-
-impl BoundListener {
-    fn new(config: &config::Listener, socket: BoundSocket) -> io::Result<Self> {
-        let address = socket.address()?;
-        let tls = config.tls.as_ref().map(|tls| TlsListener::new(address.to_string(), tls, config.has_http2()));
-        let tls = tls.transpose().map_err(|faults| {
-            let faults: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            io::Error::other(faults.join("; "))
-        })?;
-        Ok(BoundListener { config: config.clone(), address, socket, tls })
-    }
-
-    /// The listener and its socket, on the current runtime.
-    fn into_parts(self) -> io::Result<(edge::Listener, ListeningSocket)> {
-        let socket = match self.socket {
-            BoundSocket::Tcp(socket) => ListeningSocket::Tcp(tokio::net::TcpListener::from_std(socket)?),
-            BoundSocket::Unix(socket) => ListeningSocket::Unix(tokio::net::UnixListener::from_std(socket)?),
-        };
-        Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))
     }
 }
