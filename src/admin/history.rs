@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Admin;
-use crate::telemetry::{LATENCY_BOUNDS, Traffic};
+use crate::{latency::LATENCY_BOUNDS, telemetry::Traffic};
 
 /// Between two readings.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ mod gather;
 mod history;
 mod host;
 mod listen;
+mod metrics;
 mod page;
 mod request;
 mod route;

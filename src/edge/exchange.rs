@@ -11,7 +11,6 @@ use std::{
 
 use bytes::BytesMut;
 use http::{HeaderValue, StatusCode};
-use log::warn;
 use once_cell::sync::Lazy;
 use pingora::protocols::Stream;
 use pingora_proxy::Session;
@@ -29,7 +28,7 @@ use super::{
     websocket,
 };
 use crate::{
-    fleet::{Attempts, Change, Outcome, Server},
+    fleet::{Attempts, Outcome, log_change},
     framing::Body,
 };
 
@@ -249,20 +248,6 @@ impl Exchange {
             log_change(server, change, None);
         }
     }
-}
-
-/// Logs that a server has become available, or is not any longer, and why.
-pub(super) fn log_change(server: &Server, change: Change, why: Option<&String>) {
-    let (name, address) = (server.name(), server.address());
-    let place = if name.ip().is_some() { String::new() } else { format!(" at {address}") };
-    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    let now = match change {
-        Change::Opened => "its requests fail one after the other; it gets a pause, then a probe",
-        Change::Closed => "its requests are answered again",
-        Change::Up => "its health checks are good again",
-        Change::Down => "its health checks are bad; it gets no requests while another is available",
-    };
-    warn!("server {name}{place}: {now}{why}");
 }
 
 /// The requests of one process are counted from a random place, and the processes told apart by

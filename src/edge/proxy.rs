@@ -35,7 +35,7 @@ use super::{
     admit, answer, body, connect::WatchedConnector, exchange::Exchange, failure, finish, headers, idle::Idle, ready,
     redirect, relay, retry, route, snapshot::Snapshot, watch::Watch, websocket,
 };
-use crate::{config::Retries, limits::Rates, state::Phase, telemetry::Counters};
+use crate::{config::Retries, limits::Rates, readiness::Stage, telemetry::Counters};
 
 /// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
 /// flight than these the rest connects anew each time.
@@ -50,7 +50,7 @@ pub struct Edge {
     counters: Arc<Counters>,
     rates: Rates,
     in_flight: TaskTracker,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<Stage>,
 }
 
 /// The edge as a Pingora proxy that serves the snapshot and counts its requests with the tracker.
@@ -65,7 +65,7 @@ pub async fn proxy(
     snapshot: Arc<ArcSwap<Snapshot>>,
     counters: Arc<Counters>,
     in_flight: TaskTracker,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<Stage>,
 ) -> io::Result<Arc<Proxy>> {
     let settings = Arc::new(ServerConf {
         threads,
@@ -215,7 +215,7 @@ impl ProxyHttp for Edge {
         if !answer.status.is_informational() {
             exchange.take_head(answer.status.is_server_error());
         }
-        if !answer.status.is_informational() && *self.phase.borrow() == Phase::Draining {
+        if !answer.status.is_informational() && *self.phase.borrow() == Stage::Draining {
             // There will be no next request on this connection.
             session.set_keepalive(None);
         }

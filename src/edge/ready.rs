@@ -6,14 +6,14 @@ use pingora_proxy::Session;
 use tokio::sync::watch;
 
 use super::{answer::drain, exchange::Exchange};
-use crate::state::{Phase, Readiness};
+use crate::readiness::{Readiness, Stage};
 
 /// Answers a GET or HEAD for the path that the configuration gives, whatever the host and whoever asks. True: the
 /// answer has been written.
 pub(super) async fn answer(
     session: &mut Session,
     exchange: &mut Exchange,
-    phase: &watch::Receiver<Phase>,
+    phase: &watch::Receiver<Stage>,
 ) -> Result<bool> {
     let request = session.req_header();
     let Some(path) = &exchange.snapshot.readiness_path else { return Ok(false) };
@@ -23,7 +23,7 @@ pub(super) async fn answer(
     }
     exchange.account.is_probe = true;
     drain(session).await;
-    let readiness = Readiness { phase: *phase.borrow() };
+    let readiness = Readiness { stage: *phase.borrow() };
     let (status, mut body) = if readiness.is_ready() {
         (StatusCode::OK, "ready".to_owned())
     } else {

@@ -16,8 +16,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{exchange::log_change, health::Checker, snapshot::Snapshot};
-use crate::config::ServerAddress;
+use super::{health::Checker, snapshot::Snapshot};
+use crate::{config::ServerAddress, fleet::log_change};
 
 /// Keeps looking up names and checking servers, those of the current snapshot, for as long as it is
 /// polled. `changed` tells it that there is another snapshot.

@@ -7,6 +7,7 @@
 mod balance;
 mod breaker;
 mod budget;
+mod change;
 mod health;
 mod runtime;
 mod server;
@@ -21,6 +22,7 @@ use std::{
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 
+pub(crate) use self::change::log_change;
 use self::{
     balance::Candidate,
     table::{Table, Tier},

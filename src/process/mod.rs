@@ -41,7 +41,8 @@ use crate::{
     admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress},
     edge::{self, Door, TlsListener},
-    state::{Control, Phase},
+    readiness::Stage,
+    state::Control,
     telemetry::access_log,
 };
 
@@ -156,7 +157,7 @@ impl Process {
         let predecessor = self.predecessor.take();
         let mut running = self.start(sockets).await?;
 
-        control.enter(Phase::Serving);
+        control.enter(Stage::Serving);
         manager::serving();
         if let Some(predecessor) = &predecessor {
             predecessor.ready();
@@ -173,8 +174,8 @@ impl Process {
         let (stop, stopped) = watch::channel(false);
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
-        let phases = self.control.phases();
-        let proxy = edge::proxy(self.threads, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), phases);
+        let stages = self.control.stages();
+        let proxy = edge::proxy(self.threads, Arc::clone(&snapshots), Arc::clone(&counters), in_flight.clone(), stages);
         let proxy = proxy.await.map_err(ServeError::Proxy)?;
         let door = Arc::new(Door::new(proxy, snapshots, counters, stopped));
         let mut listening = JoinSet::new();

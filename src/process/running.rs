@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     edge::Door,
-    state::{Control, Phase, Replacement},
+    readiness::Stage,
+    state::{Control, Replacement},
 };
 
 /// An edge that lets connections in.
@@ -132,7 +133,7 @@ impl Running {
             Ending::Now => return,
             Ending::Stopped => {
                 manager::stopping();
-                self.control.enter(Phase::Leaving);
+                self.control.enter(Stage::Leaving);
                 let delay = self.control.snapshot().stop.delay;
                 if !delay.is_zero() {
                     info!("not ready any more; connections are taken for another {delay:?}");
@@ -146,7 +147,7 @@ impl Running {
                 self.admin = None;
             }
         }
-        self.control.enter(Phase::Draining);
+        self.control.enter(Stage::Draining);
         info!("no more connections are taken; finishing {} requests in flight", self.in_flight.len());
         self.stop.send_replace(true);
         // Connections that nobody will accept must not wait here.

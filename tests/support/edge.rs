@@ -11,7 +11,8 @@ use bridgehead::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
     process::{BoundSocket, Ended, Order, Process},
-    state::{Control, Phase},
+    readiness::Stage,
+    state::Control,
     telemetry::Counters,
 };
 use tokio::{runtime, sync::mpsc};
@@ -176,8 +177,8 @@ impl Edge {
     }
 
     /// How far it is in its life.
-    pub fn phase(&self) -> Phase {
-        self.control.readiness().phase
+    pub fn stage(&self) -> Stage {
+        self.control.readiness().stage
     }
 
     /// Waits for its end and returns how many requests were cut.

@@ -1,7 +1,7 @@
 //! The metrics, in the text format of Prometheus. Nothing is kept for them: they are what the edge has counted,
 //! read when somebody asks.
 
-mod door;
+mod connections;
 mod families;
 mod fleet;
 mod process;
@@ -26,7 +26,7 @@ pub fn render(control: &Control) -> Result<String> {
     let mut families = Families::default();
     requests::collect(&mut families, counters);
     fleet::collect(&mut families, &report);
-    door::collect(&mut families, counters);
+    connections::collect(&mut families, counters);
     running::collect(&mut families, control);
     verification::collect(&mut families, control.verification().as_deref());
     process::collect(&mut families, counters.started());

@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{Families, precise};
 use crate::{
-    state::{Control, Outcome, Phase},
-    telemetry::program_log,
+    readiness::Stage,
+    state::{Control, Outcome},
+    telemetry,
 };
 
 pub(super) fn collect(families: &mut Families, control: &Control) {
@@ -25,7 +26,7 @@ pub(super) fn collect(families: &mut Families, control: &Control) {
         "bridgehead_phase",
         "1 for the phase of its life that the edge is in.",
         ["phase"],
-        Phase::ALL.map(|phase| ([phase.name().to_owned()], f64::from(u8::from(readiness.phase == phase)))),
+        Stage::ALL.map(|stage| ([stage.name().to_owned()], f64::from(u8::from(readiness.stage == stage)))),
     );
     families.gauge(
         "bridgehead_discovery_enabled",
@@ -83,7 +84,7 @@ fn access_log(families: &mut Families, control: &Control) {
     families.counter(
         "bridgehead_log_lines_dropped_total",
         "Lines of the program's log that were not written: nobody read standard error, or it failed.",
-        program_log::lines_dropped(),
+        telemetry::lines_dropped(),
     );
 }
 

@@ -2,7 +2,7 @@
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::telemetry::{LATENCY_BOUNDS, LatencyReading};
+use crate::latency::{LATENCY_BOUNDS, LatencyReading};
 
 /// Metrics that are being collected.
 #[derive(Default)]
