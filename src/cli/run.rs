@@ -10,7 +10,7 @@ use rustix::{
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{load, summary::summary};
+use super::{outcome::load, summary::summary};
 use crate::{
     config::{Config, Loaded},
     process::{Ended, Inherited, Order, Predecessor, Process, on_signals, survive_early_signals},

@@ -140,7 +140,9 @@ impl Process {
         // Pingora would panic, whether a server needs them or not.
         edge::system_authorities().map_err(ServeError::Certificates)?;
         // Dropped last: it waits for the last lines to be written.
-        let _access_log = access_log::start(self.access_log.as_ref(), self.control.counters())?;
+        let log =
+            self.access_log.as_ref().map(|config| self.control.counters().start_access_log(config)).transpose()?;
+        let _reopening = access_log::reopen_when_told(log.as_ref())?;
         let mut early = None;
         tokio::select! {
             () = self.control.resolve_names() => {}
