@@ -16,9 +16,9 @@
 //!    [`discovery::repair`].
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`import`] makes
-//! its table from a Bifrost's, [`state`] what a running edge is, [`verify`]
-//! whether the servers agree with it, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
+//! [`import`] makes its table from a Bifrost's, [`api`] asks one for it, [`state`] is what a running edge is, and
+//! [`readiness`] whether it takes traffic, [`verify`] whether the servers agree with it, [`telemetry`] what the edge
+//! says of itself, [`latency`] how long things took, [`admin`] where it is said.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
