@@ -4,7 +4,7 @@
 //!
 //! # The life of a request
 //!
-//! 1. [`server`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
+//! 1. [`process`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
 //!    TLS, and reads the request's head, which [`framing`] judges. From there on it runs on Pingora.
 //! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases.
 //! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
@@ -16,9 +16,9 @@
 //!    [`discovery::repair`].
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`import`] makes
-//! its table from a Bifrost's, [`state`] what a running edge is, [`verify`]
-//! whether the servers agree with it, [`telemetry`] what the edge says of itself, [`admin`] where it says it.
+//! [`import`] makes its table from a Bifrost's, [`api`] asks one for it, [`state`] is what a running edge is, and
+//! [`readiness`] whether it takes traffic, [`verify`] whether the servers agree with it, [`telemetry`] what the edge
+//! says of itself, [`latency`] how long things took, [`admin`] where it is said.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
@@ -34,11 +34,12 @@ pub mod edge;
 pub mod fleet;
 pub mod framing;
 pub mod import;
+pub mod latency;
 pub mod limits;
+pub mod process;
+pub mod readiness;
 pub mod reason;
-pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
-pub mod upgrade;
 pub mod verify;

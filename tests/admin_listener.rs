@@ -2,7 +2,7 @@
 
 use std::{net::TcpStream, thread};
 
-use bridgehead::state::Phase;
+use bridgehead::readiness::Stage;
 
 use crate::support::{
     PATIENCE,
@@ -178,7 +178,7 @@ fn a_stopping_edge_lives_is_not_ready_and_says_so_until_it_has_ended() {
     assert_eq!(kept.ask("GET", "/livez", &host, "").status, 200);
     let stopping = thread::spawn(move || edge.stop());
     let ready = || Connection::to(admin).ask("GET", "/readyz", &host, "");
-    until("it is draining", || ready().json()["phase"] == Phase::Draining.name());
+    until("it is draining", || ready().json()["phase"] == Stage::Draining.name());
     let draining = ready();
     assert_eq!((draining.status, draining.json()["ready"].clone()), (503, false.into()));
     assert!(draining.json()["reasons"][0].as_str().unwrap().starts_with("draining: "), "{}", draining.text());

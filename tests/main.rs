@@ -16,6 +16,7 @@ mod access_log;
 mod access_log_writing;
 mod access_rules;
 mod admin_listener;
+mod architecture;
 mod balancing;
 mod commands;
 mod config_door;

@@ -3,7 +3,7 @@
 
 use std::{io::Write, net::TcpStream, sync::mpsc};
 
-use bridgehead::state::Phase;
+use bridgehead::readiness::Stage;
 
 use crate::support::{
     bifrost::Bifrost,
@@ -17,7 +17,7 @@ fn stopping(bifrost: &Bifrost, options: &str) -> Edge {
 
 fn drains(edge: &Edge) {
     edge.begin_to_stop();
-    until("it drains", || edge.phase() == Phase::Draining);
+    until("it drains", || edge.stage() == Stage::Draining);
 }
 
 #[test]
@@ -49,11 +49,11 @@ fn it_takes_no_new_connection_and_ends_with_the_last_request() {
 fn before_that_it_is_not_ready_but_serves_for_load_balancers_that_have_not_noticed() {
     let bifrost = Bifrost::start();
     let edge = stopping(&bifrost, "delay: 1h");
-    until("it serves", || edge.phase() == Phase::Serving);
+    until("it serves", || edge.stage() == Stage::Serving);
     let mut before = edge.connect();
     assert_eq!(before.ask("GET", "/echo", "x", "").status, 200);
     edge.begin_to_stop();
-    until("it is not ready", || edge.phase() == Phase::Leaving);
+    until("it is not ready", || edge.stage() == Stage::Leaving);
     let kept = before.ask("GET", "/echo", "x", "");
     assert_eq!((kept.status, kept.header("connection")), (200, Some("keep-alive")));
     assert_eq!(edge.get("/echo").status, 200);

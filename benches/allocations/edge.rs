@@ -7,7 +7,7 @@ use std::{
 
 use bridgehead::{
     config::Loaded,
-    server::{BoundSocket, Order, Server},
+    process::{BoundSocket, Order, Process},
 };
 use tokio::{runtime, sync::mpsc};
 
@@ -32,7 +32,7 @@ impl Edge {
         );
         let loaded = Loaded::from_text("bench.yaml".as_ref(), &yaml);
         let config = loaded.expect("a valid configuration").config;
-        let edge = Server::on(&config, vec![BoundSocket::Tcp(socket)], None).expect("the edge is made");
+        let edge = Process::on(&config, vec![BoundSocket::Tcp(socket)], None).expect("the edge is made");
         let (stop, stopped) = mpsc::channel(1);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

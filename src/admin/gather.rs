@@ -33,7 +33,7 @@ impl Admin {
             now: seconds(SystemTime::now()),
             uptime_seconds: control.uptime().as_secs(),
             ready: readiness.is_ready(),
-            phase: readiness.phase.name(),
+            phase: readiness.stage.name(),
             reasons: readiness.reasons(),
             replacement: ReplacementStatus::of(control),
             configuration: Configuration::of(&snapshot, control),

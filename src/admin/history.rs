@@ -9,8 +9,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Admin;
-use crate::telemetry::{LATENCY_BOUNDS, Traffic};
+use crate::{
+    latency::LATENCY_BOUNDS,
+    telemetry::{Counters, Traffic},
+};
 
 /// Between two readings.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -48,24 +50,22 @@ pub struct Plots {
     pub points: Vec<Point>,
 }
 
-impl Admin {
+impl History {
     /// Reads the counters again and again, for as long as it is polled.
-    pub(super) async fn keep_history(&self) {
+    pub async fn keep(&self, counters: &Counters) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        let mut last = (Instant::now(), self.control.counters().traffic());
+        let mut last = (Instant::now(), counters.traffic());
         loop {
             ticks.tick().await;
-            let now = (Instant::now(), self.control.counters().traffic());
+            let now = (Instant::now(), counters.traffic());
             let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.history.add(Point::between(&last.1, &now.1, now.0 - last.0, since_1970.as_secs()));
+            self.add(Point::between(&last.1, &now.1, now.0 - last.0, since_1970.as_secs()));
             last = now;
         }
     }
-}
 
-impl History {
     fn add(&self, point: Point) {
         let mut points = self.0.lock();
         if points.len() == MOST {

@@ -34,7 +34,7 @@ const LARGEST_HEAD: usize = 16 * 1024;
 
 /// Answers on the admin listener, and keeps its history, for as long as it is polled. Its connections end with it.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
-    tokio::join!(accept(listener, &admin), admin.keep_history());
+    tokio::join!(accept(listener, &admin), admin.history.keep(admin.control.counters()));
 }
 
 async fn accept(listener: TcpListener, admin: &Arc<Admin>) {

@@ -1,9 +1,9 @@
 //! The admin listener: what the edge says of itself to those who run it, and to the programs that watch it.
 //!
 //! `listen` accepts connections and reads heads, `crowd` knows which connection makes room for the next, `request`
-//! is what comes on one, `host` knows whom it may be for, `route` what is there: `status` as JSON, which `gather` makes, and as
-//! a `page`, the metrics, and whether the edge lives and is ready. `history` keeps the last minutes for the page,
-//! `answer` is how all of it is written.
+//! is what comes on one, `host` knows whom it may be for, `route` what is there: `status` as JSON, which `gather`
+//! makes, and as a `page`, the `metrics`, and whether the edge lives and is ready. `history` keeps the last minutes for
+//! the page, `answer` is how all of it is written.
 //!
 //! It depends on nothing that the traffic depends on: not on Pingora, not on the limits of clients, not on the phase
 //! that the edge is in. Whoever runs it drops it last.
@@ -14,6 +14,7 @@ mod gather;
 mod history;
 mod host;
 mod listen;
+mod metrics;
 mod page;
 mod request;
 mod route;

@@ -3,8 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{Admin, answer::Answer, host, page, request::Request, status};
-use crate::telemetry::metrics;
+use super::{Admin, answer::Answer, host, metrics, page, request::Request, status};
 
 /// The answer to `/readyz`.
 #[derive(Debug, Serialize)]
@@ -50,7 +49,7 @@ impl Admin {
         let servers = status::Available::of(&self.control.report());
         let is_ready = readiness.is_ready();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let ready = Readyz { ready: is_ready, phase: readiness.phase.name(), reasons: readiness.reasons(), servers };
+        let ready = Readyz { ready: is_ready, phase: readiness.stage.name(), reasons: readiness.reasons(), servers };
         Answer::json(status, &ready)
     }
 

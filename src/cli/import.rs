@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use serde_yaml::Value;
 
-use super::written;
+use super::outcome::written;
 use crate::{
     api::{BaseUrl, Credentials},
     config::MOST_BYTES,

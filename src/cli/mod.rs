@@ -1,27 +1,28 @@
 //! The commands: from arguments to an exit code.
 
 mod import;
+mod outcome;
 mod run;
 mod show;
 mod summary;
+mod upgrade;
 mod verify;
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 
 use self::{
+    outcome::{load, written},
     run::run,
     show::{check, discover},
-};
-use crate::{
-    config::{self, Loaded},
     upgrade::upgrade,
 };
+use crate::config::{self, Loaded};
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
 /// (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
@@ -106,28 +107,6 @@ pub fn main() -> ExitCode {
         Command::Run | Command::Import(_) | Command::Schema => Ok(()),
     };
     written(done, ExitCode::SUCCESS)
-}
-
-/// The exit code of a command that has written to standard output.
-fn written(done: io::Result<()>, code: ExitCode) -> ExitCode {
-    match done {
-        Ok(()) => code,
-        // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => {
-            eprintln!("cannot write to standard output: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// The configuration; its problems are shown, and returned.
-fn load(file: &Path) -> Result<Loaded, String> {
-    Loaded::from_file(file).map_err(|problems| {
-        let problems = problems.to_string();
-        eprintln!("{problems}");
-        problems
-    })
 }
 
 fn replace_running(loaded: &Loaded) -> ExitCode {

@@ -1,22 +1,19 @@
 //! The command `run`.
 
-use std::{io, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use log::{error, info, warn};
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::disable_transparent_huge_pages,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{load, summary::summary};
+use super::{outcome::load, summary::summary};
 use crate::{
     config::{Config, Loaded},
-    server::{Ended, Inherited, Order, Predecessor, Program, Server},
+    process::{Ended, Inherited, Order, Predecessor, Process, on_signals, survive_early_signals},
     state::Reloader,
     telemetry,
 };
@@ -46,18 +43,6 @@ pub(super) fn run(file: &Path) -> ExitCode {
     }
 }
 
-/// A reload or a replacement that somebody asks for while the configuration is still being read must not end the
-/// process, as these signals do when nobody listens.
-fn survive_early_signals() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        for kind in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()] {
-            let _never_heard = signal(kind)?;
-        }
-        Ok(())
-    })
-}
-
 /// Serves to the end. An error has been told to the operator.
 fn start(file: &Path, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
     let loaded = load(file)?;
@@ -71,15 +56,15 @@ fn start(file: &Path, inherited: Inherited, predecessor: Option<Predecessor>) ->
 }
 
 fn serve(loaded: Loaded, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
-    let threads = Server::threads(&loaded.config);
+    let threads = Process::threads(&loaded.config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start {threads} worker threads: {error}"))?;
     let ended = runtime.block_on(async {
-        let (mut server, orders, _reloader) = prepare(loaded, inherited)?;
+        let (mut process, orders, _reloader) = prepare(loaded, inherited)?;
         if let Some(predecessor) = predecessor {
-            server.replace(predecessor);
+            process.replace(predecessor);
         }
-        server.serve(orders).await.map_err(|error| error.to_string())
+        process.serve(orders).await.map_err(|error| error.to_string())
     });
     // Whatever still runs, a name being looked up for example, is not waited for.
     runtime.shutdown_background();
@@ -88,33 +73,33 @@ fn serve(loaded: Loaded, inherited: Inherited, predecessor: Option<Predecessor>)
     Ok(if is_orphaned { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-type Prepared = (Server, mpsc::Receiver<Order>, AbortOnDropHandle<()>);
+type Prepared = (Process, mpsc::Receiver<Order>, AbortOnDropHandle<()>);
 
-/// A server whose sockets are bound, what it is told by signals, and what keeps its configuration up to date.
+/// A process whose sockets are bound, what it is told by signals, and what keeps its configuration up to date.
 fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
     let (orders, asked) = on_signals().map_err(|error| format!("cannot wait for signals: {error}"))?;
     info!("bridgehead {}, configuration {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
     raise_open_files(&loaded.config);
-    let server = Server::bind(&loaded.config, inherited).map_err(|error| error.to_string())?;
-    for (listener, address) in server.listeners() {
+    let process = Process::bind(&loaded.config, inherited).map_err(|error| error.to_string())?;
+    for (listener, address) in process.listeners() {
         info!("listening on {address} ({})", listener.protocol());
     }
-    if let Some(address) = server.admin_address() {
+    if let Some(address) = process.admin_address() {
         info!("status page and metrics on http://{address}/");
     }
-    for line in summary(&loaded, server.control().snapshot().discovery.discovery()) {
+    for line in summary(&loaded, process.control().snapshot().discovery.discovery()) {
         info!("{line}");
     }
     for warning in &loaded.warnings {
         warn!("{}", warning.in_file(&loaded.file));
     }
-    let reloader = Reloader::new(&loaded, server.control().clone());
+    let reloader = Reloader::new(&loaded, process.control().clone());
     // A large table needs its memory only until it is compiled.
     drop(loaded);
-    Ok((server, orders, AbortOnDropHandle::new(tokio::spawn(reloader.run(asked)))))
+    Ok((process, orders, AbortOnDropHandle::new(tokio::spawn(reloader.run(asked)))))
 }
 
-/// A connection needs a file of its own and one to a server. The system gives a process fewer than it may have,
+/// A connection needs a file of its own and one to a process. The system gives a process fewer than it may have,
 /// unless it asks.
 fn raise_open_files(config: &Config) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -130,32 +115,4 @@ fn raise_open_files(config: &Config) {
              or lower the limit"
         );
     }
-}
-
-/// Turns signals into orders to the server, and into words to look at the configuration.
-fn on_signals() -> io::Result<(mpsc::Receiver<Order>, mpsc::Receiver<()>)> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut replace = signal(SignalKind::user_defined2())?;
-    let ((order, orders), (ask, asked)) = (mpsc::channel(4), mpsc::channel(1));
-    tokio::spawn(async move {
-        loop {
-            let next = tokio::select! {
-                _ = terminate.recv() => Order::Stop,
-                _ = interrupt.recv() => Order::StopNow,
-                _ = replace.recv() => Order::Replace(Program::this()),
-                _ = hangup.recv() => {
-                    // One word that has not been heard yet stands for two.
-                    let _already_asked = ask.try_send(());
-                    continue;
-                }
-            };
-            info!("told to {}", next.name());
-            if order.send(next).await.is_err() {
-                return;
-            }
-        }
-    });
-    Ok((orders, asked))
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::written;
+use super::outcome::written;
 use crate::{
     api::Credentials,
     config::Loaded,

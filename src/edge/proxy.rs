@@ -27,7 +27,7 @@ use super::{
     snapshot::Snapshot,
     upstream::{self, Pool},
 };
-use crate::{limits::Rates, state::Phase, telemetry::Counters};
+use crate::{limits::Rates, readiness::Stage, telemetry::Counters};
 
 /// The edge: discovery answered, everything else forwarded. Clones are the same edge.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub(super) struct Parts {
     pub rates: Rates,
     pub pool: Arc<Pool>,
     pub in_flight: TaskTracker,
-    pub phase: watch::Receiver<Phase>,
+    pub phase: watch::Receiver<Stage>,
     /// Whether listeners of others than the edge have their clients redirected to https.
     pub redirects_to_https: bool,
 }
@@ -52,7 +52,7 @@ impl Edge {
     }
 
     fn is_draining(&self) -> bool {
-        *self.0.phase.borrow() == Phase::Draining
+        *self.0.phase.borrow() == Stage::Draining
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Retries},
     fleet::Runtime,
     limits::Rates,
-    state::Phase,
+    readiness::Stage,
     telemetry::Counters,
 };
 
@@ -35,7 +35,7 @@ impl Edge {
     /// its [`snapshot`](Self::snapshot).
     pub fn new(config: &Config, threads: usize) -> Self {
         let snapshot = Snapshot::compile(config, Arc::new(Runtime::default()), 1);
-        let (_, phase) = watch::channel(Phase::Serving);
+        let (_, phase) = watch::channel(Stage::Serving);
         let redirects_to_https = config.listeners.iter().any(|listener| listener.redirect_to_https);
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let parts = Parts {
@@ -57,7 +57,7 @@ impl Edge {
         snapshot: Arc<ArcSwap<Snapshot>>,
         counters: Arc<Counters>,
         in_flight: TaskTracker,
-        phase: watch::Receiver<Phase>,
+        phase: watch::Receiver<Stage>,
     ) -> Self {
         let pool = Pool::new(IDLE_CONNECTIONS * threads.max(1), threads);
         let (rates, redirects_to_https) = (Rates::new(), false);

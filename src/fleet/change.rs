@@ -1,11 +1,11 @@
-//! A server becomes available, or is not any longer.
+//! What the operator is told of a server.
 
 use log::warn;
 
 use super::server::{Change, Server};
 
 /// Logs that a server has become available, or is not any longer, and why.
-pub fn log_change(server: &Server, change: Change, why: Option<&String>) {
+pub(crate) fn log_change(server: &Server, change: Change, why: Option<&String>) {
     let (name, address) = (server.name(), server.address());
     let place = if name.ip().is_some() { String::new() } else { format!(" at {address}") };
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();

@@ -22,12 +22,12 @@ use std::{
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 
+pub(crate) use self::change::log_change;
 use self::{
     balance::Candidate,
     table::{Table, Tier},
 };
 pub use self::{
-    change::log_change,
     runtime::{Report, Runtime, ServerReport},
     server::{Change, Lease, Outcome, Server, State},
 };

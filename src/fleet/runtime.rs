@@ -15,7 +15,7 @@ use super::{
     budget::Budget,
     server::{Server, State},
 };
-use crate::{config::ServerAddress, telemetry::LatencyReading};
+use crate::{config::ServerAddress, latency::LatencyReading};
 
 /// The state of all servers, by what the configuration calls them and their address. There is one for
 /// each process.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{BreakerOptions, HealthChecks, ServerAddress},
-    telemetry::Latency,
+    latency::Latency,
 };
 
 /// One server: an address that the configuration names, or one of those behind a name in it.

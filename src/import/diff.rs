@@ -5,13 +5,17 @@ use std::time::Duration;
 use similar::{Algorithm, TextDiff};
 
 use super::{
-    KEY,
-    comments::comments,
-    duration::nanoseconds,
-    fields::{FIELDS, Field, Kept, Kind, field},
-    layout::Edits,
-    nodes::{self, Node, NodeKind},
-    secrets::{is_token, may_have_secret},
+    edit::{
+        comments::comments,
+        layout::Edits,
+        nodes::{self, Node, NodeKind},
+    },
+    keys::KEY,
+    source::{
+        duration::nanoseconds,
+        fields::{FIELDS, Field, Kept, Kind, field},
+        secrets::{is_token, may_have_secret},
+    },
 };
 
 /// A file in which everything is another may take so long; then the diff is longer than it need be.

@@ -18,12 +18,16 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::{Phase, Readiness, Reloads, readiness::Replacement, reloads::Outcome};
+use super::{
+    reloads::{Outcome, Reloads},
+    replacement::Replacement,
+};
 use crate::{
     api::Credentials,
     config::Config,
     edge::{Snapshot, keep_verifying, resolve_new, supervise},
     fleet::{Report, Runtime},
+    readiness::{Readiness, Stage},
     telemetry::Counters,
     verify::{self, Kept},
 };
@@ -40,7 +44,7 @@ pub struct Control {
     generations: Arc<AtomicU64>,
     reloads: Arc<Reloads>,
     verification: Arc<Kept>,
-    phase: watch::Sender<Phase>,
+    stage: watch::Sender<Stage>,
     replacement: Arc<ArcSwap<Replacement>>,
     failed_replacements: Arc<AtomicU64>,
     started: Instant,
@@ -67,7 +71,7 @@ impl Control {
             generations: Arc::new(FIRST.into()),
             reloads: Arc::default(),
             verification: Arc::default(),
-            phase: watch::Sender::default(),
+            stage: watch::Sender::default(),
             replacement: Arc::default(),
             failed_replacements: Arc::default(),
             started: Instant::now(),
@@ -136,17 +140,17 @@ impl Control {
 
     /// Whether new traffic may be sent here.
     pub fn readiness(&self) -> Readiness {
-        Readiness { phase: *self.phase.borrow() }
+        Readiness { stage: *self.stage.borrow() }
     }
 
     /// How far the edge is, now and later.
-    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
+    pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
     }
 
     /// The edge is so far now.
-    pub(crate) fn enter(&self, phase: Phase) {
-        self.phase.send_replace(phase);
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.send_replace(stage);
     }
 
     /// How far it is with being replaced.
@@ -167,9 +171,9 @@ impl Control {
     }
 
     /// Waits until it is so far.
-    pub async fn entered(&self, phase: Phase) {
+    pub async fn entered(&self, stage: Stage) {
         // It is over, too, when nobody is left to say so.
-        let _entered = self.phase.subscribe().wait_for(|now| *now == phase).await.map(drop);
+        let _entered = self.stage.subscribe().wait_for(|now| *now == stage).await.map(drop);
     }
 
     /// How long it has been there.

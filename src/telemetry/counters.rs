@@ -15,8 +15,12 @@ use log::info;
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
-use super::{DiscoveryCounters, Traffic, TrafficCounters, access_log::AccessLog, lines::LineCounts};
-use crate::{limits::Connections, reason::Reason};
+use super::{
+    DiscoveryCounters, Traffic, TrafficCounters,
+    access_log::{AccessLog, AccessLogError, RunningAccessLog},
+    lines::LineCounts,
+};
+use crate::{config, limits::Connections, reason::Reason};
 
 /// What the edge has done with clients so far.
 pub struct Counters {
@@ -157,9 +161,14 @@ impl Counters {
         self.access_log.get()
     }
 
-    /// From now on each request becomes a line. The first word counts.
-    pub fn begin_access_log(&self, log: AccessLog) {
+    /// Starts the access log: from now on each request becomes a line. The first one counts.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or there is no thread to be had.
+    pub fn start_access_log(&self, config: &config::AccessLog) -> Result<RunningAccessLog, AccessLogError> {
+        let (log, running) = AccessLog::start(config, Arc::clone(&self.log_lines))?;
         let _begun_already = self.access_log.set(log);
+        Ok(running)
     }
 
     /// What has become of the lines of the access log.

@@ -1,18 +1,16 @@
-//! What the edge says of itself: its log and its metrics.
+//! What the edge says of itself: its log, its access log, and what it has counted.
 
 pub mod access_log;
 mod counters;
 mod discovery;
-mod latency;
 mod lines;
-pub mod metrics;
 mod program_log;
 mod traffic;
 
+pub(crate) use self::program_log::lines_dropped;
 pub use self::{
     counters::{Closed, Counters},
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
-    latency::{LATENCY_BOUNDS, Latency, LatencyReading},
     lines::{LineCounts, LineReading},
     program_log::{RunningLog, start},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},

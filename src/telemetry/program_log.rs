@@ -67,7 +67,7 @@ pub fn start() -> io::Result<RunningLog> {
 }
 
 /// Lines of this process's log that were dropped.
-pub(super) fn lines_dropped() -> u64 {
+pub(crate) fn lines_dropped() -> u64 {
     COUNTS.read().dropped()
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::latency::{Latency, LatencyReading};
+use crate::latency::{Latency, LatencyReading};
 use crate::reason::Reason;
 
 /// What a request is for. Few, so that they can be a label.

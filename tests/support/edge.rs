@@ -10,8 +10,9 @@ use std::{
 use bridgehead::{
     config::{Config, Loaded, ServerAddress},
     fleet::{Report, ServerReport},
-    server::{BoundSocket, Ended, Order, Server},
-    state::{Control, Phase},
+    process::{BoundSocket, Ended, Order, Process},
+    readiness::Stage,
+    state::Control,
     telemetry::Counters,
 };
 use tokio::{runtime, sync::mpsc};
@@ -57,12 +58,12 @@ impl Edge {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Server::on(&config(address), vec![BoundSocket::Tcp(socket)], Some(admin)).unwrap();
-        let (admin, control) = (server.admin_address().unwrap(), server.control().clone());
+        let process = Process::on(&config(address), vec![BoundSocket::Tcp(socket)], Some(admin)).unwrap();
+        let (admin, control) = (process.admin_address().unwrap(), process.control().clone());
         let (stop, stopped) = mpsc::channel(2);
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(server.serve(stopped)).unwrap()
+            runtime.block_on(process.serve(stopped)).unwrap()
         });
         Edge { address, admin, control, stop: Some(stop), thread: Some(thread) }
     }
@@ -176,8 +177,8 @@ impl Edge {
     }
 
     /// How far it is in its life.
-    pub fn phase(&self) -> Phase {
-        self.control.readiness().phase
+    pub fn stage(&self) -> Stage {
+        self.control.readiness().stage
     }
 
     /// Waits for its end and returns how many requests were cut.

@@ -14,7 +14,7 @@ use crate::{
         upstream::{Ended, Exchanging, Pool, Upload, connect, deliver, is_opened_by, key, tunnel},
     },
     fleet::Picked,
-    state::Phase,
+    readiness::Stage,
 };
 
 /// The response has been written by the edge itself, in the middle of Pingora's half: there is nothing left to do.
@@ -33,7 +33,7 @@ pub(in crate::edge) async fn forward(
     session: &mut Session,
     exchange: &mut Exchange,
     pool: &Arc<Pool>,
-    phase: &watch::Receiver<Phase>,
+    phase: &watch::Receiver<Stage>,
 ) -> Result<bool> {
     let mut upload = Upload::new(session);
     let mut failed = None;
@@ -62,7 +62,7 @@ pub(in crate::edge) async fn peer(
     session: &mut Session,
     exchange: &mut Exchange,
     pool: &Arc<Pool>,
-    phase: &watch::Receiver<Phase>,
+    phase: &watch::Receiver<Stage>,
 ) -> Result<Box<HttpPeer>> {
     let picked = match exchange.attempt.picked.take() {
         Some(picked) => picked,
@@ -96,7 +96,7 @@ async fn attempt(
     upload: &mut Upload,
     pool: &Arc<Pool>,
     picked: Picked,
-    phase: &watch::Receiver<Phase>,
+    phase: &watch::Receiver<Stage>,
 ) -> Result<()> {
     let snapshot = Arc::clone(&exchange.snapshot);
     let upstream = snapshot.servers.upstream(picked.configured);

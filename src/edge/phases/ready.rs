@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     edge::{client::drain, exchange::Exchange},
-    state::{Phase, Readiness},
+    readiness::{Readiness, Stage},
 };
 
 /// Answers a GET or HEAD for the path that the configuration gives, whatever the host and whoever asks. True: the
@@ -15,7 +15,7 @@ use crate::{
 pub(in crate::edge) async fn answer(
     session: &mut Session,
     exchange: &mut Exchange,
-    phase: &watch::Receiver<Phase>,
+    phase: &watch::Receiver<Stage>,
 ) -> Result<bool> {
     let request = session.req_header();
     let Some(path) = &exchange.snapshot.readiness_path else { return Ok(false) };
@@ -25,7 +25,7 @@ pub(in crate::edge) async fn answer(
     }
     exchange.account.is_probe = true;
     drain(session).await;
-    let readiness = Readiness { phase: *phase.borrow() };
+    let readiness = Readiness { stage: *phase.borrow() };
     let (status, mut body) = if readiness.is_ready() {
         (StatusCode::OK, "ready".to_owned())
     } else {

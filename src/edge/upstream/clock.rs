@@ -28,17 +28,17 @@ pub(super) struct Limits {
 /// So long a body may come as slowly as it likes.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// How far an exchange has come.
+/// What an exchange waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The request is being sent: the time is the client's, but while the server takes nothing.
-    Sending,
-    /// The response is waited for, interim ones aside.
-    FirstByte,
-    /// The response comes.
-    Silence,
-    /// The response waits for the client to take what has come: the time is the client's.
-    HeldUp,
+pub(super) enum Awaiting {
+    /// More of the request: the time is the client's, but while the server takes nothing.
+    Request,
+    /// The head of the response, interim ones aside.
+    Head,
+    /// More of the response's body.
+    Body,
+    /// That the client takes what has come of the response: the time is the client's.
+    Client,
 }
 
 /// What is due next.
@@ -53,7 +53,7 @@ pub(super) enum Due {
 /// The time of one exchange.
 pub(super) struct Clock {
     limits: Limits,
-    stage: Stage,
+    awaiting: Awaiting,
     /// The last byte sent or received.
     since: Instant,
     upload: Upload,
@@ -95,16 +95,16 @@ impl Clock {
     /// Begins when a request begins to be sent.
     pub fn begin(limits: Limits, now: Instant) -> Self {
         let upload = Upload { began: now, bytes: 0, blocked: None, was_blocked: Duration::ZERO };
-        Clock { limits, stage: Stage::Sending, since: now, upload, look: None }
+        Clock { limits, awaiting: Awaiting::Request, since: now, upload, look: None }
     }
 
-    pub fn stage(&self) -> Stage {
-        self.stage
+    pub fn awaiting(&self) -> Awaiting {
+        self.awaiting
     }
 
-    /// Takes note of how far the exchange has come; the time of the next stage begins.
-    pub fn enter(&mut self, stage: Stage, now: Instant) {
-        self.stage = stage;
+    /// Takes note of what is waited for now; its time begins.
+    pub fn enter(&mut self, awaiting: Awaiting, now: Instant) {
+        self.awaiting = awaiting;
         self.since = now;
         self.look = None;
     }
@@ -141,11 +141,11 @@ impl Clock {
     /// Tells what is due next, and when.
     pub fn due(&self) -> Option<(Instant, Due)> {
         let limits = &self.limits;
-        let next = match self.stage {
-            Stage::Sending => Some(self.upload.due(limits, self.since)),
-            Stage::FirstByte => Some((self.since + limits.first_byte, Expired::FirstByte)),
-            Stage::Silence => Some((self.since + limits.silence, Expired::Silence)),
-            Stage::HeldUp => None,
+        let next = match self.awaiting {
+            Awaiting::Request => Some(self.upload.due(limits, self.since)),
+            Awaiting::Head => Some((self.since + limits.first_byte, Expired::FirstByte)),
+            Awaiting::Body => Some((self.since + limits.silence, Expired::Silence)),
+            Awaiting::Client => None,
         };
         let end = limits.end.map(|end| (end, Expired::Request));
         let expires = next.into_iter().chain(end).map(|(due, limit)| (due, Due::Expired(limit)));
@@ -262,11 +262,11 @@ mod tests {
     async fn a_timer_that_is_kept_finds_the_later_limit() {
         let mut timer = Timer::default();
         let mut clock = Clock::begin(LIMITS, Instant::now());
-        clock.enter(Stage::FirstByte, Instant::now());
+        clock.enter(Awaiting::Head, Instant::now());
         assert!(timeout(800 * SECOND, due(&mut clock, &mut timer)).await.is_err());
         let begin = Instant::now();
         let mut clock = Clock::begin(LIMITS, begin);
-        clock.enter(Stage::FirstByte, begin);
+        clock.enter(Awaiting::Head, begin);
         assert_eq!(due(&mut clock, &mut timer).await, Due::Expired(Expired::FirstByte));
         assert_eq!(begin.elapsed(), LIMITS.first_byte);
     }

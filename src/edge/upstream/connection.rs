@@ -6,7 +6,6 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use pingora::Result;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -110,16 +109,6 @@ impl Connection {
             stream @ ServerStream::Tls(_) => Pin::new(stream).poll_flush(context),
         }
     }
-}
-
-/// Makes an error of the server's of one that its connection gave.
-pub(super) fn of_server<T>(result: io::Result<T>, doing: &'static str) -> Result<T> {
-    use pingora::{Error, ErrorType, OrErr};
-    let kind = match &result {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => ErrorType::ConnectionClosed,
-        _ => ErrorType::ReadError,
-    };
-    result.or_err(kind, doing).map_err(Error::into_up)
 }
 
 /// Hands the methods of a stream on to the stream inside.

@@ -30,7 +30,7 @@ pub use self::{
     line::append,
 };
 use super::lines::{LineCounts, Lines, Message, RunningLines};
-use crate::{config, telemetry::Counters};
+use crate::config;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 8192;
@@ -89,25 +89,15 @@ impl AccessLog {
     }
 }
 
-/// Starts the access log, if there is to be one: from now on each request becomes a line. Its file is opened anew with
-/// every SIGUSR1, for as long as what is returned lives; without a log, the signal does nothing: it would end the
-/// process.
+/// Opens the file of the log anew with every SIGUSR1, for as long as what is returned lives; without a log, the signal
+/// does nothing: it would end the process.
 ///
 /// # Errors
-/// When the file cannot be opened, the signal cannot be waited for, or there is no thread to be had.
-pub fn start(
-    config: Option<&config::AccessLog>,
-    counters: &Counters,
-) -> Result<(AbortOnDropHandle<()>, Option<RunningAccessLog>), AccessLogError> {
-    let mut running = None;
-    if let Some(config) = config {
-        let (log, started) = AccessLog::start(config, Arc::clone(counters.log_lines()))?;
-        counters.begin_access_log(log);
-        running = Some(started);
-    }
+/// When the signal cannot be waited for.
+pub fn reopen_when_told(running: Option<&RunningAccessLog>) -> Result<AbortOnDropHandle<()>, AccessLogError> {
     let signals = signal(SignalKind::user_defined1()).map_err(AccessLogError::Signal)?;
-    let queue = running.as_ref().map(|running: &RunningAccessLog| running.0.queue().clone());
-    Ok((AbortOnDropHandle::new(tokio::spawn(reopen_on_signal(signals, queue))), running))
+    let queue = running.map(|running| running.0.queue().clone());
+    Ok(AbortOnDropHandle::new(tokio::spawn(reopen_on_signal(signals, queue))))
 }
 
 async fn reopen_on_signal(mut signals: Signal, queue: Option<SyncSender<Message<Box<Entry>>>>) {

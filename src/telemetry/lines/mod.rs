@@ -2,21 +2,22 @@
 //!
 //! What does not fit is dropped and counted. The access log and the program's own log are two of them.
 
+mod counts;
 mod writer;
 
 use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
     },
     thread,
     time::{Duration, Instant},
 };
 
-pub(super) use self::writer::Scribe;
+pub use self::counts::{LineCounts, LineReading};
 use self::writer::Writer;
+pub(super) use self::writer::{Message, Scribe};
 
 /// The way of an entry into the queue.
 #[derive(Debug)]
@@ -31,33 +32,6 @@ pub(super) struct RunningLines<E> {
     queue: SyncSender<Message<E>>,
     /// Closed when the thread has ended.
     ended: mpsc::Receiver<()>,
-}
-
-/// What has become of the lines.
-#[derive(Debug, Default)]
-pub struct LineCounts {
-    written: AtomicU64,
-    overflowed: AtomicU64,
-    failed: AtomicU64,
-}
-
-/// What has become of the lines, so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LineReading {
-    /// Those that were written.
-    pub written: u64,
-    /// Those that were dropped because too many waited to be written.
-    pub overflowed: u64,
-    /// Those that were dropped because they could not be written.
-    pub failed: u64,
-}
-
-/// For the thread that writes.
-#[derive(Debug)]
-pub(super) enum Message<E> {
-    Line(E),
-    Reopen,
-    Finish,
 }
 
 impl<E: Send + 'static> Lines<E> {
@@ -86,7 +60,7 @@ impl<E: Send + 'static> Lines<E> {
     pub fn add(&self, entry: E) -> bool {
         let has_room = self.queue.try_send(Message::Line(entry)).is_ok();
         if !has_room {
-            self.counts.overflowed.fetch_add(1, Ordering::Relaxed);
+            self.counts.overflowed();
         }
         has_room
     }
@@ -108,23 +82,5 @@ impl<E> RunningLines<E> {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.ended.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
-    }
-}
-
-impl LineCounts {
-    /// What has become of the lines, so far.
-    pub fn read(&self) -> LineReading {
-        LineReading {
-            written: self.written.load(Ordering::Relaxed),
-            overflowed: self.overflowed.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl LineReading {
-    /// Those that were dropped, whatever for.
-    pub fn dropped(self) -> u64 {
-        self.overflowed + self.failed
     }
 }

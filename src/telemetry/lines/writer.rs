@@ -5,17 +5,24 @@ use std::{
     io::{self, Write},
     sync::{
         Arc,
-        atomic::Ordering,
         mpsc::{Receiver, TryRecvError},
     },
     thread,
     time::Duration,
 };
 
-use super::{LineCounts, Message};
+use super::counts::LineCounts;
 
 /// So much is written at once.
 const BATCH: usize = 64 * 1024;
+
+/// For the thread that writes.
+#[derive(Debug)]
+pub(in crate::telemetry) enum Message<E> {
+    Line(E),
+    Reopen,
+    Finish,
+}
 
 /// What the lines of a log look like, and where they go.
 pub(in crate::telemetry) trait Scribe: Send + 'static {
@@ -105,8 +112,7 @@ impl<S: Scribe> Writer<S> {
         }
         let lost = memchr::memchr_iter(b'\n', &self.batch[written..]).count() as u64;
         let lost = lost.min(self.lines);
-        self.counts.written.fetch_add(self.lines - lost, Ordering::Relaxed);
-        self.counts.failed.fetch_add(lost, Ordering::Relaxed);
+        self.counts.wrote(self.lines - lost, lost);
         self.batch.clear();
         self.lines = 0;
         fault

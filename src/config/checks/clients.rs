@@ -1,0 +1,153 @@
+//! The checks between the values about clients: where they connect, and what they may do.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::fleet::sensible;
+use crate::config::{
+    keys::{
+        config::Config,
+        limits::{ClientRate, Limits},
+        listener::{ListenAddress, Listener},
+        stop::StopOptions,
+    },
+    problem::{KeyPath, Problem, unique},
+    values::public_url::Scheme,
+};
+
+pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
+    addresses(config, problems);
+    for (place, listener) in config.listeners.iter().enumerate() {
+        listener_options(config, listener, &KeyPath::root("listeners").index(place), problems);
+    }
+    limits(&config.limits, problems);
+    stop(&config.stop, problems);
+    access(config, problems);
+}
+
+fn stop(stop: &StopOptions, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("stop");
+    for (key, value, example) in [("delay", stop.delay, "15s"), ("idle", stop.idle, "1s"), ("grace", stop.grace, "30s")]
+    {
+        // None at all is a choice.
+        sensible(&path, key, Some(value).filter(|value| !value.is_zero()), example, problems);
+    }
+}
+
+pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
+    unix_sockets(config, warnings);
+    for (place, network) in config.trusted_proxies.iter().enumerate() {
+        if network.0.prefix_len() == 0 {
+            let message = "trusts the whole world, so that every client can name any address as its own; list the \
+                           addresses of your load balancers";
+            warnings.push(Problem::new(KeyPath::root("trusted_proxies").index(place), message));
+        }
+    }
+}
+
+/// Whoever connects to a Unix socket is a proxy on the same machine, which stands for all its clients.
+fn unix_sockets(config: &Config, warnings: &mut Vec<Problem>) {
+    let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
+    if config.trusted_proxies.iter().any(|network| network.0.contains(&loopback)) {
+        return;
+    }
+    for (place, listener) in config.listeners.iter().enumerate() {
+        if matches!(listener.address, ListenAddress::Unix(_)) {
+            let message = "all who connect to it count as one client, 127.0.0.1; add that to trusted_proxies, so that \
+                           their X-Forwarded-For is believed";
+            warnings.push(Problem::new(KeyPath::root("listeners").index(place).key("address"), message));
+        }
+    }
+}
+
+fn addresses(config: &Config, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("listeners");
+    if config.listeners.is_empty() {
+        problems.push(Problem::new(path.clone(), "empty; add at least one, for example {address: \"0.0.0.0:8000\"}"));
+    }
+    let address = |place| path.index(place).key("address");
+    let addresses = config.listeners.iter().map(|listener| &listener.address);
+    let chosen = addresses.enumerate().filter(|(_, address)| address.ip().is_none_or(|ip| ip.port() != 0));
+    unique(chosen, |place, first| {
+        problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
+    });
+    let admin = config.admin.as_ref().map(|admin| admin.address.0).filter(|admin| admin.port() != 0);
+    let has_admins = |listener: &Listener| admin.is_some() && listener.address.ip() == admin;
+    let hosts = config.admin.iter().flat_map(|admin| admin.hosts.iter().enumerate());
+    unique(hosts, |place, first| {
+        let host = |place| KeyPath::root("admin").key("hosts").index(place);
+        problems.push(Problem::repeated(host(place), host(first), "the same host again; remove one"));
+    });
+    if let Some(place) = config.listeners.iter().position(has_admins) {
+        let message = "a listener has this address; choose another port";
+        problems.push(Problem::repeated(KeyPath::root("admin").key("address"), address(place), message));
+    }
+}
+
+fn listener_options(config: &Config, listener: &Listener, path: &KeyPath, problems: &mut Vec<Problem>) {
+    let is_unix = matches!(listener.address, ListenAddress::Unix(_));
+    if listener.mode.is_some() && !is_unix {
+        problems.push(Problem::new(path.key("mode"), "only a Unix socket has one; remove it"));
+    }
+    if listener.proxy_protocol && config.trusted_proxies.is_empty() {
+        let message = "believed from trusted_proxies alone, and there are none; add the addresses of the load \
+                       balancers (127.0.0.1 for a Unix socket)";
+        problems.push(Problem::new(path.key("proxy_protocol"), message));
+    }
+    if !listener.redirect_to_https {
+        return;
+    }
+    let path = path.key("redirect_to_https");
+    if listener.tls.is_some() {
+        problems
+            .push(Problem::new(path, "this listener has tls, and is where clients would be redirected to; remove it"));
+    } else if config.public_urls.iter().all(|url| url.scheme() == Scheme::Http) {
+        let message = "no public URL is https, so there is nowhere to redirect to; add one to public_urls";
+        problems.push(Problem::new(path, message));
+    }
+}
+
+fn limits(limits: &Limits, problems: &mut Vec<Problem>) {
+    let path = KeyPath::root("limits");
+    let mut wrong = |key: &str, message: String| problems.push(Problem::new(path.key(key), message));
+    if !(1024..=Limits::LARGEST_HEAD).contains(&limits.head.most()) {
+        wrong("head", "must be from 1KiB to 512KiB; write for example 64KiB".into());
+    }
+    if !(1..=Limits::MOST_HEADERS).contains(&limits.headers) {
+        wrong("headers", format!("must be from 1 to {}; write for example 100", Limits::MOST_HEADERS));
+    }
+    if !(1..=10_000).contains(&limits.http2_streams) {
+        wrong("http2_streams", "must be from 1 to 10000; write for example 100".into());
+    }
+    for (key, ClientRate(rate)) in [("requests", limits.requests), ("logins", limits.logins)] {
+        let is_rate = |rate: f64| rate.is_finite() && (0.001..=1e9).contains(&rate);
+        if rate.is_some_and(|rate| !is_rate(rate.per_second) || rate.burst == 0) {
+            let message = "per_second must be from 0.001 to 1000000000 and burst at least 1; write for example \
+                           {per_second: 100, burst: 200}, or \"unlimited\"";
+            wrong(key, message.into());
+        }
+    }
+    sensible(&path, "head_time", limits.head_time, "10s", problems);
+    sensible(&path, "idle", limits.idle, "75s", problems);
+    sensible(&path, "client_silence", limits.client_silence, "60s", problems);
+}
+
+fn access(config: &Config, problems: &mut Vec<Problem>) {
+    let list = KeyPath::root("access");
+    unique(config.access.iter().map(|rule| rule.path.to_lower_case()).enumerate(), |place, first| {
+        let path = |place| list.index(place).key("path");
+        problems.push(Problem::repeated(path(place), path(first), "the same path again; put both in one"));
+    });
+    for (place, rule) in config.access.iter().enumerate() {
+        let path = rule.path.as_str();
+        let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
+        if path.contains(['%', ';', '\\']) || path.contains("//") || has_dots {
+            let message =
+                "a path that may be read in several ways; write the one that is meant, without %, ;, \\, //, . and ..";
+            problems.push(Problem::new(list.index(place).key("path"), message));
+        }
+        if rule.allow.is_empty() && rule.deny.is_empty() {
+            let message = "allows and denies nobody; add allow or deny, or remove it";
+            problems.push(Problem::new(list.index(place), message));
+        }
+    }
+}

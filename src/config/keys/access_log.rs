@@ -1,0 +1,83 @@
+//! The key `access_log`.
+
+use std::{fmt, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::config::values::null;
+
+/// One line for each request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLog {
+    /// The form of a line.
+    pub format: AccessLogFormat,
+    /// Where the lines go.
+    #[serde(deserialize_with = "null::of_text")]
+    pub to: AccessLogTarget,
+}
+
+/// The form of a line of the access log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bridgehead/access.log"]))]
+pub enum AccessLogTarget {
+    /// To standard output, written `stdout`.
+    #[default]
+    Stdout,
+    /// To the end of a file, which is created if it is not there. A relative path starts at the folder of the
+    /// configuration.
+    File(PathBuf),
+}
+
+impl Serialize for AccessLogTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            AccessLogTarget::Stdout => "stdout".serialize(serializer),
+            AccessLogTarget::File(file) => file.serialize(serializer),
+        }
+    }
+}
+
+impl AccessLogFormat {
+    /// The name as it is written in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            AccessLogFormat::Text => "text",
+            AccessLogFormat::Json => "json",
+        }
+    }
+}
+
+impl TryFrom<String> for AccessLogTarget {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.trim() {
+            "" => Err("empty; write stdout, or the path of a file".into()),
+            "stdout" => Ok(AccessLogTarget::Stdout),
+            "stderr" => Err("standard error is the program's own log; write stdout, or the path of a file".into()),
+            _ => Ok(AccessLogTarget::File(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for AccessLogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessLogTarget::Stdout => f.write_str("standard output"),
+            AccessLogTarget::File(file) => write!(f, "{}", file.display()),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The key `dns`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::values::patterns::Wait;
+
+/// How the names of servers are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// Between two lookups of a name. Default 10 s. A name that does not resolve keeps its last
+    /// addresses.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
+    pub interval: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Dns { interval: Duration::from_secs(10) }
+    }
+}

@@ -1,0 +1,16 @@
+//! The keys of `conf/proxy.yaml`, one type a section, as serde reads them.
+
+pub(super) mod access_log;
+pub(super) mod admin;
+pub(super) mod config;
+pub(super) mod dns;
+pub(super) mod fleet;
+pub(super) mod limits;
+pub(super) mod listener;
+pub(super) mod mcp_client;
+pub(super) mod profile;
+pub(super) mod server_tls;
+mod shapes;
+pub(super) mod stop;
+pub(super) mod timeouts;
+pub(super) mod verify;

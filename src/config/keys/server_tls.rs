@@ -1,0 +1,63 @@
+//! TLS to a server.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::values::{patterns, public_url::check_host};
+
+/// How the edge connects to a server with TLS (1.2 or 1.3). The server's certificate is always
+/// verified. Files are PEM; a relative path starts at the folder of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("dependencies" = {"certificate": ["key"], "key": ["certificate"]}))]
+pub struct ServerTls {
+    /// The authorities that may have signed the server's certificate. Default: those of the system.
+    pub ca: Option<PathBuf>,
+    /// The name in the server's certificate, sent as SNI. Default: the host of its address.
+    pub server_name: Option<ServerName>,
+    /// The edge's own certificate, with the chain after it, for a server that asks for one.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key: Option<PathBuf>,
+    /// What the files hold.
+    #[serde(skip)]
+    pub files: TlsFiles,
+}
+
+/// The name that a certificate is issued for: a DNS name or an IP address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = patterns::server_name(), "examples" = ["bifrost.internal"]))]
+pub struct ServerName(pub String);
+
+/// The contents of the files of a [`ServerTls`], in DER.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct TlsFiles {
+    /// The authorities; empty for those of the system.
+    pub ca: Vec<Vec<u8>>,
+    /// The chain of the edge's own certificate; empty for none.
+    pub chain: Vec<Vec<u8>>,
+    /// Its key.
+    pub key: Vec<u8>,
+}
+
+impl TryFrom<String> for ServerName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bare = text.trim_start_matches('[').trim_end_matches(']');
+        if bare.parse::<std::net::IpAddr>().is_err() {
+            check_host(&text).map_err(|fault| format!("{fault}; write the name in the server's certificate"))?;
+        }
+        Ok(ServerName(bare.to_ascii_lowercase()))
+    }
+}
+
+impl std::fmt::Debug for TlsFiles {
+    /// Not the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TlsFiles {{ ca: {}, chain: {} }}", self.ca.len(), self.chain.len())
+    }
+}

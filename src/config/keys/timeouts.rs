@@ -1,0 +1,77 @@
+//! The key `timeouts`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::values::{null::empty_when_null, path_prefix::PathPrefix, patterns::Wait};
+
+/// How long the edge waits for a server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a connection to be made, TLS included. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
+    pub connect: Duration,
+    /// For the first byte of an answer, after the last byte of the request. Default 15 min, because
+    /// Bifrost sends nothing until the provider's first token.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
+    pub first_byte: Duration,
+    /// Between two bytes of an answer. Default 15 min. Does not apply to a WebSocket.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
+    pub silence: Duration,
+    /// For a whole request, from its head to the last byte of its answer. Default: no limit. Does not
+    /// apply to a WebSocket.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
+    pub request: Option<Duration>,
+    /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
+    pub idle: Duration,
+    /// Other limits for some paths; the longest prefix counts.
+    #[serde(deserialize_with = "empty_when_null")]
+    #[schemars(with = "Option<Vec<PathTimeouts>>")]
+    pub paths: Vec<PathTimeouts>,
+}
+
+/// The limits of the paths under a prefix. What is left out is as for all.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PathTimeouts {
+    /// The path and everything below it.
+    pub prefix: PathPrefix,
+    /// As `timeouts.connect`.
+    #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
+    pub connect: Option<Duration>,
+    /// As `timeouts.first_byte`.
+    #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
+    pub first_byte: Option<Duration>,
+    /// As `timeouts.silence`.
+    #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
+    pub silence: Option<Duration>,
+    /// As `timeouts.request`.
+    #[serde(default, with = "humantime_serde")]
+    #[schemars(with = "Option<Wait>")]
+    pub request: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_mins(15),
+            silence: Duration::from_mins(15),
+            request: None,
+            idle: Duration::from_mins(1),
+            paths: Vec::new(),
+        }
+    }
+}

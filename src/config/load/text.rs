@@ -1,0 +1,54 @@
+//! The text of a configuration file.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read},
+    path::Path,
+};
+
+use crate::config::problem::{Problem, Problems};
+
+/// A larger file is refused: 64 MiB is room for more than 200,000 MCP clients.
+pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// When it cannot be read, or is too large or not UTF-8.
+pub fn read(file: &Path) -> Result<String, Problems> {
+    read_text(file).map_err(|message| Problems::new(file, vec![Problem::of_file(message)]))
+}
+
+pub(crate) fn read_text(file: &Path) -> Result<String, String> {
+    let open = File::open(file).and_then(|open| {
+        if open.metadata()?.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        Ok(open)
+    });
+    let mut bytes = Vec::new();
+    let read = open.and_then(|open| {
+        let size = open.metadata()?.len();
+        if size > MOST_BYTES {
+            return Ok(size);
+        }
+        open.take(MOST_BYTES + 1).read_to_end(&mut bytes).map(|read| read as u64)
+    });
+    match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err("there is no such file; name one with --config, or start from the conf/proxy.yaml that is shipped"
+                .into())
+        }
+        Err(error) if error.kind() == ErrorKind::IsADirectory => Err("this is a directory; name the file in it".into()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(size) if size > MOST_BYTES => Err(format!(
+            "larger than {} MiB, which is no configuration of this program; name another file",
+            MOST_BYTES / (1024 * 1024)
+        )),
+        Ok(_) => String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.split(|byte| *byte == b'\n').count();
+            format!("line {line} is not UTF-8; save the file as UTF-8")
+        }),
+    }
+}

@@ -1,0 +1,8 @@
+//! Single values that are more than text: each is checked where it is read.
+
+pub(super) mod network;
+pub(super) mod null;
+pub(super) mod path_prefix;
+pub(super) mod patterns;
+pub(super) mod public_url;
+pub(super) mod server_address;

@@ -1,0 +1,149 @@
+//! What the values of single keys look like, for the JSON Schema: regular expressions that ECMAScript, Python and
+//! Rust read alike.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::json;
+
+/// A time to wait: a duration above 0, such as `5s`, `10m` or `1h 30m`.
+pub(in crate::config) struct Wait;
+
+/// A duration that may be 0.
+pub(in crate::config) struct WaitOrNone;
+
+const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+const IPV6: &str = r"\[[0-9A-Fa-f:.]+\]";
+
+/// An IP address and port.
+pub(in crate::config) fn admin_address() -> String {
+    format!("^{}$", socket_address())
+}
+
+/// A host without a port.
+pub(in crate::config) fn admin_host() -> String {
+    format!("^({}|{IPV6})$", host("A-Za-z"))
+}
+
+/// An IP address and port, for which 0 may let the system choose.
+fn socket_address() -> String {
+    format!("({}|{IPV6}):0*(0|{PORT})", ipv4())
+}
+
+/// The path of a Unix socket, or what is above.
+pub(in crate::config) fn listen_address() -> String {
+    format!("^(unix:/.{{0,106}}|{})$", socket_address())
+}
+
+/// Host and port of a server.
+pub(super) fn server_address() -> String {
+    format!("^({}|{IPV6}):{PORT}$", host("A-Za-z"))
+}
+
+/// The name in a certificate.
+pub(in crate::config) fn server_name() -> String {
+    format!("^({}|{IPV6}|[0-9A-Fa-f:]+)$", host("A-Za-z"))
+}
+
+/// An origin in lower case, without its scheme's default port.
+pub(super) fn public_url() -> String {
+    let host = host("a-z");
+    format!(r"^(?!http://.*:80$)(?!https://.*:443$)https?://({host}|\[[0-9a-f:.]+\])(:{PORT})?$")
+}
+
+/// An address, or a network in CIDR notation.
+pub(super) fn network() -> String {
+    let ipv6 = "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(/0*(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?";
+    format!("^({}(/0*(3[0-2]|[12]?[0-9]))?|{ipv6})$", ipv4())
+}
+
+/// A path without a query or wildcard.
+pub(super) const PATH_PREFIX: &str = r#"^/[!"$-)+->@-~]*$"#;
+
+/// A path that can be read in one way only.
+pub(in crate::config) const PLAIN_PATH: &str = r"^(?!.*(//|[%;\\]|/\.\.?(/|$)))";
+
+/// A path that can be read in one way only, and is nobody else's.
+pub(in crate::config) const READINESS_PATH: &str =
+    r#"^(?!.*(//|/\.\.?(/|$)))(?!/(mcp/?|\.[wW][eE][lL][lL]-[kK][nN][oO][wW][nN](/.*)?)?$)/[!"$&-)+-:<->@-\[\]-~]*$"#;
+
+/// What a request is hashed by.
+pub(in crate::config) const HASH_KEY: &str = "^(client_address|(header|cookie): *[!#$%&'*+.^_`|~0-9A-Za-z-]+)$";
+
+/// The octal digits of `chmod`.
+pub(in crate::config) const MODE: &str = "^0?[0-7]{1,3}$";
+
+/// A number of bytes, or `unlimited`.
+pub(in crate::config) const SIZE: &str = "^(unlimited|(?=.*[1-9])[0-9]+([.][0-9]+)? *([kKmMgGtTpPeE][iI]?)?[bB]?)$";
+
+/// A size from 1 KiB to 512 KiB, but for the last digits of a size with a unit of a thousand or a million.
+pub(in crate::config) fn head_size() -> String {
+    let bytes = "(102[4-9]|10[3-9][0-9]|1[1-9][0-9]{2}|[2-9][0-9]{3}|[1-9][0-9]{4}|[1-4][0-9]{5}|5[01][0-9]{4}|\
+                 52[0-3][0-9]{3}|524[01][0-9]{2}|5242[0-7][0-9]|52428[0-8])([.][0-9]+)? *";
+    let kibi = "([1-9]|[1-9][0-9]|[1-4][0-9]{2}|50[0-9]|51[01])([.][0-9]+)? *[kK][iI][bB]?|512([.]0+)? *[kK][iI][bB]?";
+    let kilo = "(1[.][0-9]+|([2-9]|[1-9][0-9]|[1-4][0-9]{2}|5[01][0-9]|52[0-4])([.][0-9]+)?) *[kK][bB]?";
+    let mega = "0[.](00[1-9]|0[1-9]|[1-5])[0-9]* *[mM][iI]?[bB]?";
+    format!("^0*({bytes}[bB]?|{kibi}|{kilo}|{mega})$")
+}
+
+/// A number above 0, or `unlimited`.
+pub(in crate::config) const COUNT: &str = "^(unlimited|0*[1-9][0-9]{0,19})$";
+
+fn ipv4() -> String {
+    const BYTE: &str = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    format!(r"{BYTE}(\.{BYTE}){{3}}")
+}
+
+/// A DNS name or an IPv4 address, of these letters.
+fn host(letters: &str) -> String {
+    let label = format!("[{letters}0-9_]([{letters}0-9_-]{{0,61}}[{letters}0-9_])?");
+    // A last label of digits alone is that of an IPv4 address.
+    format!(r"(({label}\.)*(?![0-9]+(:|$)){label}|{})", ipv4())
+}
+
+// === impl JsonSchema ===
+
+/// What the crate `humantime` reads: numbers, each with its unit. Spaces may be anywhere but within a unit.
+fn duration(start: &str, or: &str) -> Schema {
+    let unit = "(n(anos|sec|s)|[uµ]s|usec|m(illis|sec|s)|s(ec(ond)?s?)?|m(in(ute)?s?)?|h((r|our)s?)?|d(ays?)?|\
+                w((k|eek)s?)?|M|months?|y((r|ear)s?)?)";
+    let number = "[0-9][0-9 ]*([.][0-9 ]*[0-9][0-9 ]*)?";
+    json_schema!({
+        "type": "string",
+        "pattern": format!("^{start}( *({number}{unit} *)+{or})$"),
+        "examples": ["5s", "10m", "1h 30m"],
+    })
+}
+
+impl JsonSchema for Wait {
+    fn schema_name() -> Cow<'static, str> {
+        "Wait".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        duration("(?=.*[1-9])", "")
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl JsonSchema for WaitOrNone {
+    fn schema_name() -> Cow<'static, str> {
+        "WaitOrNone".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = duration("", "|0");
+        // The one number that needs no unit.
+        schema.insert("type".into(), json!(["string", "integer"]));
+        schema.insert("minimum".into(), json!(0));
+        schema.insert("maximum".into(), json!(0));
+        schema
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}

@@ -1,0 +1,259 @@
+//! A public URL: an origin that clients type, and the base of every issuer.
+
+use std::{fmt, net::Ipv6Addr};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::patterns;
+
+/// An origin (RFC 6454): scheme, host and port, nothing else. Lowercase, without the scheme's
+/// default port and without a trailing slash, so that this very string can be an issuer
+/// (RFC 8414 section 2: compared code point by code point).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = patterns::public_url(), "examples" = ["https://gateway.example.com", "http://localhost:8000"]))]
+pub struct PublicUrl {
+    text: String,
+    scheme: Scheme,
+}
+
+/// The scheme of an HTTP URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// `http` or `https`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// 80 or 443.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+impl PublicUrl {
+    /// The origin of a request, from its host and scheme: how Bifrost derives its issuer, but checked.
+    /// `None` when the host is not one that an issuer can be made of.
+    pub fn of_request(host: &[u8], scheme: Scheme) -> Option<Self> {
+        let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
+        let (name, port) = split_port(&host);
+        let name = name.strip_suffix('.').unwrap_or(name);
+        // Without its port it must not have another one.
+        check_host(name).ok()?;
+        let port = port.filter(|port| *port != scheme.default_port().to_string());
+        let text = match port {
+            Some(port) => format!("{}://{name}:{port}", scheme.as_str()),
+            None => format!("{}://{name}", scheme.as_str()),
+        };
+        PublicUrl::try_from(text).ok()
+    }
+
+    /// The URL as it stands in every document.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Host, and port where it is not the scheme's default: what a client sends as `Host`.
+    pub fn authority(&self) -> &str {
+        &self.text[self.scheme.as_str().len() + "://".len()..]
+    }
+
+    /// Whether only this machine can reach it: `localhost`, `127.0.0.0/8` or `[::1]`.
+    pub fn is_loopback(&self) -> bool {
+        let (host, _) = split_port(self.authority());
+        host == "localhost" || host == "[::1]" || host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback())
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let scheme = check(&text).map_err(|fault| format!("{} is no public URL: {fault}", shown(&text)))?;
+        Ok(PublicUrl { text, scheme })
+    }
+}
+
+/// A faulty URL as a problem may show it: not when it may hold a password or a token.
+pub(in crate::config) fn shown(text: &str) -> String {
+    if text.contains(['@', '?', '#']) { "this".into() } else { format!("{text:?}") }
+}
+
+fn check(text: &str) -> Result<Scheme, String> {
+    check_no_secret(text).map_err(|fault| format!("{fault}; write scheme, host and port alone"))?;
+    let (scheme, authority) = match text.split_once("://") {
+        Some(("http", rest)) => (Scheme::Http, rest),
+        Some(("https", rest)) => (Scheme::Https, rest),
+        Some((other, rest)) if other.eq_ignore_ascii_case("http") || other.eq_ignore_ascii_case("https") => {
+            return Err(format!(
+                "upper case; write \"{}://{}\"",
+                other.to_ascii_lowercase(),
+                rest.to_ascii_lowercase()
+            ));
+        }
+        _ => return Err("the scheme is missing; write for example \"https://gateway.example.com\"".into()),
+    };
+    if let Some(start) = authority.strip_suffix('/').filter(|start| !start.contains('/')) {
+        return Err(format!("a trailing slash; write \"{}://{start}\"", scheme.as_str()));
+    }
+    if authority.contains('/') {
+        return Err("it has a path; write scheme, host and port alone".into());
+    }
+    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(format!("upper case; write \"{}://{}\"", scheme.as_str(), authority.to_ascii_lowercase()));
+    }
+    let (host, port) = split_port(authority);
+    check_host(host)?;
+    if let Some(port) = port {
+        let number = check_port(port)?;
+        if number == scheme.default_port() {
+            return Err(format!("port {number} is the default of {0}; write \"{0}://{host}\"", scheme.as_str()));
+        }
+    }
+    Ok(scheme)
+}
+
+/// Where a password or a token may stand. To be checked first: no other message may show one.
+pub(in crate::config) fn check_no_secret(text: &str) -> Result<(), &'static str> {
+    for (sign, fault) in [('#', "it has a fragment"), ('?', "it has a query"), ('@', "it has a user name")] {
+        if text.contains(sign) {
+            return Err(fault);
+        }
+    }
+    Ok(())
+}
+
+/// Splits `host:port`; the brackets of an IPv6 address stay with the host.
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => (&authority[..colon], Some(&authority[colon + 1..])),
+        _ => (authority, None),
+    }
+}
+
+/// A port from 1 to 65535, without leading zeros.
+pub(super) fn check_port(port: &str) -> Result<u16, String> {
+    let number = port.parse().ok().filter(|number: &u16| *number > 0 && number.to_string() == port);
+    number.ok_or_else(|| format!("the port {port:?} is not a number from 1 to 65535"))
+}
+
+/// A DNS name, an IPv4 address, or an IPv6 address in brackets.
+pub(in crate::config) fn check_host(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("the host is missing".into());
+    }
+    if let Some(inner) = host.strip_prefix('[') {
+        let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        return match address {
+            Some(address) if format!("[{address}]") == host => Ok(()),
+            Some(address) => Err(format!("the host {host:?} has a shorter form; write \"[{address}]\"")),
+            None => Err(format!("the host {host:?} is no IPv6 address")),
+        };
+    }
+    if host.contains(':') {
+        return Err(format!("the host {host:?} has a colon; write an IPv6 address in brackets"));
+    }
+    if !host.is_ascii() {
+        return Err("the host is not ASCII; write it in its xn-- form".into());
+    }
+    if host.ends_with('.') {
+        return Err("the host ends in a dot; leave the dot out".into());
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if host.len() > 253 || !host.split('.').all(is_label) {
+        return Err(format!("the host {host:?} is no DNS name and no IP address"));
+    }
+    let last = host.rsplit('.').next().unwrap_or(host);
+    if last.bytes().all(|byte| byte.is_ascii_digit()) && host.parse::<std::net::Ipv4Addr>().is_err() {
+        return Err(format!("the host {host:?} is no IPv4 address"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_taken_as_it_is() {
+        for text in [
+            "http://localhost:8000",
+            "https://gateway.example.com",
+            "https://10.0.0.7:8443",
+            "http://[::1]:8000",
+            "https://my_gw.internal",
+        ] {
+            let url = PublicUrl::try_from(text.to_owned()).unwrap();
+            assert_eq!(url.as_str(), text);
+            assert_eq!(format!("{}://{}", url.scheme().as_str(), url.authority()), text);
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_its_fault() {
+        for (text, fault) in [
+            ("https://h/", "trailing slash; write \"https://h\""),
+            ("https://h/a", "a path"),
+            ("https://h/a/", "a path"),
+            ("https://h?x", "a query"),
+            ("https://h#x", "a fragment"),
+            ("https://u:p@h", "a user name"),
+            ("HTTPS://u:p@H/", "a user name"),
+            ("https://Gw.Example.com", "write \"https://gw.example.com\""),
+            ("HTTPS://h", "write \"https://h\""),
+            ("https://h:0", "1 to 65535"),
+            ("https://h:99999", "1 to 65535"),
+            ("https://h:", "1 to 65535"),
+            ("https://h:+80", "1 to 65535"),
+            ("https://h:0443", "1 to 65535"),
+            ("https://h:443", "write \"https://h\""),
+            ("http://h:80", "write \"http://h\""),
+            ("h:8000", "the scheme is missing"),
+            ("ftp://h", "the scheme is missing"),
+            ("https://", "the host is missing"),
+            ("https://:8000", "the host is missing"),
+            ("https://a b", "no DNS name"),
+            ("https://a..b", "no DNS name"),
+            ("https://h.", "leave the dot out"),
+            ("https://höst", "xn--"),
+            ("https://1.2.3", "no IPv4"),
+            ("https://1.2.3.256", "no IPv4"),
+            ("https://::1", "brackets"),
+            ("https://[::1", "IPv6"),
+            ("https://[0:0::1]", "shorter form"),
+            ("https://h\n", "no DNS name"),
+            ("", "the scheme is missing"),
+        ] {
+            let error = PublicUrl::try_from(text.to_owned()).unwrap_err();
+            assert!(error.contains(fault), "{text:?} gave {error:?}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The keys of a configuration that an import writes.
+
+/// The key of the table.
+pub(super) const KEY: &str = "mcp_clients";
+/// The keys that say what turns discovery on.
+pub(super) const PROFILE: &str = "profile";
+pub(super) const MODE: &str = "mcp_server_auth_mode";
