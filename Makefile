@@ -58,7 +58,7 @@ release: prerequisites
 # make bench-compare EDGE=target/release/bridgehead ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx
 bench-compare: prerequisites compare-prerequisites
 	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES)) $(OPTIONS)
+		$(if $(BUILD),--build $(BUILD)) $(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES)) $(OPTIONS)
 
 # How the edge's cost grows with workers, connections and servers.
 bench-scaling: prerequisites compare-prerequisites
