@@ -19,7 +19,7 @@ def arguments():
     """The command line."""
     every = [load.name for load in LOADS]
     parser = argparse.ArgumentParser(prog="benches/compare", description=__doc__)
-    parser.add_argument("--scaling", action="store_true", help="the edge alone, with more of everything")
+    parser.add_argument("--scaling", action="store_true", help="edge and nginx with more of everything")
     parser.add_argument("--edge", help="the edge to measure instead of the default release")
     parser.add_argument("--build", choices=BUILDS, help="whose targets the edge has, if its folder does not say")
     parser.add_argument("--strict", action="store_true", help="exit code 1 when a target is missed")

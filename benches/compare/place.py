@@ -13,6 +13,8 @@ from processes import CPUS, Failed, Process, run, until
 
 # Twice the 10,000 connections that are held at once, and some.
 OPEN_FILES = 32_768
+# More workers share as many processors.
+MOST_PROCESSORS = 2
 # Below it other servers of the machine may want to listen.
 LOWEST_PORT = 10_000
 
@@ -30,9 +32,10 @@ class Place:
         # Each may take two open files of a proxy, and it has others.
         self.connections = (self.open_files - 512) // 2
         # The proxy has a processor for each worker, and whatever loads it has the others, if there are others.
-        apart = len(CPUS) > workers
-        self.proxy_cpus = CPUS[:workers] if apart else CPUS
-        os.sched_setaffinity(0, CPUS[workers:] if apart else CPUS)
+        own = min(workers, MOST_PROCESSORS)
+        apart = len(CPUS) > own
+        self.proxy_cpus = CPUS[:own] if apart else CPUS
+        os.sched_setaffinity(0, CPUS[own:] if apart else CPUS)
         try:
             self.certificate()
             self.server_ports = free_ports(servers)
