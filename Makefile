@@ -58,12 +58,12 @@ release: prerequisites
 # make bench-compare EDGE=target/release/bridgehead ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx
 bench-compare: prerequisites compare-prerequisites
 	@$(COMPARE) $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES)) $(OPTIONS)
+		$(if $(BUILD),--build $(BUILD)) $(if $(LOADS),--loads $(LOADS)) $(if $(PROXIES),--proxies $(PROXIES)) $(OPTIONS)
 
-# How the edge's cost grows with workers, connections and servers.
+# How the cost of the edge and of nginx grows with workers, connections, servers, bodies and slow clients.
 bench-scaling: prerequisites compare-prerequisites
 	@$(COMPARE) --scaling $(if $(EDGE),--edge $(EDGE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-		$(if $(SECONDS),--seconds $(SECONDS))
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(PROXIES),--proxies $(PROXIES))
 
 # That the comparison runs, in about two minutes; its figures mean nothing.
 bench-short: prerequisites compare-prerequisites

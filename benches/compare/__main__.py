@@ -12,14 +12,17 @@ from loads import LOADS
 from processes import Failed
 from proxies import NAMES
 from scaling import scaling
+from targets import BUILDS
 
 
 def arguments():
     """The command line."""
     every = [load.name for load in LOADS]
     parser = argparse.ArgumentParser(prog="benches/compare", description=__doc__)
-    parser.add_argument("--scaling", action="store_true", help="the edge alone, with more of everything")
+    parser.add_argument("--scaling", action="store_true", help="edge and nginx with more of everything")
     parser.add_argument("--edge", help="the edge to measure instead of the default release")
+    parser.add_argument("--build", choices=BUILDS, help="whose targets the edge has, if its folder does not say")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 when a target is missed")
     parser.add_argument("--loads", type=some_of(every), default=every, help=", ".join(every))
     parser.add_argument("--proxies", type=some_of(NAMES), default=NAMES, help=", ".join(NAMES))
     parser.add_argument("--rounds", type=at_least_one, default=3)
@@ -53,7 +56,10 @@ def main():
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     options = arguments()
     try:
-        scaling(options) if options.scaling else compare(options)
+        if options.scaling:
+            scaling(options)
+        elif not compare(options) and options.strict:
+            sys.exit(1)
     except Failed as failed:
         sys.exit(f"bench-compare: {failed}")
 

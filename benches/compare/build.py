@@ -36,6 +36,12 @@ def programs(edge, proxies):
     return found
 
 
+def kind(edge):
+    """How this edge was built, as far as its folder says. Only that of a plain `cargo build --release` is held to less
+    than the fastest."""
+    return "plain" if not edge or Path(edge).resolve().parent.name == "release" else "release"
+
+
 def cargo(package, folder, options):
     """Builds a package as it is released; the executables by name."""
     command = ["cargo", "build", "--release", "--locked", "--message-format=json-render-diagnostics", *options]

@@ -10,12 +10,13 @@ import report
 from loads import LOADS, Setting
 from place import Place, programs_installed
 from proxies import NAMES, Proxy
+from targets import targets
 
 CLIENTS = ["wrk", "h2load", "openssl"]
 
 
 def compare(options):
-    """Checks, measures, and writes what was found into the folder of the build."""
+    """Checks, measures, and writes what was found into the folder of the build. Whether all targets are met."""
     proxies = [name for name in NAMES if name in options.proxies]
     programs = build.programs(options.edge, proxies)
     programs |= programs_installed([*CLIENTS, *[name for name in proxies if name not in programs]])
@@ -32,7 +33,7 @@ def compare(options):
         told |= {"streams": min(options.streams, most), "idle": min(options.idle, most)}
         setting = Setting(place, discovery, options.seconds, told["streams"], told["idle"], options.reloaded)
         samples = measure(options, proxies, setting)
-    write(samples, told)
+    return write(samples, told, options.build or build.kind(options.edge))
 
 
 def measure(options, proxies, setting):
@@ -61,12 +62,16 @@ def summary(load, logged, samples, seconds):
     return f"{title}: {report.FIGURES[figure][0] if figure else ''}: {values} ({seconds:.0f} s)"
 
 
-def write(samples, told):
-    """A table, everything as JSON, and a picture."""
+def write(samples, told, built):
+    """A table with what of it is missed, everything as JSON, and a picture. Whether nothing is missed."""
     folder = build.target() / "compare"
     middle = report.medians(samples)
-    table = f"{report.described(told)}\n\n{report.table(middle)}\n"
-    (folder / "compare.md").write_text(table)
-    (folder / "compare.json").write_text(json.dumps(report.document(middle, samples, told), indent=1) + "\n")
+    held_to = targets(built)
+    found = report.document(middle, samples, told | {"build": built}, held_to)
+    parts = [report.described(told), report.table(middle, held_to), report.conclusion(middle, held_to, built)]
+    text = "\n\n".join(parts) + "\n"
+    (folder / "compare.md").write_text(text)
+    (folder / "compare.json").write_text(json.dumps(found, indent=1) + "\n")
     (folder / "compare.svg").write_text(chart.chart(middle))
-    print(f"\n{table}\n{folder}/compare.md, compare.json and compare.svg")
+    print(f"\n{text}\n{folder}/compare.md, compare.json and compare.svg")
+    return not found["missed"]

@@ -7,8 +7,10 @@ from processes import Failed, Process, until
 from proxies import HOST
 
 REQUEST = f"GET /v1/small HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
-# Of one source address, well below what the system has for it.
-CONNECTIONS_OF_ONE_ADDRESS = 5000
+# Of one source address: few, as a system may have been given few ports for it.
+CONNECTIONS_OF_ONE_ADDRESS = 500
+# IP_BIND_ADDRESS_NO_PORT of Linux, which Python has no name for before 3.12.
+BIND_ADDRESS_NO_PORT = 24
 
 
 def streams(setting, name):
@@ -78,6 +80,9 @@ def ask(port, number, held):
     stream = socket.socket()
     held.append(stream)
     stream.settimeout(20)
+    # The port is chosen when it connects, when the system knows to whom. Otherwise each port that another connection
+    # of this address had within the last minute counts as taken, whomever it was to, and soon there is none.
+    stream.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
     stream.bind((f"127.0.0.{2 + number // CONNECTIONS_OF_ONE_ADDRESS}", 0))
     stream.connect(("127.0.0.1", port))
     stream.sendall(REQUEST)

@@ -1,6 +1,7 @@
 """Where everything runs: a folder that goes away, certificates, free ports, processors, the server behind."""
 
 import os
+import random
 import resource
 import shutil
 import socket
@@ -12,6 +13,10 @@ from processes import CPUS, Failed, Process, run, until
 
 # Twice the 10,000 connections that are held at once, and some.
 OPEN_FILES = 32_768
+# More workers share as many processors.
+MOST_PROCESSORS = 2
+# Below it other servers of the machine may want to listen.
+LOWEST_PORT = 10_000
 
 
 class Place:
@@ -27,13 +32,17 @@ class Place:
         # Each may take two open files of a proxy, and it has others.
         self.connections = (self.open_files - 512) // 2
         # The proxy has a processor for each worker, and whatever loads it has the others, if there are others.
-        apart = len(CPUS) > workers
-        self.proxy_cpus = CPUS[:workers] if apart else CPUS
-        os.sched_setaffinity(0, CPUS[workers:] if apart else CPUS)
+        own = min(workers, MOST_PROCESSORS)
+        apart = len(CPUS) > own
+        self.proxy_cpus = CPUS[:own] if apart else CPUS
+        os.sched_setaffinity(0, CPUS[own:] if apart else CPUS)
         try:
             self.certificate()
-            self.origin = Process([programs["origin"], servers], self.folder, "origin", standard_input=subprocess.PIPE)
-            self.server_ports = until("the server behind", 10, lambda: self.origin.said.read_text().split())
+            self.server_ports = free_ports(servers)
+            self.origin = Process(
+                [programs["origin"], *self.server_ports], self.folder, "origin", standard_input=subprocess.PIPE
+            )
+            until("the server behind", 10, lambda: self.origin.said.read_text() or self.origin.must_run())
         except BaseException:
             self.close()
             raise
@@ -71,14 +80,28 @@ def raise_open_files():
 
 
 def free_ports(count):
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for listener in held:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in held]
-    finally:
-        for listener in held:
-            listener.close()
+    """Ports to listen on, if possible of those that the system gives no connection: one that was free a moment ago
+    still is when the proxy starts, and the many thousand that closed connections hold for a minute are none of them."""
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    every = range(LOWEST_PORT, 65_536)
+    apart = [port for port in every if not low <= port <= high]
+    ports = apart if len(apart) > 10 * count else every
+    found = []
+    for port in random.sample(ports, len(ports)):
+        if len(found) < count and free(port):
+            found.append(port)
+    if len(found) < count:
+        raise Failed(f"fewer than {count} ports of 127.0.0.1 are free from {LOWEST_PORT} on")
+    return found
+
+
+def free(port):
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def programs_installed(names):

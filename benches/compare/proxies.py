@@ -14,6 +14,8 @@ DISCOVERY_PATH = "/.well-known/oauth-authorization-server"
 HOST = "gateway.test"
 TLS_HOST = "secure.test"
 NAMES = ["edge", "nginx", "haproxy", "caddy"]
+# Idle connections to servers that a worker keeps: the edge's number, which is no setting of it.
+POOL = 1024
 # An MCP client that turns discovery on, as Bifrost's config.json has it.
 MCP_CLIENT = (
     "- name: client_{number}\n  client_id: id-{number:08}\n  connection_type: http\n"
@@ -72,7 +74,7 @@ class Proxy:
         known = {
             "folder": self.folder, "plain": self.plain, "tls": self.tls, "admin": self.admin,
             "workers": self.place.workers, "open_files": self.place.open_files,
-            "connections": self.place.connections, "discovery_path": DISCOVERY_PATH, **values,
+            "connections": self.place.connections, "discovery_path": DISCOVERY_PATH, "pool": POOL, **values,
         }
         text = re.sub(r"@\{(\w+)\}", lambda match: str(known[match[1]]), (TEMPLATES / template).read_text())
         path = self.folder / template
@@ -80,7 +82,7 @@ class Proxy:
         return path
 
     def servers(self, line):
-        return "\n".join(line.format(port=port) for port in self.place.server_ports)
+        return "\n".join(line.format(port=port, pool=POOL) for port in self.place.server_ports)
 
 
 def edge(proxy, _):
@@ -101,6 +103,8 @@ def nginx(proxy, discovery):
         "nginx.conf",
         user="user root;" if os.geteuid() == 0 else "",
         access_log=proxy.access_log or "off",
+        # Without it more workers than one share connections as badly as chance has it.
+        reuseport=" reuseport" if proxy.place.workers > 1 else "",
         servers=proxy.servers("        server 127.0.0.1:{port};"),
         discovery_headers="\n".join(headers),
         discovery_plain=discovery.plain,
@@ -116,7 +120,7 @@ def haproxy(proxy, discovery):
         "haproxy.cfg",
         global_log="    log stdout format raw local0 info" if proxy.access_log else "",
         access_log="    log global\n    option httplog" if proxy.access_log else "",
-        servers=proxy.servers("    server server{port} 127.0.0.1:{port} pool-max-conn 128"),
+        servers=proxy.servers("    server server{port} 127.0.0.1:{port} pool-max-conn {pool}"),
         discovery_type=discovery.content_type,
         discovery_headers=" ".join(f'hdr {name} "{value}"' for name, value in discovery.headers),
     )

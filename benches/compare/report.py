@@ -1,16 +1,17 @@
 """What was measured: medians, ratios to the edge, and whether the targets are met."""
 
+import math
 import os
 import platform
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from loads import LOADS
 from processes import CPUS
 from proxies import NAMES
+from targets import BUILDS, verdicts
 
 VERSIONS = {"edge": ["--version"], "nginx": ["-v"], "haproxy": ["-v"], "caddy": ["version"]}
 
@@ -44,36 +45,6 @@ FIGURES = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
-    """The edge's figure over that of another proxy, or the figure itself, at most (or at least) this."""
-
-    load: str
-    figure: str
-    bound: float
-    over: str = None
-    at_least: bool = False
-    logged: bool = False
-
-
-CPU = "cpu_us_per_request"
-TARGETS = [
-    *[Target("discovery", CPU, bound, over) for over, bound in [("nginx", 1.0), ("haproxy", 1.0), ("caddy", 0.25)]],
-    *[Target("get", CPU, bound, over) for over, bound in [("nginx", 1.1), ("haproxy", 1.1), ("caddy", 0.25)]],
-    *[Target("discovery", CPU, 1.1, over, logged=True) for over in ["nginx"]],
-    *[Target("get", CPU, 1.1, over, logged=True) for over in ["nginx"]],
-    Target("rate", "p99_us", 1.1, "nginx"),
-    Target("streams", "added_p99_us", 1.0, "nginx"),
-    Target("streams", "kib_per_stream", 40),
-    Target("idle", "kib_per_connection", 12),
-    Target("download", "megabytes_per_second", 0.9, "nginx", at_least=True),
-    Target("upload", "megabytes_per_second", 0.9, "nginx", at_least=True),
-    Target("handshakes", "handshakes_per_cpu_second", 0.9, "nginx", at_least=True),
-    Target("start", "start_ms", 100),
-    Target("reload", "during_over_quiet", 2.0),
-]
-
-
 def medians(samples):
     """Of samples by (load, logged, proxy): the median of each figure."""
     return {
@@ -102,33 +73,16 @@ def ratios(values):
     }
 
 
-def verdicts(target_load, logged, figure, values, over):
-    """What the targets say of one line, such as `nginx ≤ 1.1: met`."""
-    for target in TARGETS:
-        if (target.load, target.logged, target.figure) != (target_load, logged, figure):
-            continue
-        reached = over.get(target.over) if target.over else values.get("edge")
-        if target.over and reached is None and target.over in values and "edge" in values:
-            # Nothing was added, or less than nothing: there is no ratio, but there is an order.
-            reached = 0.0 if values["edge"] <= values[target.over] else float("inf")
-        if reached is None:
-            continue
-        met = reached >= target.bound if target.at_least else reached <= target.bound
-        name = f"{target.over} " if target.over else ""
-        yield target, met, f"{name}{'≥' if target.at_least else '≤'} {target.bound:g}: {'met' if met else 'missed'}"
-
-
-def table(middle, wanted=lambda figure: True):
+def table(middle, held_to):
     """Markdown."""
     heads = ["load", "figure", *NAMES, *[f"edge/{name}" for name in NAMES[1:]], "targets"]
     lines = [heads, ["---"] * 2 + ["--:"] * (len(heads) - 3) + ["---"]]
     for load, logged, figure, values, over in rows(middle):
-        if not wanted(figure):
-            continue
         title, decimals = FIGURES[figure]
-        targets = "; ".join(text for _, _, text in verdicts(load.name, logged, figure, values, over))
+        found = verdicts(held_to, load.name, logged, figure, values, over)
+        targets = "; ".join(f"{one.target.text()}: {'met' if one.met else 'missed'}" for one in found)
         lines.append([
-            load.title + (", access log on" if logged else ""),
+            titled(load, logged),
             title,
             *[f"{values[name]:,.{decimals}f}" if name in values else "" for name in NAMES],
             *[f"{over[name]:.2f}" if name in over else "" for name in NAMES[1:]],
@@ -137,21 +91,66 @@ def table(middle, wanted=lambda figure: True):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def document(middle, samples, about):
+def titled(load, logged):
+    return load.title + (", access log on" if logged else "")
+
+
+def judged(middle, held_to):
+    """The load, whether with the access log, the figure, and the verdict of every target that could be judged."""
+    for load, logged, figure, values, over in rows(middle):
+        for verdict in verdicts(held_to, load.name, logged, figure, values, over):
+            yield load, logged, figure, verdict
+
+
+def conclusion(middle, held_to, build):
+    """Which targets were missed, in a line each, or that none was."""
+    every = list(judged(middle, held_to))
+    missed = [one for one in every if not one[3].met]
+    if not every:
+        return "Of what was measured, nothing has a target."
+    if not missed:
+        return f"No target was missed, of {len(every)} for the edge of {BUILDS[build]}."
+    said = [f"Missed: {len(missed)} of {len(every)} targets for the edge of {BUILDS[build]}.", ""]
+    for load, logged, figure, verdict in missed:
+        target, (title, decimals) = verdict.target, FIGURES[figure]
+        if not target.over:
+            reached = f"{verdict.reached:,.{max(1, decimals)}f}"
+        elif math.isfinite(verdict.reached):
+            reached = f"{verdict.reached:.3f} of {target.over}"
+        else:
+            reached = f"above zero, and that of {target.over} is not"
+        bound = f"at {'least' if target.at_least else 'most'} {target.bound:g}"
+        said.append(f"- {load.name} ({titled(load, logged)}), {title}: {reached}, where the target is {bound}")
+    return "\n".join(said)
+
+
+def document(middle, samples, about, held_to):
     """Everything as JSON."""
     found = []
     for load, logged, figure, values, over in rows(middle):
         found.append({
             "load": load.name, "access_log": logged, "figure": figure, "medians": values, "edge_over": over,
             "targets": [
-                {"over": target.over, "bound": target.bound, "at_least": target.at_least, "met": met}
-                for target, met, _ in verdicts(load.name, logged, figure, values, over)
+                told(one) | {"met": one.met}
+                for one in verdicts(held_to, load.name, logged, figure, values, over)
             ],
             "samples": {
                 name: [sample[figure] for sample in samples[load.name, logged, name]] for name in values
             },
         })
-    return {"about": about, "results": found}
+    missed = [
+        {"load": load.name, "access_log": logged, "figure": figure, **told(verdict)}
+        for load, logged, figure, verdict in judged(middle, held_to)
+        if not verdict.met
+    ]
+    return {"about": about, "missed": missed, "results": found}
+
+
+def told(verdict):
+    """What JSON can say of it, which has no infinity."""
+    target = verdict.target
+    reached = verdict.reached if math.isfinite(verdict.reached) else None
+    return {"over": target.over, "reached": reached, "bound": target.bound, "at_least": target.at_least}
 
 
 def about(options, programs, proxies):

@@ -1,8 +1,8 @@
 //! The server behind every proxy of the comparison: it reads each request whole and answers at once, on one thread.
 //!
-//! `origin COUNT` listens on so many ports of 127.0.0.1, prints them on one line, and runs until its standard input
-//! ends. It knows `/v1/small` (1.4 KB), `/v1/large` (10 KB), `/v1/stream` (20 events a second, without end),
-//! `/v1/download` (100 MB) and `/v1/seen` (the head that came); a body of any length is read before the answer.
+//! `origin PORT...` listens on these ports of 127.0.0.1, then prints `ready`, and runs until its standard input ends.
+//! It knows `/v1/small` (1.4 KB), `/v1/large` (10 KB), `/v1/stream` (20 events a second, without end), `/v1/download`
+//! (100 MB) and `/v1/seen` (the head that came); a body of any length is read before the answer.
 
 use std::{env, io, net::SocketAddr, time::Duration};
 
@@ -43,23 +43,21 @@ struct Answers {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let Some(count) = env::args().nth(1).and_then(|count| count.parse::<usize>().ok()) else {
-        println!("origin COUNT: what make bench-compare starts behind the proxies");
+    let ports: Vec<u16> = env::args().skip(1).filter_map(|port| port.parse().ok()).collect();
+    if ports.is_empty() {
+        println!("origin PORT...: what make bench-compare starts behind the proxies");
         return Ok(());
-    };
+    }
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
 
     let answers: &'static Answers = Box::leak(Box::new(Answers::new()));
-    let mut ports = Vec::new();
-    for _ in 0..count {
+    for port in ports {
         let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let listener = socket.listen(WAITING)?;
-        ports.push(listener.local_addr()?.port().to_string());
-        tokio::spawn(accept(listener, answers));
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        tokio::spawn(accept(socket.listen(WAITING)?, answers));
     }
-    println!("{}", ports.join(" "));
+    println!("ready");
     // Whoever started it holds the other end, and is gone when it is.
     task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await?.map(drop)
 }

@@ -88,6 +88,8 @@ async fn stream(
 ) -> io::Result<std::convert::Infallible> {
     let turn = turns.acquire().await.map_err(io::Error::other)?;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    // Otherwise the port of each stream would be taken for a minute after it, and there are only so many.
+    stream.set_zero_linger()?;
     stream.write_all(REQUEST).await?;
     let mut turn = Some(turn);
     let mut buffer = BytesMut::with_capacity(4096);

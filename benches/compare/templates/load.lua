@@ -4,6 +4,9 @@ function init(arguments)
   if arguments[1] == "post" then
     wrk.method = "POST"
     wrk.body = string.rep("x", 2048)
+  elseif arguments[1] == "post-1m" then
+    wrk.method = "POST"
+    wrk.body = string.rep("x", 1000000)
   elseif arguments[1] == "close" then
     wrk.headers["Connection"] = "close"
   end
