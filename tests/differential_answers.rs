@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Write,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,8 +15,8 @@ use crate::support::{
     edge::Edge,
     expected::{Expected, Got},
     recorder::{Recorder, Script},
-    strict::{AnswerHead, End, Reading, RequestHead},
-    trial::{self, shown},
+    strict::{self, AnswerHead, End, Reading, RequestHead, Side},
+    trial::{self, Wrong, shown},
     wire::{Wire, is_enough},
 };
 
@@ -41,17 +42,35 @@ fn a_client_gets_one_answer_which_is_the_servers_beyond_doubt_or_a_refusal() {
         runtime.block_on(async {
             let stage = Stage::start().await;
             let edge = Edge::with(&[stage.recorder.address], EDGE);
-            let mut wrong = Vec::new();
-            for number in numbers {
-                let entry = AnswerEntry::of(*number);
-                match exchange(&entry, &edge, &stage).await {
-                    Err(hangs) => wrong.push(format!("answer {number} {hangs}: {}", shown(&entry.bytes))),
-                    Ok(seen) => wrong.extend(seen.verdict(&entry).err().map(|why| seen.report(&entry, &why))),
-                }
-            }
-            wrong
+            wrong(numbers.iter().copied(), edge.address, &stage).await
         })
     });
+}
+
+/// The trial itself on trial: without an edge in between the client gets what it must not get.
+#[test]
+fn a_client_without_an_edge_gets_what_it_must_not() {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let wrong = runtime.block_on(async {
+        let stage = Stage::start().await;
+        wrong(0..500, stage.recorder.address, &stage).await
+    });
+    assert!(wrong.len() > 200, "{}", wrong.len());
+}
+
+/// Those of which the client got something else than it should have.
+async fn wrong(numbers: impl Iterator<Item = u64>, edge: SocketAddr, stage: &Stage) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    for entry in numbers.map(AnswerEntry::of) {
+        match exchange(&entry, edge, stage).await {
+            Err(why) => {
+                wrong.push(Wrong { report: format!("answer {}: {}", entry.number, shown(&entry.bytes)), why });
+                let _its_own = stage.recorder.take().await;
+            }
+            Ok(seen) => wrong.extend(seen.verdict(&entry).err().map(|why| Wrong { report: seen.report(&entry), why })),
+        }
+    }
+    wrong
 }
 
 /// The options of an edge whose server may do what it wants.
@@ -103,16 +122,17 @@ pub fn are_asked(received: &[Reading<RequestHead>], entry: &AnswerEntry) -> Resu
     if targets == [&case, &next] { Ok(()) } else { Err(format!("the server got {} requests", received.len())) }
 }
 
-async fn exchange(entry: &AnswerEntry, edge: &Edge, stage: &Stage) -> Result<Seen, String> {
+async fn exchange(entry: &AnswerEntry, edge: SocketAddr, stage: &Stage) -> Result<Seen, String> {
     let expected = Expected::of(entry);
     let script = expected.script(entry);
     let stays = script.stays;
     stage.set(script);
-    let mut client = Wire::to(edge.address).await;
+    let mut client = Wire::to(edge).await;
     client.send(request(entry).as_bytes(), &[]).await;
     let methods = [entry.method];
     let is_one = |got: &[u8]| is_enough(got, &methods, 1);
-    if stays && !client.read_for(GRACE, is_one).await? {
+    // The edge may ask once more on another connection.
+    while stays && !client.read_for(GRACE, is_one).await? {
         stage.recorder.hang_up();
     }
     client.read_until(is_one).await?;
@@ -120,7 +140,7 @@ async fn exchange(entry: &AnswerEntry, edge: &Edge, stage: &Stage) -> Result<See
     let keeps =
         answers.last().is_some_and(|last| last.is_whole() && last.head.as_ref().is_some_and(|head| !head.closes));
     if !keeps {
-        client = Wire::to(edge.address).await;
+        client = Wire::to(edge).await;
     }
     client.got.clear();
     client.send(format!("GET /next{} HTTP/1.1\r\nHost: x\r\n\r\n", entry.number).as_bytes(), &[]).await;
@@ -143,15 +163,15 @@ fn request(entry: &AnswerEntry) -> String {
 
 impl Seen {
     fn verdict(&self, entry: &AnswerEntry) -> Result<(), String> {
-        let got = self.got(entry)?;
-        self.expected.check(&got).map_err(|why| format!("the client got {why}"))?;
         let next = format!("/next{}", entry.number);
-        let second = crate::support::strict::answers(&self.second, &["GET"], crate::support::strict::Side::Edge);
+        let second = strict::answers(&self.second, &["GET"], Side::Edge);
         let is_own = |answer: &Reading<AnswerHead>| answer.is_whole() && answer.body == sane(next.as_bytes()).0;
         if !matches!(&second[..], [answer] if is_own(answer)) {
             return Err("the next request got something else than its answer".to_owned());
         }
-        are_asked(&self.received, entry)
+        are_asked(&self.received, entry)?;
+        let got = self.got(entry)?;
+        self.expected.check(&got).map_err(|why| format!("the client got {why}"))
     }
 
     /// The one final answer.
@@ -179,7 +199,7 @@ impl Seen {
         })
     }
 
-    fn report(&self, entry: &AnswerEntry, why: &str) -> String {
+    fn report(&self, entry: &AnswerEntry) -> String {
         let expected = match &self.expected {
             Expected::Same(_) => "beyond doubt",
             Expected::Mended(_) => "to be mended or refused",
@@ -187,7 +207,7 @@ impl Seen {
             Expected::Refused => "none",
         };
         let mut report = format!(
-            "answer {} to {} of {:?}: {why}\n  is {expected}: {}\n",
+            "answer {} to {} of {:?}\n  is {expected}: {}\n",
             entry.number,
             entry.method,
             entry.asker,

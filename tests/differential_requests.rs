@@ -10,7 +10,7 @@ use crate::support::{
     edge::Edge,
     recorder::{Recorder, Script},
     strict::{self, AnswerHead, End, Reading, RequestHead, Side},
-    trial::{self, shown},
+    trial::{self, Wrong, shown},
     wire::{Wire, is_enough},
 };
 
@@ -32,22 +32,22 @@ struct Seen {
 
 #[test]
 fn all_that_reaches_the_server_is_what_the_client_has_sent_beyond_doubt() {
-    trial::run(1, |numbers| {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let recorder = Recorder::start(script).await;
-            let edge = Edge::with(&[recorder.address], "breaker: {enabled: false}\n");
-            let mut wrong = Vec::new();
-            for number in numbers {
-                let entry = RequestEntry::of(*number);
-                match exchange(&entry, edge.address, &recorder).await {
-                    Err(hangs) => wrong.push(format!("request {number} {hangs}: {}", shown(&entry.bytes))),
-                    Ok(seen) => wrong.extend(seen.verdict().err().map(|why| seen.report(&entry, &why))),
-                }
-            }
-            wrong
+    trial::run(1, |numbers| through_an_edge(numbers.iter().map(|number| RequestEntry::of(*number))));
+}
+
+#[test]
+fn a_head_with_any_byte_changed_is_one_request_or_none() {
+    const HEAD: &[u8] = b"POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-C-A: b\r\n\r\nhello";
+    const BYTES: &[u8] = b"\r\n :\t\0,05;-\x0b\x7f\xe9aG/";
+    let places = 0..HEAD.len() - b"hello".len();
+    let changes = places.flat_map(|place| BYTES.iter().map(move |byte| (place, *byte)));
+    let entries = changes.flat_map(|(place, byte)| {
+        [1, 0].map(|removed| {
+            let bytes = [&HEAD[..place], &[byte], &HEAD[place + removed..]].concat();
+            RequestEntry { number: place as u64, bytes, cuts: Vec::new() }
         })
     });
+    trial::assert_none(&through_an_edge(entries));
 }
 
 /// The trial itself on trial: without an edge in front of it the server gets what it must not get.
@@ -56,14 +56,33 @@ fn a_server_without_an_edge_gets_what_it_must_not() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let wrong = runtime.block_on(async {
         let recorder = Recorder::start(script).await;
-        let mut wrong = 0;
-        for entry in (0..500).map(RequestEntry::of) {
-            let seen = exchange(&entry, recorder.address, &recorder).await.unwrap();
-            wrong += usize::from(seen.verdict().is_err());
-        }
-        wrong
+        wrong((0..500).map(RequestEntry::of), recorder.address, &recorder).await
     });
-    assert!(wrong > 100, "{wrong}");
+    assert!(wrong.len() > 100, "{}", wrong.len());
+}
+
+fn through_an_edge(entries: impl Iterator<Item = RequestEntry>) -> Vec<Wrong> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let recorder = Recorder::start(script).await;
+        let edge = Edge::with(&[recorder.address], "breaker: {enabled: false}\n");
+        wrong(entries, edge.address, &recorder).await
+    })
+}
+
+/// Those of which more or less reached the server than it should have.
+async fn wrong(entries: impl Iterator<Item = RequestEntry>, edge: SocketAddr, recorder: &Recorder) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    for entry in entries {
+        match exchange(&entry, edge, recorder).await {
+            Err(why) => {
+                wrong.push(Wrong { report: format!("request {}: {}", entry.number, shown(&entry.bytes)), why });
+                let _its_own = recorder.take().await;
+            }
+            Ok(seen) => wrong.extend(seen.verdict().err().map(|why| Wrong { report: seen.report(&entry), why })),
+        }
+    }
+    wrong
 }
 
 fn script(head: &RequestHead) -> Script {
@@ -161,8 +180,8 @@ impl Seen {
         if (sure..=whole).contains(&oks) { Ok(()) } else { Err(format!("{sure} to {whole} answers, {oks} came")) }
     }
 
-    fn report(&self, entry: &RequestEntry, why: &str) -> String {
-        let mut report = format!("request {}: {why}\n  sent {}\n", entry.number, shown(&entry.bytes));
+    fn report(&self, entry: &RequestEntry) -> String {
+        let mut report = format!("request {}\n  sent {}\n", entry.number, shown(&entry.bytes));
         let last = self.sent.last().map(|last| (last.end, last.is_doubtful));
         let _ = writeln!(report, "  which are {} requests, the last {last:?}", self.sent.len());
         for received in &self.received {

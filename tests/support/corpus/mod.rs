@@ -6,6 +6,7 @@ mod dice;
 mod fields;
 mod mutate;
 mod requests;
+mod tests;
 
 pub use self::{
     answers::{AnswerEntry, Asker},
