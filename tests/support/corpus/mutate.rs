@@ -4,7 +4,7 @@ use super::dice::Dice;
 
 /// Changes some bytes.
 pub fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
-    for _ in 0..1 + dice.below(2) {
+    for _ in 0..=dice.below(2) {
         if !bytes.is_empty() {
             once(bytes, dice);
         }

@@ -116,22 +116,21 @@ fn connection(dice: &mut Dice, is_1_0: bool, lines: &mut Vec<Vec<u8>>) {
 fn frame(dice: &mut Dice, is_1_0: bool, lines: &mut Vec<Vec<u8>>) -> Vec<u8> {
     let mut say = |line: &str| lines.push(line.as_bytes().to_vec());
     match dice.below(20) {
-        0..7 => Vec::new(),
-        7..12 => {
+        0..5 => {
             let body = body(dice, SMUGGLED);
             say(&format!("Content-Length: {}", body.len()));
             body
         }
-        12..17 if !is_1_0 => {
+        5..10 if !is_1_0 => {
             let body = body(dice, SMUGGLED);
             say(dice.pick(&["Transfer-Encoding: chunked", "transfer-encoding:Chunked"]));
             chunked(dice, &body)
         }
-        17 => {
+        10 => {
             say("Transfer-Encoding: chunked");
             badly_chunked(dice)
         }
-        18 => {
+        11 => {
             say(dice.pick(FRAMINGS));
             if dice.chance(50) { b"abc".to_vec() } else { b"3\r\nabc\r\n0\r\n\r\n".to_vec() }
         }

@@ -132,8 +132,8 @@ fn trailers(rest: &mut &[u8], notes: &mut Notes) -> Result<Step, Fault> {
             notes.mend("a control byte in a trailer")?;
         }
         let mut strict = Notes::new(super::Side::Edge);
-        let lone = [line, b"\r\n\r\n"].concat();
-        match Fields::read(&mut lone.as_slice(), &mut strict) {
+        let trailer = [line, b"\r\n\r\n"].concat();
+        match Fields::read(&mut trailer.as_slice(), &mut strict) {
             Ok(Some(fields))
                 if !["content-length", "transfer-encoding", "host"].iter().any(|name| fields.has(name)) => {}
             _ => notes.doubt("a trailer that is none")?,

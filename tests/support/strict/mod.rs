@@ -59,13 +59,13 @@ pub struct Reading<H> {
 
 /// What is held against a message while it is read.
 #[derive(Debug, Clone, Copy)]
-pub(self) struct Notes {
+struct Notes {
     side: Side,
     is_doubtful: bool,
 }
 
 /// Why a message is none.
-pub(self) type Fault = &'static str;
+type Fault = &'static str;
 
 impl<H> Reading<H> {
     /// A head that is none, or not whole.

@@ -29,7 +29,7 @@ pub fn requests(bytes: &[u8], side: Side) -> Vec<Reading<RequestHead>> {
     loop {
         let is_over =
             requests.last().is_some_and(|last| !last.is_whole() || last.head.as_ref().is_some_and(|head| head.closes));
-        if is_over || rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) && rest.len() % 2 == 0 && is_crlf(rest) {
+        if is_over || rest.chunks(2).all(|line| line == b"\r\n") {
             return requests;
         }
         let mut next = request(rest, side);
@@ -39,10 +39,6 @@ pub fn requests(bytes: &[u8], side: Side) -> Vec<Reading<RequestHead>> {
         rest = &rest[next.length..];
         requests.push(next);
     }
-}
-
-fn is_crlf(bytes: &[u8]) -> bool {
-    bytes.chunks(2).all(|two| two == b"\r\n")
 }
 
 /// Reads one request.
