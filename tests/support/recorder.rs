@@ -129,7 +129,7 @@ impl Shared {
     async fn serve(&self, mut stream: TcpStream, connection: u64) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut unread = Vec::new();
-        let mut has_continued = false;
+        let (mut has_continued, mut has_played) = (false, false);
         let mut hang_up = self.hang_up.subscribe();
         loop {
             let reading = strict::request(&unread, Side::Edge);
@@ -143,6 +143,7 @@ impl Shared {
                     self.record(reading);
                     let Some(head) = head else { return Ok(()) };
                     hang_up.mark_unchanged();
+                    has_played = true;
                     let script = (self.script)(&head);
                     write(&mut stream, &script.bytes, &script.cuts).await?;
                     if !script.stays {
@@ -157,7 +158,7 @@ impl Shared {
                     self.pending(connection, !unread.is_empty());
                     let is_over = select! {
                         read = stream.read_buf(&mut unread) => !read.is_ok_and(|read| read > 0),
-                        _ = hang_up.changed(), if unread.is_empty() => return Ok(()),
+                        _ = hang_up.changed(), if has_played && unread.is_empty() => return Ok(()),
                     };
                     if is_over {
                         if !unread.is_empty() {
