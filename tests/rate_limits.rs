@@ -23,7 +23,9 @@ fn a_request_too_many_is_429_and_says_when_to_come_again() {
     }
     let refused = ask(&edge, "GET", "/health", "");
     is_error(&refused, 429, "too many requests from the client's address");
-    assert_eq!(refused.header("retry-after"), Some("10"));
+    // It may have taken a while to get here.
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=10).contains(&wait), "{wait}");
     assert_eq!(bifrost.recorded().len(), 3);
     assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"too_many_requests\"}"), 1);
 }

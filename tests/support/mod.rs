@@ -5,20 +5,26 @@ pub mod account;
 #[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
 pub mod bifrost;
 pub mod browser;
+pub mod corpus;
 pub mod discovery;
 pub mod edge;
+pub mod expected;
 pub mod frames;
 pub mod h2c;
 pub mod http;
 pub mod problems;
 pub mod program;
 pub mod raw;
+pub mod recorder;
 pub mod schema;
+pub mod strict;
 pub mod tls_client;
 pub mod tls_server;
 pub mod tls_terminator;
+pub mod trial;
 pub mod troubled;
 pub mod websocket;
+pub mod wire;
 
 use std::{
     net::{SocketAddr, TcpListener},
