@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr_iter};
 
 /// The fields of a head, from the line after its first one to its empty line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

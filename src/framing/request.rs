@@ -11,7 +11,7 @@ use super::{
 use crate::reason::{Reason, Refusal};
 
 /// The head of a request, which can be read in one way only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHead<'a> {
     /// Its first line.
     pub line: RequestLine<'a>,

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The head of a response, which has been found well formed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ResponseHead<'a> {
     /// What it says of the request.
     pub status: StatusCode,
@@ -23,11 +23,17 @@ pub struct ResponseHead<'a> {
     pub reason: &'a [u8],
     fields: Fields<'a>,
     is_1_0: bool,
-    length: Option<u64>,
-    is_chunked: bool,
-    says_close: bool,
-    says_keep_alive: bool,
-    names_fields: bool,
+    framing: Option<Body>,
+    connection: Options,
+}
+
+/// What its `Connection` says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Options {
+    close: bool,
+    keep_alive: bool,
+    /// Names of fields.
+    others: bool,
 }
 
 /// Where the body of a response ends.
@@ -51,25 +57,15 @@ impl<'a> ResponseHead<'a> {
         let (line, fields) = head.split_at(end + 1);
         let (is_1_0, status, reason) = status_line(line.trim_ascii_end())?;
         let fields = Fields::new(fields);
-        let mut read = ResponseHead {
-            status,
-            reason,
-            fields,
-            is_1_0,
-            length: None,
-            is_chunked: false,
-            says_close: false,
-            says_keep_alive: false,
-            names_fields: false,
-        };
-        for (name, value) in fields {
+        let (framing, connection) = (None, Options::default());
+        let mut read = ResponseHead { status, reason, fields, is_1_0, framing, connection };
+        for (name, value) in read.fields.clone() {
             read.take(name, value)?;
         }
-        match (read.length, read.is_chunked) {
-            (Some(_), true) => Err("a Content-Length beside a Transfer-Encoding"),
-            (None, true) if is_1_0 => Err("a Transfer-Encoding in HTTP/1.0"),
-            _ => Ok(read),
+        if is_1_0 && read.framing == Some(Body::Chunked) {
+            return Err("a Transfer-Encoding in HTTP/1.0");
         }
+        Ok(read)
     }
 
     fn take(&mut self, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
@@ -84,9 +80,9 @@ impl<'a> ResponseHead<'a> {
             10 if name.eq_ignore_ascii_case(b"connection") => {
                 for item in items(value) {
                     match item {
-                        _ if item.eq_ignore_ascii_case(b"close") => self.says_close = true,
-                        _ if item.eq_ignore_ascii_case(b"keep-alive") => self.says_keep_alive = true,
-                        _ => self.names_fields = true,
+                        _ if item.eq_ignore_ascii_case(b"close") => self.connection.close = true,
+                        _ if item.eq_ignore_ascii_case(b"keep-alive") => self.connection.keep_alive = true,
+                        _ => self.connection.others = true,
                     }
                 }
             }
@@ -94,35 +90,40 @@ impl<'a> ResponseHead<'a> {
                 // The same number again and again is that number (RFC 9110 section 8.6).
                 for item in value.split(|byte| *byte == b',') {
                     let length = number(item.trim_ascii()).ok_or("a Content-Length that is no number")?;
-                    if self.length.replace(length).is_some_and(|before| before != length) {
-                        return Err("more than one Content-Length");
-                    }
+                    self.frame(Body::Length(length))?;
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 let mut codings = items(value);
                 let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-                if self.is_chunked || !is_chunked || codings.next().is_some() {
+                if !is_chunked || codings.next().is_some() || self.framing == Some(Body::Chunked) {
                     return Err("a Transfer-Encoding other than chunked");
                 }
-                self.is_chunked = true;
+                self.frame(Body::Chunked)?;
             }
             _ => {}
         }
         Ok(())
     }
 
+    fn frame(&mut self, body: Body) -> Result<(), &'static str> {
+        match self.framing.replace(body) {
+            Some(before) if before != body => Err("more than one end of the body"),
+            _ => Ok(()),
+        }
+    }
+
     /// Its fields: name and value, without what surrounds them.
     pub fn fields(&self) -> Fields<'a> {
-        self.fields
+        self.fields.clone()
     }
 
     /// The fields that its `Connection` names, which are not for the client (RFC 9110 section 7.6.1).
     pub fn nominated(&self) -> SmallVec<[&'a [u8]; 4]> {
-        if !self.names_fields {
+        if !self.connection.others {
             return SmallVec::new();
         }
-        let lists = self.fields.filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
+        let lists = self.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
         lists.flat_map(|(_, value)| items(value)).collect()
     }
 
@@ -130,24 +131,23 @@ impl<'a> ResponseHead<'a> {
     pub fn body(&self, answers_head: bool) -> ResponseBody {
         let is_bodiless =
             self.status.is_informational() || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        match (self.length, self.is_chunked) {
+        match self.framing {
             _ if is_bodiless || answers_head => ResponseBody::None,
-            (_, true) => ResponseBody::Framed(Body::Chunked),
-            (Some(length), false) => ResponseBody::Framed(Body::Length(length)),
+            Some(body) => ResponseBody::Framed(body),
             // There is no content (RFC 9110 section 15.3.6), and a server may say so with nothing.
-            (None, false) if self.status == StatusCode::RESET_CONTENT => ResponseBody::Framed(Body::Length(0)),
-            (None, false) => ResponseBody::Close,
+            None if self.status == StatusCode::RESET_CONTENT => ResponseBody::Framed(Body::Length(0)),
+            None => ResponseBody::Close,
         }
     }
 
     /// What it says of the length of a body, which one that answers HEAD, or says 304, does not have.
     pub fn framing(&self) -> Option<Body> {
-        self.length.map(Body::Length).or(self.is_chunked.then_some(Body::Chunked))
+        self.framing
     }
 
     /// Whether its server keeps the connection for another request (RFC 9112 section 9.3).
     pub fn keeps_connection(&self) -> bool {
-        !self.says_close && (!self.is_1_0 || self.says_keep_alive)
+        !self.connection.close && (!self.is_1_0 || self.connection.keep_alive)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     conduct::Conduct,
-    socket::{Transport, poll_piece},
+    socket::{PIECE, Transport, poll_piece},
     write_limit::WriteLimit,
 };
 use crate::framing::{Body, Frames, Rest};
@@ -59,8 +59,6 @@ pub(in crate::edge) struct Detached {
     pub unsent: Vec<u8>,
 }
 
-/// A piece of a body that is read at once.
-const BODY_PIECE: usize = 32 * 1024;
 /// Room for a whole discovery answer in one write to the socket.
 const MOST_UNSENT: usize = 16 * 1024;
 /// So much is listened to after the last word.
@@ -277,7 +275,7 @@ impl Io {
     ) -> Poll<io::Result<usize>> {
         let Reading::Body(rest) = &mut self.reading else { return Poll::Ready(Ok(0)) };
         while !rest.is_over() {
-            let mut piece = [const { MaybeUninit::uninit() }; BODY_PIECE];
+            let mut piece = [const { MaybeUninit::uninit() }; PIECE];
             let mut piece = ReadBuf::uninit(&mut piece);
             let ahead = mem::take(&mut self.unread);
             let mut bytes = &ahead[..];

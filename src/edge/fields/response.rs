@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderValue, StatusCode};
+use once_cell::unsync::OnceCell;
 use pingora::{Result, http::ResponseHeader, protocols::http::date::get_cached_date};
 use pingora_proxy::Session;
 use smallvec::SmallVec;
@@ -49,7 +50,7 @@ impl<'a> ResponseRules<'a> {
     /// Hands on the fields of a response as the client gets them, and those that the edge adds; not those that say where
     /// the body ends, and what becomes of the connection.
     fn each<'f>(&self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>, mut put: impl FnMut(&[u8], &[u8])) {
-        let mut repair = None;
+        let repair = OnceCell::new();
         let mut is_exposed = self.status != StatusCode::UNAUTHORIZED;
         for (name, value) in fields {
             if !passes(name, self.status, &self.nominated) {
@@ -58,11 +59,9 @@ impl<'a> ResponseRules<'a> {
             let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
             let repaired = match name.len() {
                 8 if is("location") => {
-                    self.repair(&mut repair, |repair| repair::location(value, &repair.own, repair.origins))
+                    self.repair(&repair, |repair| repair::location(value, &repair.own, repair.origins))
                 }
-                16 if is("www-authenticate") => {
-                    self.repair(&mut repair, |repair| repair::challenge(value, &repair.own))
-                }
+                16 if is("www-authenticate") => self.repair(&repair, |repair| repair::challenge(value, &repair.own)),
                 29 if is(EXPOSED) => {
                     let mut items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
                     is_exposed |= items.any(|item| item.eq_ignore_ascii_case(b"www-authenticate"));
@@ -82,10 +81,10 @@ impl<'a> ResponseRules<'a> {
     /// Repairs a value, if the edge knows better than the server. Found out once for a response.
     fn repair(
         &self,
-        found: &mut Option<Option<Repair<'a>>>,
+        found: &OnceCell<Option<Repair<'a>>>,
         repaired: impl FnOnce(&Repair<'a>) -> Option<Vec<u8>>,
     ) -> Option<Vec<u8>> {
-        let repair = found.get_or_insert_with(|| {
+        let repair = found.get_or_init(|| {
             let snapshot = &self.exchange.snapshot;
             let origins = snapshot.discovery.discovery().origins();
             let own = own_origin(&Client::of(self.session, &snapshot.trusted), origins)?;

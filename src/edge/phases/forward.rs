@@ -64,19 +64,18 @@ pub(in crate::edge) async fn peer(
     pool: &Arc<Pool>,
     phase: &watch::Receiver<Stage>,
 ) -> Result<Box<HttpPeer>> {
-    let picked = match exchange.attempt.picked.take() {
-        Some(picked) => picked,
-        None => {
-            exchange.begin_attempt(Instant::now());
-            let picked = pick(session, exchange)?;
-            if !is_for_pingora(exchange, &picked) {
-                session.set_keepalive(None);
-                let mut upload = Upload::new(session);
-                attempt(session, exchange, &mut upload, pool, picked, phase).await?;
-                return Error::e_explain(ANSWERED, "there is nothing left to do");
-            }
-            picked
+    let picked = if let Some(picked) = exchange.attempt.picked.take() {
+        picked
+    } else {
+        exchange.begin_attempt(Instant::now());
+        let picked = pick(session, exchange)?;
+        if !is_for_pingora(exchange, &picked) {
+            session.set_keepalive(None);
+            let mut upload = Upload::new(session);
+            attempt(session, exchange, &mut upload, pool, picked, phase).await?;
+            return Error::e_explain(ANSWERED, "there is nothing left to do");
         }
+        picked
     };
     let within = exchange.connect_within();
     let upstream = exchange.snapshot.servers.upstream(picked.configured);

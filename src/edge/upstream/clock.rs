@@ -193,8 +193,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: Limits = Limits {
-        first_byte: Duration::from_secs(900),
-        silence: Duration::from_secs(300),
+        first_byte: Duration::from_mins(15),
+        silence: Duration::from_mins(5),
         end: None,
         client_silence: Duration::from_mins(1),
         body_rate: Some(100),

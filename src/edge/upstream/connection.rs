@@ -37,9 +37,9 @@ pub(in crate::edge) enum ServerStream {
 const MOST_UNSENT: usize = 16 * 1024;
 
 impl Connection {
-    pub fn new(stream: ServerStream) -> Box<Self> {
+    pub fn new(stream: ServerStream) -> Self {
         let (unsent, sent, is_reused, timer) = (Vec::new(), 0, false, Timer::default());
-        Box::new(Connection { stream, unsent, sent, is_reused, timer })
+        Connection { stream, unsent, sent, is_reused, timer }
     }
 
     /// Whether it can carry another exchange, while it rests: a server that says something now closes it, or has gone

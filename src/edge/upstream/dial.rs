@@ -18,7 +18,7 @@ use crate::edge::{snapshot::ServerTls, tcp::tune};
 /// # Errors
 /// As Pingora's own: refused, timed out, no route, no handshake, or another reason; an internal error when it is this
 /// process that has no more files or ports.
-pub(super) async fn dial(address: SocketAddr, tls: Option<&ServerTls>, within: Duration) -> Result<Box<Connection>> {
+pub(super) async fn dial(address: SocketAddr, tls: Option<&ServerTls>, within: Duration) -> Result<Connection> {
     let deadline = Instant::now() + within;
     let Ok(connected) = timeout_at(deadline, TcpStream::connect(address)).await else {
         return Error::e_explain(ErrorType::ConnectTimedout, format!("connecting to {address}"));

@@ -38,7 +38,7 @@ pub(super) async fn connect(
     match rested {
         Some(connection) => Ok(connection),
         // Boxed, because most requests do without.
-        None => Box::pin(dial(address, upstream.tls.as_ref(), within)).await,
+        None => Box::pin(dial(address, upstream.tls.as_ref(), within)).await.map(Box::new),
     }
 }
 

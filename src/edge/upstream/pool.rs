@@ -185,7 +185,7 @@ mod tests {
     async fn connection() -> (Box<Connection>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(ServerStream::Plain(stream)), listener.accept().await.unwrap().0)
+        (Box::new(Connection::new(ServerStream::Plain(stream))), listener.accept().await.unwrap().0)
     }
 
     fn pool(most: usize) -> Arc<Pool> {

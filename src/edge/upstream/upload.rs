@@ -19,16 +19,20 @@ use crate::{
 pub(in crate::edge) struct Upload {
     /// How a server is told where it ends; `None` when there is no body.
     pub framing: Option<Body>,
-    /// What has been read of it, for the next attempt.
-    kept: Vec<u8>,
-    /// Whether the request may be repeated (RFC 9110 section 9.2.2), so far as all of it is kept.
-    is_repeatable: bool,
-    /// Whether any of it has been read.
-    has_begun: bool,
-    /// Whether it has been read to its end.
-    is_read: bool,
+    /// What has been read of it, for another attempt; `None` when there can be none: it has become too much, or the
+    /// request must not be repeated (RFC 9110 section 9.2.2).
+    kept: Option<Vec<u8>>,
+    read: Read,
     /// Whether the server is sent no more of it: it has all, or wants no more.
     is_over: bool,
+}
+
+/// How much of a body has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Nothing,
+    Part,
+    All,
 }
 
 /// So much of a body is kept.
@@ -42,19 +46,18 @@ impl Upload {
         let length = request.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
         let framing = has_body.then(|| length.map_or(Body::Chunked, Body::Length));
-        let is_repeatable = request.method.is_idempotent();
-        let is_empty = framing.is_none();
-        Upload { framing, kept: Vec::new(), is_repeatable, has_begun: false, is_read: is_empty, is_over: is_empty }
+        let kept = request.method.is_idempotent().then(Vec::new);
+        Upload { framing, kept, read: if has_body { Read::Nothing } else { Read::All }, is_over: !has_body }
     }
 
     /// Whether it can be sent from its beginning once more.
     pub fn is_repeatable(&self) -> bool {
-        self.is_repeatable
+        self.kept.is_some()
     }
 
     /// Whether nothing of it has been read, so that anybody may send it.
     pub fn is_untouched(&self) -> bool {
-        !self.has_begun
+        self.framing.is_none() || self.read == Read::Nothing
     }
 
     /// Whether the server is sent no more of it.
@@ -64,37 +67,34 @@ impl Upload {
 
     /// Whether it has been read to its end.
     pub fn is_read(&self) -> bool {
-        self.is_read
+        self.read == Read::All
     }
 
     /// Begins another attempt: sends what has been read of it.
     pub fn begin(&mut self, server: &mut Connection, exchange: &mut Exchange) {
-        if !self.kept.is_empty() {
-            exchange.attempt.body_sent = self.kept.len() as u64;
-            frame(self.framing, server.unsent(), &self.kept);
+        if let Some(kept @ [_, ..]) = self.kept.as_deref() {
+            exchange.attempt.body_sent = kept.len() as u64;
+            frame(self.framing, server.unsent(), kept);
         }
         self.is_over = false;
-        if self.is_read {
+        if self.is_read() {
             self.end(server);
         }
     }
 
     /// Takes note of a piece that has been read and sent on.
     pub fn keep(&mut self, piece: &[u8]) {
-        self.has_begun = true;
-        if self.is_repeatable {
-            if self.kept.len() + piece.len() > MOST_KEPT {
-                self.is_repeatable = false;
-                self.kept = Vec::new();
-            } else {
-                self.kept.extend_from_slice(piece);
-            }
-        }
+        self.read = Read::Part;
+        let kept = self.kept.take();
+        self.kept = kept.filter(|kept| kept.len() + piece.len() <= MOST_KEPT).map(|mut kept| {
+            kept.extend_from_slice(piece);
+            kept
+        });
     }
 
     /// Takes note of its end, and tells the server.
     pub fn end(&mut self, server: &mut Connection) {
-        self.is_read = true;
+        self.read = Read::All;
         self.is_over = true;
         if self.framing == Some(Body::Chunked) {
             // What a client says in trailers is for nobody that Bifrost has.

@@ -102,13 +102,14 @@ impl Exchanging<'_> {
         let Some(client) = &self.client else { return self.poll_session(context, is_read) };
         let mut io = client.io();
         let _all_or_later = io.poll_flush(context).map(to_client)?;
-        let is_deaf = match is_read {
-            true => match io.poll_gone(context) {
+        let is_deaf = if is_read {
+            match io.poll_gone(context) {
                 Poll::Ready(gone) => return of_client(gone).and_then(|()| gone_client()),
                 Poll::Pending => io.is_full(),
-            },
-            // The rest of its request is not wanted any more, or not yet.
-            false => self.upload.is_over(),
+            }
+        } else {
+            // The rest of its request is not wanted any more.
+            self.upload.is_over()
         };
         if is_deaf {
             self.clock.look(Instant::now());
