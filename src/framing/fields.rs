@@ -26,17 +26,24 @@ impl<'a> Iterator for Fields<'a> {
         }
         let Some(colon) = memchr(b':', line) else { return Some((b"", line)) };
         // A blank before the colon is taken away (section 5.1).
-        let name = line[..colon].trim_ascii_end();
+        let name = trim_end(&line[..colon]);
         Some((name, trim(&line[colon + 1..])))
     }
 }
 
 /// Takes away the blanks around a value; other white space is part of it, and refused.
 fn trim(value: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let begin = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(begin, |last| last + 1);
-    &value[begin..end]
+    let begin = value.iter().position(|byte| !is_blank(*byte)).unwrap_or(value.len());
+    trim_end(&value[begin..])
+}
+
+fn trim_end(value: &[u8]) -> &[u8] {
+    let end = value.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
+    &value[..end]
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Finds where the head ends, if it has come whole: behind the first empty line. All up to `searched` is known to have

@@ -20,6 +20,6 @@ pub use self::{
     frames::{Frames, PREFACE},
     headers::{check, items, lists},
     names::Kind,
-    request::{RequestHead, RequestLine, read},
+    request::{RequestHead, RequestLine, authority, read},
     response::{ResponseBody, ResponseHead},
 };

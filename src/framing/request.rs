@@ -110,15 +110,19 @@ impl<'a> RequestLine<'a> {
         Ok(())
     }
 
-    /// The authority of an absolute target.
     fn authority(&self) -> Option<&'a [u8]> {
-        let rest = ["http://", "https://"].iter().find_map(|scheme| {
-            let (start, rest) = self.target.split_at_checked(scheme.len())?;
-            start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
-        })?;
-        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'\\')).unwrap_or(rest.len());
-        Some(&rest[..end])
+        authority(self.target)
     }
+}
+
+/// Finds the authority of an absolute target (RFC 9112 section 3.2.2).
+pub fn authority(target: &[u8]) -> Option<&[u8]> {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+    })?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'\\')).unwrap_or(rest.len());
+    Some(&rest[..end])
 }
 
 /// The headers that say whom a request is for and where it ends.

@@ -55,7 +55,8 @@ impl<'a> ResponseHead<'a> {
     pub fn read(head: &'a [u8]) -> Result<Self, &'static str> {
         let end = memchr(b'\n', head).ok_or("a response without a status line")?;
         let (line, fields) = head.split_at(end + 1);
-        let (is_1_0, status, reason) = status_line(line.trim_ascii_end())?;
+        let line = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line);
+        let (is_1_0, status, reason) = status_line(line)?;
         let fields = Fields::new(fields);
         let (framing, connection) = (None, Options::default());
         let mut read = ResponseHead { status, reason, fields, is_1_0, framing, connection };
@@ -129,13 +130,12 @@ impl<'a> ResponseHead<'a> {
 
     /// Where its body ends; `answers_head` if it is the answer to a HEAD (RFC 9112 section 6.3).
     pub fn body(&self, answers_head: bool) -> ResponseBody {
-        let is_bodiless =
-            self.status.is_informational() || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        // A 205 has no content, either (RFC 9110 section 15.3.6).
+        let is_bodiless = self.status.is_informational()
+            || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
         match self.framing {
             _ if is_bodiless || answers_head => ResponseBody::None,
             Some(body) => ResponseBody::Framed(body),
-            // There is no content (RFC 9110 section 15.3.6), and a server may say so with nothing.
-            None if self.status == StatusCode::RESET_CONTENT => ResponseBody::Framed(Body::Length(0)),
             None => ResponseBody::Close,
         }
     }
@@ -163,7 +163,9 @@ fn status_line(line: &[u8]) -> Result<(bool, StatusCode, &[u8]), &'static str> {
     let status = StatusCode::from_bytes(status).map_err(|_| NONE)?;
     match reason.split_first() {
         None => Ok((is_1_0, status, b"")),
-        Some((b' ', reason)) if !has_control(reason) => Ok((is_1_0, status, reason)),
+        Some((b' ', reason)) if !reason.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') => {
+            Ok((is_1_0, status, reason))
+        }
         Some(_) => Err(NONE),
     }
 }
@@ -199,7 +201,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\n", length(1)),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", length(1)),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", length(1)),
-            ("HTTP/1.1 205 Reset Content\r\n\r\n", length(0)),
+            ("HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\n", Ok(ResponseBody::None)),
             ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", length(1)),
             ("HTTP/1.1 200\r\nTransfer-Encoding: Chunked\r\n\r\n", Ok(ResponseBody::Framed(Body::Chunked))),
             ("HTTP/1.1 200 OK\r\n\r\n", Ok(ResponseBody::Close)),
@@ -228,6 +230,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX\r: a\r\n\r\n",
+            "HTTP/1.1 200 OK\r\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX\r\n\r\n",
             "HTTP/1.1 200 O\x08K\r\n\r\n",

@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 use super::connection::{Connection, address_value};
 use crate::{
     config::Scheme,
+    framing,
     trust::{self, TrustedProxies},
 };
 
@@ -36,7 +37,9 @@ impl<'a> Client<'a> {
     pub fn host_of(session: &'a Session) -> Option<&'a [u8]> {
         let header = session.req_header();
         let authority = header.uri.authority().map(|authority| authority.as_str().as_bytes());
-        authority.or_else(|| header.headers.get(header::HOST).map(HeaderValue::as_bytes))
+        let host = authority.or_else(|| header.headers.get(header::HOST).map(HeaderValue::as_bytes));
+        // Of a client of HTTP/1.0 that sends no Host.
+        host.or_else(|| framing::authority(header.raw_path()))
     }
 
     /// The address at the other end of the connection. A Unix socket has none and counts as loopback.

@@ -93,21 +93,19 @@ impl<'a> RequestRules<'a> {
 
 const EMPTY: HeaderValue = HeaderValue::from_static("");
 
-/// Writes the head of the request for a server of HTTP/1.1, which is called `name` where the client does not say for
-/// whom its request is.
+/// Writes the head of the request for a server of HTTP/1.1.
 pub(in crate::edge) fn write_request(
     head: &mut Vec<u8>,
     session: &Session,
     exchange: &mut Exchange,
     body: Option<Body>,
-    name: &str,
 ) {
     let is_websocket = exchange.is_websocket;
     let rules = RequestRules::of(session, exchange);
     let request = session.req_header();
     write::request_line(head, request.method.as_str().as_bytes(), &origin_form(request));
-    // Ahead of all others (RFC 9110 section 7.2); a client of HTTP/1.0 may have none.
-    write::field(head, b"Host", rules.host.unwrap_or(name.as_bytes()));
+    // Ahead of all others (RFC 9110 section 7.2). One there must be: an empty one where a client of HTTP/1.0 has none.
+    write::field(head, b"Host", rules.host.unwrap_or_default());
     let nominated: SmallVec<[&[u8]; 4]> = items(&request.headers, header::CONNECTION).collect();
     let is_old = request.version == Version::HTTP_10;
     let mut cookie = single_cookie(&request.headers);

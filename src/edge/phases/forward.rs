@@ -107,7 +107,7 @@ async fn attempt(
         retry::not_connected(exchange, &mut error);
         error
     })?;
-    let exchanging = Exchanging::begin(session, exchange, &mut server, upload, &upstream.name, phase, now);
+    let exchanging = Exchanging::begin(session, exchange, &mut server, upload, phase, now);
     match exchanging.run().await {
         Ok(Ended::Whole { can_rest, is_told }) => {
             // Before the client has all: its next request may need the connection.

@@ -28,8 +28,6 @@ pub struct Servers {
 
 /// A configured server, but for the address.
 pub(in crate::edge) struct Upstream {
-    /// Its address as it was written, which is its `Host` where a request has none.
-    pub name: String,
     /// Whether HTTP/2 is spoken to it.
     pub is_http2: bool,
     /// For HTTP/1.1.
@@ -98,13 +96,7 @@ impl Upstream {
     fn new(server: &config::Server, idle: Duration) -> Self {
         let mut peer = prototype(server);
         peer.options.idle_timeout = Some(idle);
-        Upstream {
-            name: server.address.as_str().to_owned(),
-            is_http2: server.http2,
-            tls: ServerTls::of(server),
-            group: group(server),
-            peer,
-        }
+        Upstream { is_http2: server.http2, tls: ServerTls::of(server), group: group(server), peer }
     }
 
     /// Makes a peer of one address of the server, to be connected to within a time.

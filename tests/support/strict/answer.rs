@@ -145,8 +145,10 @@ fn framing(fields: &Fields, status: u16, is_1_0: bool, method: &str, notes: &mut
         return Ok(Framing::Empty);
     }
     if status == 205 {
-        // RFC 9110 section 15.3.6: it should be empty.
+        // RFC 9110 section 15.3.6: it is empty, whatever it says.
         notes.flag();
+        said?;
+        return Ok(Framing::Empty);
     }
     Ok(said?.unwrap_or(Framing::Close))
 }

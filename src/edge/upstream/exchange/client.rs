@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use pingora::{Error, Result, http::ResponseHeader};
+use pingora::{Error, Result, http::ResponseHeader, protocols::http::ServerSession};
 use pingora_proxy::Session;
 use tokio::{
     io::ReadBuf,
@@ -25,7 +25,7 @@ use crate::{
         client::{ClientStream, keeps_connection},
         exchange::Exchange,
     },
-    framing::{Body, write},
+    framing::{Body, Rest, write},
 };
 
 impl Exchanging<'_> {
@@ -42,7 +42,11 @@ impl Exchanging<'_> {
 
     /// Passes a part of the body on to the client: chunks as the edge frames them, all else as it is.
     pub(super) fn relay(&mut self, client: &ClientStream, context: &mut Context<'_>, bytes: &[u8]) -> Result<()> {
-        let Some(body) = &mut self.body else { return Ok(()) };
+        let Some(body) = self.body.as_mut().filter(|body| !body.is_over()) else {
+            // What comes behind a response is nobody's, and neither is what follows it.
+            self.can_rest = false;
+            return Ok(());
+        };
         let is_chunked = self.framing == Some(Body::Chunked);
         let (mut io, mut used, mut passed) = (client.io(), 0, 0);
         while used < bytes.len() && !body.is_over() {
@@ -64,7 +68,6 @@ impl Exchanging<'_> {
         if let Some(written) = &mut self.exchange.account.written {
             written.body += passed as u64;
         }
-        // What comes behind a response is nobody's, and neither is what follows it.
         self.can_rest &= used == bytes.len();
         Ok(())
     }
@@ -92,7 +95,7 @@ impl Exchanging<'_> {
         let mut byte = [0];
         if self.server.poll_read(context, &mut ReadBuf::new(&mut byte)).is_ready() {
             self.can_rest = false;
-            self.upload.abandon();
+            self.broken = Some(io::ErrorKind::UnexpectedEof.into());
         }
     }
 
@@ -134,6 +137,11 @@ impl Exchanging<'_> {
 
     /// Has the session write a head.
     pub(super) async fn write_header(&mut self, header: Box<ResponseHeader>) -> Result<()> {
+        if let ServerSession::H2(session) = self.session.as_downstream_mut() {
+            // A head that says how long the body would be, and has none, ends its stream by itself (RFC 9113 section 8.1.1).
+            self.is_told = self.body.as_ref().is_some_and(Rest::is_over);
+            return session.write_response_header(header, self.is_told).map_err(Error::into_down);
+        }
         // It fits into the socket, or fails by the session's own limit.
         self.session.as_downstream_mut().write_response_header(header).await.map_err(Error::into_down)
     }

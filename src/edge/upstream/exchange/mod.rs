@@ -63,6 +63,8 @@ pub(in crate::edge) struct Exchanging<'a> {
     trailers: Vec<u8>,
     /// Whether the session has been told that the response is over.
     is_told: bool,
+    /// How many interim responses there were.
+    interims: usize,
     /// Whether the connection can carry another exchange.
     can_rest: bool,
     /// How far the edge is with stopping: no client is told then that its connection stays.
@@ -96,7 +98,6 @@ impl<'a> Exchanging<'a> {
         exchange: &'a mut Exchange,
         server: &'a mut Connection,
         upload: &'a mut Upload,
-        name: &str,
         phase: &'a watch::Receiver<Stage>,
         now: Instant,
     ) -> Self {
@@ -107,11 +108,11 @@ impl<'a> Exchanging<'a> {
         }
         exchange.account.sends(now);
         exchange.attempt.is_reused = server.is_reused;
-        write_request(server.unsent(), session, exchange, upload.framing, name);
+        write_request(server.unsent(), session, exchange, upload.framing);
         upload.begin(server, exchange);
         let client = ClientStream::of(session).cloned();
         let (broken, unread, searched, body) = (None, BytesMut::new(), 0, None);
-        let (framing, trailers, is_told, can_rest) = (None, Vec::new(), false, true);
+        let (framing, trailers, is_told, interims, can_rest) = (None, Vec::new(), false, 0, true);
         Exchanging {
             session,
             exchange,
@@ -126,6 +127,7 @@ impl<'a> Exchanging<'a> {
             framing,
             trailers,
             is_told,
+            interims,
             can_rest,
             phase,
         }
@@ -144,13 +146,13 @@ impl<'a> Exchanging<'a> {
                 }
                 Event::Piece(piece) => self.write_piece(piece, false).await?,
                 Event::Switched => return Ok(Ended::Switched(self.unread)),
-                Event::End if self.upload.is_over() => {
+                Event::End if self.is_request_over() => {
                     let can_rest = self.can_rest && self.exchange.attempt.is_sent;
                     return Ok(Ended::Whole { can_rest, is_told: self.is_told });
                 }
                 Event::End => {
                     // The server has answered, and may want the rest of the request all the same.
-                    if self.client.is_none() {
+                    if self.client.is_none() && !self.is_told {
                         self.write_piece(Bytes::new(), true).await?;
                     }
                     self.is_told = true;
@@ -165,7 +167,7 @@ impl<'a> Exchanging<'a> {
         self.poll_request(context)?;
         loop {
             if self.body.as_ref().is_some_and(Rest::is_over) {
-                if !self.is_told || self.upload.is_over() {
+                if !self.is_told || self.is_request_over() {
                     return Poll::Ready(Ok(Event::End));
                 }
                 self.poll_rest(context);
@@ -182,6 +184,11 @@ impl<'a> Exchanging<'a> {
         }
         self.poll_client(context)?;
         self.poll_clock(context)
+    }
+
+    /// Whether the server has the request whole, or takes no more of it.
+    fn is_request_over(&self) -> bool {
+        self.exchange.attempt.is_sent || self.broken.is_some()
     }
 
     /// Waits until a limit passes.

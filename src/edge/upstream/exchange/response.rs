@@ -28,6 +28,9 @@ use crate::{
 /// A head of a response that is longer is none.
 const LONGEST_HEAD: usize = 256 * 1024;
 
+/// So many interim responses are passed on: they are held for a client that reads nothing.
+const MOST_INTERIMS: usize = 64;
+
 impl Exchanging<'_> {
     /// Takes what has come from the server, or reads on. Something was taken when there is no event.
     pub(super) fn poll_response(&mut self, context: &mut Context<'_>) -> Result<Poll<Option<Event>>> {
@@ -115,6 +118,7 @@ impl Exchanging<'_> {
             ResponseBody::Framed(Body::Chunked) if is_old => None,
             ResponseBody::Framed(body) => Some(body),
             ResponseBody::None if head.status == StatusCode::NO_CONTENT => None,
+            ResponseBody::None if head.status == StatusCode::RESET_CONTENT => Some(Body::Length(0)),
             ResponseBody::None => head.framing().filter(|framing| !is_old || *framing != Body::Chunked),
             ResponseBody::Close => None,
         };
@@ -123,7 +127,8 @@ impl Exchanging<'_> {
         if ends_with_connection || *self.phase.borrow() == Stage::Draining || !self.upload.is_read() {
             self.session.set_keepalive(None);
         }
-        self.can_rest &= head.keeps_connection() && body != ResponseBody::Close;
+        let has_content = head.status == StatusCode::RESET_CONTENT && head.framing() != Some(Body::Length(0));
+        self.can_rest &= head.keeps_connection() && body != ResponseBody::Close && !has_content;
         self.body = Some(match body {
             ResponseBody::None => Rest::NOTHING,
             ResponseBody::Framed(body) => Rest::new(body),
@@ -141,6 +146,10 @@ impl Exchanging<'_> {
     }
 
     fn take_interim(&mut self, head: &ResponseHead<'_>) -> Result<Option<Event>> {
+        self.interims += 1;
+        if self.interims > MOST_INTERIMS {
+            return malformed("one interim response after the other");
+        }
         if head.status == StatusCode::CONTINUE && !self.upload.is_over() {
             // It is the client's turn.
             self.clock.enter(Awaiting::Request, Instant::now());
