@@ -5,13 +5,14 @@
 //! # The life of a request
 //!
 //! 1. [`process`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
-//!    TLS, and reads the request's head, which [`framing`] judges. From there on it runs on Pingora.
-//! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases.
+//!    TLS, and reads the request's head, which [`framing`] judges.
+//! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases: the hooks of
+//!    [`edge::Edge`], a Pingora `ProxyHttp`.
 //! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
 //!    answer was rendered when the configuration was compiled, and is written: the request ends here.
-//! 4. [`fleet`] picks a Bifrost server, `edge` connects to it.
-//! 5. `edge` sets the headers that say who the client is, as far as [`trust`] believes it, and passes
-//!    bodies and streams as they come, both ways.
+//! 4. [`fleet`] picks a Bifrost server, `edge` connects to it, or takes an idle connection.
+//! 5. `edge` sets the fields that say who the client is, as far as [`trust`] believes it, and exchanges request and
+//!    response with the server, bodies and streams as they come, both ways. Of servers of HTTP/2 Pingora does.
 //! 6. What the server says of itself (redirects, challenges) is kept consistent with the documents by
 //!    [`discovery::repair`].
 //!
@@ -19,6 +20,10 @@
 //! [`import`] makes its table from a Bifrost's, [`api`] asks one for it, [`state`] is what a running edge is, and
 //! [`readiness`] whether it takes traffic, [`verify`] whether the servers agree with it, [`telemetry`] what the edge
 //! says of itself, [`latency`] how long things took, [`admin`] where it is said.
+//!
+//! # The edge in a Pingora server of your own
+//!
+//! [`edge::service()`] makes a service of an [`edge::Edge`], for listeners of any Pingora `Server`.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!

@@ -1,6 +1,6 @@
 //! Where a body ends, and how far it has come.
 
-use super::Chunks;
+use super::chunks::Chunks;
 
 /// Where the body of a message ends (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use http::uri::Authority;
 use memchr::{memchr, memchr3};
 
 use super::{
-    Body,
+    body::Body,
     fields::{Fields, has_control, is_token},
     response::number,
 };

@@ -10,7 +10,7 @@ use memchr::memchr;
 use smallvec::SmallVec;
 
 use super::{
-    Body,
+    body::Body,
     fields::{Fields, has_control, is_token},
 };
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{
-    Body,
+    body::Body,
     fields::{Fields, has_control, is_token},
     names::Kind,
 };

@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::X_REQUEST_ID;
+use super::request_id::X_REQUEST_ID;
 use crate::{
     edge::client::{ClientStream, LINGER},
     framing::write,

@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    Event, Exchanging,
     clock::{Awaiting, Due},
+    exchanging::{Event, Exchanging},
     faults::{gone_client, malformed_body, of_client, to_client},
 };
 use crate::{

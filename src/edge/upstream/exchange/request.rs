@@ -11,8 +11,8 @@ use pingora::{Error, Result};
 use tokio::time::Instant;
 
 use super::{
-    Exchanging,
     clock::Awaiting,
+    exchanging::Exchanging,
     faults::of_client,
     upload::{count, frame},
 };

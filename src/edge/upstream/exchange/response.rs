@@ -12,8 +12,8 @@ use pingora::{Error, ErrorType, Result};
 use tokio::{io::ReadBuf, time::Instant};
 
 use super::{
-    Event, Exchanging,
     clock::Awaiting,
+    exchanging::{Event, Exchanging},
     faults::{malformed, of_server},
 };
 use crate::{
