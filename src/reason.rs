@@ -125,7 +125,7 @@ impl Reason {
             Reason::ConnectTimedOut => "the Bifrost server did not accept the connection in time",
             Reason::ConnectFailed => "the Bifrost server cannot be reached",
             Reason::AnswerTimedOut => "the Bifrost server did not answer in time",
-            Reason::SilenceTimedOut => "the Bifrost server fell silent within its answer",
+            Reason::SilenceTimedOut => "the Bifrost server fell silent, or took nothing of the request, for too long",
             Reason::ExchangeTimedOut => "the request took longer than the edge allows",
             Reason::AnswerBroken => "the Bifrost server broke off without a complete answer",
             Reason::Internal => "the edge failed to handle the request",

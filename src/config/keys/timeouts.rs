@@ -20,7 +20,8 @@ pub struct Timeouts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub first_byte: Duration,
-    /// Between two bytes of an answer. Default 15 min. Does not apply to a WebSocket.
+    /// Between two bytes of an answer, and how long a server may take nothing of a request. Default 15 min. Does not
+    /// apply to a WebSocket.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub silence: Duration,

@@ -31,6 +31,9 @@ pub struct Door {
     pub(super) stop: ShutdownWatch,
 }
 
+/// A new connection is not idle before it had the time to ask.
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(1);
+
 /// A listener of the configuration, as its connections need it.
 pub struct Listener {
     pub(super) redirects_to_https: bool,
@@ -62,15 +65,6 @@ impl Door {
             let level = if closed == Closed::Limit { Level::Warn } else { Level::Info };
             log!(level, "{}: connection closed, {closed}: {why}", shown(peer));
         }
-    }
-
-    /// Waits until a connection that is idle has to make room. A new one is not idle before it had the time to ask.
-    pub(super) async fn crowded(&self, is_new: bool) {
-        const FIRST_WORD: Duration = Duration::from_secs(1);
-        if is_new {
-            sleep(FIRST_WORD).await;
-        }
-        self.is_crowded.notified().await;
     }
 
     /// Waits until the last connection is closed, once the edge is to stop.

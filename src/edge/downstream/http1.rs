@@ -3,7 +3,13 @@
 //! The edge reads the heads itself: the whole head has a deadline, and whatever could be read in two ways is
 //! refused before Pingora, or anybody behind it, sees it.
 
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Buf, BytesMut};
 use log::debug;
@@ -11,10 +17,14 @@ use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use pingora_proxy::Session;
 use tokio::{
     pin, select,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use super::{door::Door, hooks, http2, refused::take_note};
+use super::{
+    door::{Door, FIRST_WORD},
+    hooks, http2,
+    refused::take_note,
+};
 use crate::{
     config::Limits,
     edge::{
@@ -50,8 +60,10 @@ pub(super) async fn serve(door: &Door, client: Arc<ClientStream>, connection: &C
 /// Takes one request after the other, until there is no next one. Whether the connection was waiting for one.
 async fn requests(door: &Door, client: &Arc<ClientStream>, connection: &Connection) -> bool {
     let mut served = 0;
+    let (last_call, timer) = (door.last_call(), sleep(FIRST_WORD));
+    pin!(last_call, timer);
     loop {
-        if !begins(door, client, served == 0).await {
+        if !begins(door, client, served == 0, last_call.as_mut(), timer.as_mut()).await {
             let is_idle = client.io().unread().is_empty();
             client.end_with(&[]).await;
             return is_idle;
@@ -118,13 +130,24 @@ fn begin(session: &mut ServerSession, head: BytesMut, idle: u64) {
 
 /// Waits for the first byte of the next request. False: there will be none. Empty lines are no request, and give no
 /// more time.
-async fn begins(door: &Door, client: &ClientStream, is_new: bool) -> bool {
-    let idle = sleep(door.snapshot.load().limits.idle);
+///
+/// A busy connection waits here for microseconds, again and again. So `last_call`, the end of the edge, and `timer` are
+/// waited for by one future each for the whole life of the connection, and only one that rests queues to make room.
+async fn begins(
+    door: &Door,
+    client: &ClientStream,
+    is_new: bool,
+    mut last_call: Pin<&mut impl Future<Output = ()>>,
+    mut timer: Pin<&mut Sleep>,
+) -> bool {
+    let since = Instant::now();
+    let idle = since + door.snapshot.load().limits.idle;
+    let rests = since + if is_new { FIRST_WORD } else { REST };
     let is_over = async {
+        rings(timer.as_mut(), rests.min(idle)).await;
         select! {
-            () = door.last_call() => {}
-            () = door.crowded(is_new) => {}
-            () = idle => {}
+            () = door.is_crowded.notified() => {}
+            () = rings(timer.as_mut(), idle) => {}
         }
     };
     pin!(is_over);
@@ -133,10 +156,31 @@ async fn begins(door: &Door, client: &ClientStream, is_new: bool) -> bool {
         select! {
             biased;
             first = client.fill() => if !first.is_ok_and(|read| read > 0) { return false },
+            () = last_call.as_mut() => return false,
             () = &mut is_over => return false,
         }
     }
     true
+}
+
+/// One that asks again and again is not idle, either.
+const REST: Duration = Duration::from_millis(100);
+
+/// Waits until a moment on a timer that is kept: it is set only when it would ring too late, or has rung too early.
+async fn rings(mut timer: Pin<&mut Sleep>, at: Instant) {
+    poll_fn(|context| {
+        loop {
+            if timer.deadline() > at {
+                timer.as_mut().reset(at);
+            }
+            ready!(timer.as_mut().poll(context));
+            if timer.deadline() >= at {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+        }
+    })
+    .await;
 }
 
 /// Reads the head of the next request.

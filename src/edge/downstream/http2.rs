@@ -22,7 +22,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{door::Door, refused::take_note};
+use super::{
+    door::{Door, FIRST_WORD},
+    refused::take_note,
+};
 use crate::{
     config::Limits,
     edge::{
@@ -158,9 +161,15 @@ impl Http2<'_> {
                     }
                 }
             }
+            let crowded = async {
+                if is_new {
+                    sleep(FIRST_WORD).await;
+                }
+                door.is_crowded.notified().await;
+            };
             select! {
                 () = sleep(self.limits.idle) => {}
-                () = door.crowded(is_new) => {}
+                () = crowded => {}
             }
         };
         select! {
