@@ -84,6 +84,8 @@ mod secrets;
 mod shipped_config;
 mod slow_clients;
 mod status_page;
+mod stock_service;
+mod stock_service_http2;
 mod stopping;
 mod table;
 mod timeouts;
