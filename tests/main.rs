@@ -57,6 +57,7 @@ mod listener_tls;
 mod listener_unix;
 mod metrics;
 mod metrics_described;
+mod mixed_fleets;
 mod names;
 mod no_request_lost;
 mod numbers;
