@@ -18,6 +18,7 @@ mod access_rules;
 mod admin_listener;
 mod architecture;
 mod balancing;
+mod clients_leaving;
 mod commands;
 mod config_door;
 mod config_fleet;

@@ -162,6 +162,11 @@ impl TlsConnection {
         &self.stream.conn.peer_certificates().unwrap()[0]
     }
 
+    /// The stream itself, for whoever wants to break it.
+    pub fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.stream
+    }
+
     /// All that comes of a request up to the end of the connection, which must be said: an error, otherwise.
     pub fn ask_to_the_end(&mut self, request: &str) -> io::Result<String> {
         self.stream.write_all(request.as_bytes())?;
