@@ -13,18 +13,13 @@ use socket2::SockRef;
 use crate::support::{
     PATIENCE,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
-    stages::Stages,
+    stages::{GRACE, Stages, stops_at_once},
     tls_client::TlsClient,
     tls_server::Trust,
     until,
 };
 
 const CLIENTS: usize = 64;
-/// On a machine that has a lot to do; all limits of the edge that could end an exchange are far longer.
-const SOON: Duration = Duration::from_secs(3);
-/// For whatever is to hold up a stop.
-const GRACE: &str = "stop: {idle: 1h, grace: 15s}\n";
-
 /// A client over TLS or not.
 enum Client {
     Plain(TcpStream),
@@ -72,19 +67,14 @@ impl Setup {
 
     /// Asserts that nothing is left of the clients, of whose requests so many had reached the server.
     fn ends(self, forwarded: usize, what: &str) {
-        soon(what, "nothing is in flight", || self.in_flight() == 0);
-        self.server.go_on();
-        soon(what, "the server's connections are closed", || self.server.closed() == forwarded);
-        soon(what, "the clients' connections are closed", || self.edge.counters().connections().open() == 0);
+        self.server.are_left(&self.edge, forwarded, what);
         let mut next = self.connect();
         next.send(&self.edge.head("GET", "/ok", "Connection: close\r\n"));
         let mut answer = Vec::new();
         next.read_to_end(&mut answer).unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 200 "), "{what}: it does not serve any more");
         drop(next);
-        let stopping = Instant::now();
-        assert_eq!(self.edge.stop(), 0, "{what}: requests are cut by a stop");
-        assert!(stopping.elapsed() < SOON, "{what}: the stop is held up");
+        stops_at_once(self.edge, what);
     }
 }
 
@@ -132,15 +122,6 @@ impl Client {
 
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
-
-#[track_caller]
-fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !has_happened() {
-        assert!(begun.elapsed() < SOON, "{what}: it is not so that {happened}, after {SOON:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Over TLS or not; without it the first two are the same.
 const WAYS: [(bool, Leaves); 5] = [

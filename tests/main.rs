@@ -19,6 +19,7 @@ mod admin_listener;
 mod architecture;
 mod balancing;
 mod clients_leaving;
+mod clients_leaving_http2;
 mod commands;
 mod config_door;
 mod config_fleet;

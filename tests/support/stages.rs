@@ -8,16 +8,16 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Socket, Type};
 
-use super::raw;
+use super::{edge::Edge, raw};
 
 /// A running server. What it does is in the path of a request:
 /// - `/reads` reads the body to its end and does not answer; it is there with the first byte of it,
-/// - `/takes-nothing` reads the head, and on only [when it is told to](Stages::go_on),
+/// - `/takes-nothing` reads the head, and on only once [its clients should have left](Stages::are_left),
 /// - `/event` answers with the beginning of a stream,
 /// - `/flows` answers without end,
 /// - any other answers whole.
@@ -33,6 +33,11 @@ struct State {
     closed: AtomicUsize,
     goes_on: AtomicBool,
 }
+
+/// A second, on a machine that has a lot to do; all limits of the edge that could end an exchange are far longer.
+const SOON: Duration = Duration::from_secs(3);
+/// Of a configuration: so long whatever is left would hold up a stop.
+pub const GRACE: &str = "stop: {idle: 1h, grace: 15s}\n";
 
 /// How an exchange goes on.
 enum Next {
@@ -69,15 +74,38 @@ impl Stages {
         self.state.stalled.load(Ordering::SeqCst)
     }
 
-    /// Exchanges whose connections have been closed at their stage.
-    pub fn closed(&self) -> usize {
-        self.state.closed.load(Ordering::SeqCst)
+    /// Asserts that nothing is left of clients of this edge, so many of whose requests had come to their stage.
+    #[track_caller]
+    pub fn are_left(&self, edge: &Edge, requests: usize, what: &str) {
+        self.exchanges_end(edge, requests, what);
+        soon(what, "the clients' connections are closed", || edge.counters().connections().open() == 0);
     }
 
-    /// Has it read what it did not take.
-    pub fn go_on(&self) {
+    /// The same of requests whose connections stay.
+    #[track_caller]
+    pub fn exchanges_end(&self, edge: &Edge, requests: usize, what: &str) {
+        soon(what, "nothing is in flight", || edge.report().servers[0].in_flight == 0);
+        // It could not see the end behind what it does not read.
         self.state.goes_on.store(true, Ordering::SeqCst);
+        soon(what, "the server's connections are closed", || self.state.closed.load(Ordering::SeqCst) == requests);
     }
+}
+
+#[track_caller]
+fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !has_happened() {
+        assert!(begun.elapsed() < SOON, "{what}: it is not so that {happened}, after {SOON:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Asserts that nothing holds up a stop of the edge, which has [`GRACE`].
+#[track_caller]
+pub fn stops_at_once(edge: Edge, what: &str) {
+    let begun = Instant::now();
+    assert_eq!(edge.stop(), 0, "{what}: requests are cut by a stop");
+    assert!(begun.elapsed() < SOON, "{what}: the stop is held up");
 }
 
 impl State {

@@ -20,7 +20,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::runtime;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     PATIENCE,
@@ -112,13 +112,15 @@ impl TlsClient {
 
     /// Connects for HTTP/2, which the other end must choose.
     pub fn http2(&self, address: SocketAddr) -> h2c::Client {
-        h2c::Client::over(async {
-            let socket = tokio::net::TcpStream::connect(address).await?;
-            let name = ServerName::try_from("localhost").unwrap();
-            let stream = TlsConnector::from(Arc::new(self.config())).connect(name, socket).await?;
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-            Ok(stream)
-        })
+        h2c::Client::over(async { self.secure(tokio::net::TcpStream::connect(address).await?).await })
+    }
+
+    /// Shakes hands for HTTP/2 on a connection to localhost.
+    pub async fn secure(&self, socket: tokio::net::TcpStream) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::new(self.config())).connect(name, socket).await?;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Ok(stream)
     }
 
     fn shake_hands(&self, first: &[u8], address: SocketAddr, name: Option<&str>) -> io::Result<TlsConnection> {
