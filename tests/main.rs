@@ -86,6 +86,7 @@ mod scriptable_bifrost;
 mod secrets;
 mod shipped_config;
 mod slow_clients;
+mod stalled_servers;
 mod status_page;
 mod stock_service;
 mod stock_service_http2;
