@@ -313,7 +313,7 @@ fn a_connection_ends_in_good_order_after_its_last_request() {
 #[test]
 fn a_body_that_falls_silent_is_408() {
     let bifrost = Bifrost::start();
-    let edge = edge(&bifrost, "client_silence: 300ms");
+    let edge = edge(&bifrost, "client_silence: 300ms, body_rate: unlimited");
     let mut client = Frames::connect(&edge);
     let head = [(":method", "POST"), GET[1], GET[2], GET[3]];
     client.send(HEADERS, END_HEADERS, 1, &literal(&head));

@@ -58,7 +58,7 @@ fn a_connection_without_a_request_is_closed_without_a_word() {
 #[test]
 fn a_body_that_falls_silent_is_answered_408() {
     let bifrost = Bifrost::start();
-    let edge = edge(&bifrost, "client_silence: 300ms");
+    let edge = edge(&bifrost, "client_silence: 300ms, body_rate: unlimited");
     for framing in ["Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"] {
         let mut client = edge.connect();
         client.send(edge.head("POST", "/echo", framing) + if framing.starts_with('C') { "12" } else { "2\r\n12\r\n" });

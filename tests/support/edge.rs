@@ -51,7 +51,7 @@ impl Edge {
 
     /// Starts an edge whose listener has these options besides its address.
     pub fn listening(options: &str, yaml: &str) -> Self {
-        Self::start_with(|address| parse(&text(&format!("address: \"{address}\", {options}"), address, yaml)))
+        Self::start_with(|address| config_listening(address, options, yaml))
     }
 
     fn start_with(config: impl FnOnce(SocketAddr) -> Config) -> Self {
@@ -203,6 +203,11 @@ pub fn bifrost_and_edge() -> (Bifrost, Edge) {
 /// The configuration of an edge that listens on this address only.
 pub fn config(address: SocketAddr, yaml: &str) -> Config {
     parse(&plain_text(address, yaml))
+}
+
+/// The same of a listener with these options besides its address.
+pub fn config_listening(address: SocketAddr, options: &str, yaml: &str) -> Config {
+    parse(&text(&format!("address: \"{address}\", {options}"), address, yaml))
 }
 
 fn parse(text: &str) -> Config {

@@ -1,6 +1,6 @@
 //! An edge that speaks HTTP/2 in clear text, and a client that sends the frames it is told.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
 use bytes::Bytes;
 use h2::{
@@ -9,6 +9,7 @@ use h2::{
 };
 use http::{HeaderMap, Request, Response};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     runtime::{self, Runtime},
     time::timeout,
@@ -64,14 +65,7 @@ impl H2cEdge {
     }
 
     pub fn connect(&self) -> Client {
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let requests = runtime.block_on(async {
-            let stream = TcpStream::connect(self.address()).await.unwrap();
-            let (requests, connection) = h2::client::handshake(stream).await.unwrap();
-            tokio::spawn(connection);
-            requests
-        });
-        Client { runtime, requests }
+        Client::over(TcpStream::connect(self.address()))
     }
 
     /// A request to this edge.
@@ -81,6 +75,20 @@ impl H2cEdge {
 }
 
 impl Client {
+    /// Begins on a connection that is about to be made.
+    pub fn over<S>(connecting: impl Future<Output = io::Result<S>>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let requests = runtime.block_on(async {
+            let (requests, connection) = h2::client::handshake(connecting.await.unwrap()).await.unwrap();
+            tokio::spawn(connection);
+            requests
+        });
+        Client { runtime, requests }
+    }
+
     /// Sends the head of a request; the body is to follow.
     pub fn open(&self, request: http::request::Builder) -> Upload<'_> {
         self.start(request, false)

@@ -17,6 +17,8 @@ pub mod program;
 pub mod raw;
 pub mod recorder;
 pub mod schema;
+pub mod stages;
+pub mod stock;
 pub mod strict;
 pub mod tls_client;
 pub mod tls_server;

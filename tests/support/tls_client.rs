@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
 };
 
@@ -20,11 +20,12 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::runtime;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     PATIENCE,
     edge::Edge,
+    h2c,
     tls_server::{Authority, Identity},
 };
 
@@ -96,31 +97,49 @@ impl TlsClient {
 
     /// Connects and shakes hands.
     pub fn connect(&self, edge: &Edge, name: &str) -> io::Result<TlsConnection> {
-        self.shake_hands(b"", edge, Some(name))
+        self.connect_to(edge.address, name)
+    }
+
+    /// The same to anybody.
+    pub fn connect_to(&self, address: SocketAddr, name: &str) -> io::Result<TlsConnection> {
+        self.shake_hands(b"", address, Some(name))
     }
 
     /// The same after these bytes.
     pub fn connect_after(&self, first: &[u8], edge: &Edge, name: &str) -> io::Result<TlsConnection> {
-        self.shake_hands(first, edge, Some(name))
+        self.shake_hands(first, edge.address, Some(name))
     }
 
-    fn shake_hands(&self, first: &[u8], edge: &Edge, name: Option<&str>) -> io::Result<TlsConnection> {
+    /// Connects for HTTP/2, which the other end must choose.
+    pub fn http2(&self, address: SocketAddr) -> h2c::Client {
+        h2c::Client::over(async { self.secure(tokio::net::TcpStream::connect(address).await?).await })
+    }
+
+    /// Shakes hands for HTTP/2 on a connection to localhost.
+    pub async fn secure(&self, socket: tokio::net::TcpStream) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::new(self.config())).connect(name, socket).await?;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Ok(stream)
+    }
+
+    fn shake_hands(&self, first: &[u8], address: SocketAddr, name: Option<&str>) -> io::Result<TlsConnection> {
         let mut config = self.config();
         config.enable_sni = name.is_some();
         let server = ServerName::try_from(name.unwrap_or("localhost").to_owned()).unwrap();
         let mut session = ClientConnection::new(Arc::new(config), server).map_err(io::Error::other)?;
-        let mut socket = TcpStream::connect(edge.address)?;
+        let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.write_all(first)?;
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }
-        Ok(TlsConnection { stream: StreamOwned::new(session, socket), host: edge.host() })
+        Ok(TlsConnection { stream: StreamOwned::new(session, socket), host: format!("localhost:{}", address.port()) })
     }
 
     /// The common name of the certificate that a client is served who asks for this name.
     pub fn served_to(&self, edge: &Edge, name: Option<&str>) -> String {
-        let connection = self.shake_hands(b"", edge, name).unwrap();
+        let connection = self.shake_hands(b"", edge.address, name).unwrap();
         let (_, certificate) = x509_parser::parse_x509_certificate(connection.certificate()).unwrap();
         certificate.subject().iter_common_name().next().unwrap().as_str().unwrap().to_owned()
     }
@@ -143,6 +162,11 @@ impl TlsConnection {
 
     fn certificate(&self) -> &CertificateDer<'static> {
         &self.stream.conn.peer_certificates().unwrap()[0]
+    }
+
+    /// The stream itself, for whoever wants to break it.
+    pub fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.stream
     }
 
     /// All that comes of a request up to the end of the connection, which must be said: an error, otherwise.

@@ -35,21 +35,39 @@ pub(in crate::edge) async fn forward(
     pool: &Arc<Pool>,
     phase: &watch::Receiver<Stage>,
 ) -> Result<bool> {
-    let mut upload = Upload::new(session);
-    let mut failed = None;
+    let upload = Upload::new(session);
+    let picked = attempts(session, exchange, upload, pool, phase).await?;
+    let is_answered = picked.is_none();
+    exchange.attempt.picked = picked;
+    Ok(is_answered)
+}
+
+/// Makes attempts at servers of HTTP/1.1, until the response has been written, or a server of HTTP/2 has been picked.
+async fn attempts(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    mut upload: Upload,
+    pool: &Arc<Pool>,
+    phase: &watch::Receiver<Stage>,
+) -> Result<Option<Picked>> {
+    let mut failed: Option<Box<Error>> = None;
     loop {
         exchange.begin_attempt(Instant::now());
         let picked = pick(session, exchange)?;
         if is_for_pingora(exchange, &picked) {
-            if let Some(error) = failed.filter(|_| !upload.is_untouched()) {
+            if let Some(mut error) = failed.filter(|_| !upload.is_untouched()) {
                 // What has been read of the body is not there for Pingora.
+                error.set_retry(false);
                 return Err(error);
             }
-            exchange.attempt.picked = Some(picked);
-            return Ok(false);
+            return Ok(Some(picked));
+        }
+        if upload.is_pingoras() {
+            // Pingora closes it after what is an error for it.
+            session.set_keepalive(None);
         }
         match attempt(session, exchange, &mut upload, pool, picked, phase).await {
-            Ok(()) => return Ok(true),
+            Ok(()) => return Ok(None),
             Err(error) if error.retry() => failed = Some(error),
             Err(error) => return Err(error),
         }
@@ -67,14 +85,10 @@ pub(in crate::edge) async fn peer(
     let picked = if let Some(picked) = exchange.attempt.picked.take() {
         picked
     } else {
-        exchange.begin_attempt(Instant::now());
-        let picked = pick(session, exchange)?;
-        if !is_for_pingora(exchange, &picked) {
-            session.set_keepalive(None);
-            let mut upload = Upload::new(session);
-            attempt(session, exchange, &mut upload, pool, picked, phase).await?;
+        let upload = Upload::take_over(session);
+        let Some(picked) = attempts(session, exchange, upload, pool, phase).await? else {
             return Error::e_explain(ANSWERED, "there is nothing left to do");
-        }
+        };
         picked
     };
     let within = exchange.connect_within();

@@ -117,11 +117,15 @@ impl Clock {
     /// Takes note that the server has taken so many bytes of the request, and all there are for it.
     pub fn sent(&mut self, bytes: usize, now: Instant) {
         self.upload.bytes += bytes as u64;
-        if let Some(blocked) = self.upload.blocked.take() {
+        let blocked = self.upload.blocked.take();
+        if let Some(blocked) = blocked {
             self.upload.was_blocked += now - blocked;
             self.look = None;
         }
-        self.since = now;
+        // Nothing at all gives nobody more time.
+        if bytes > 0 || blocked.is_some() {
+            self.since = now;
+        }
     }
 
     /// Takes note that the server does not take what there is for it, but so many bytes.
@@ -231,6 +235,21 @@ mod tests {
         clock.sent(1, begin);
         assert_eq!(due(&mut clock, &mut timer).await, Due::Expired(Expired::Body));
         assert_eq!(begin.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looking_again_and_again_gives_no_more_time() {
+        for awaiting in [Awaiting::Request, Awaiting::Head, Awaiting::Body] {
+            let begin = Instant::now();
+            let (mut clock, mut timer) = (Clock::begin(Limits { body_rate: None, ..LIMITS }, begin), Timer::default());
+            clock.enter(awaiting, begin);
+            while begin.elapsed() < LIMITS.first_byte {
+                advance(SECOND / 2).await;
+                clock.sent(0, Instant::now());
+            }
+            assert!(matches!(due(&mut clock, &mut timer).await, Due::Expired(_)), "{awaiting:?}");
+            assert_eq!(begin.elapsed(), LIMITS.first_byte, "{awaiting:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ pub(in crate::edge) struct Upload {
     read: Read,
     /// Whether the server is sent no more of it: it has all, or wants no more.
     is_over: bool,
+    /// Whether Pingora may hold some of it, so that only the session can read on.
+    is_pingoras: bool,
 }
 
 /// How much of a body has been read.
@@ -47,7 +49,17 @@ impl Upload {
         let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
         let framing = has_body.then(|| length.map_or(Body::Chunked, Body::Length));
         let kept = request.method.is_idempotent().then(Vec::new);
-        Upload { framing, kept, read: if has_body { Read::Nothing } else { Read::All }, is_over: !has_body }
+        let read = if has_body { Read::Nothing } else { Read::All };
+        Upload { framing, kept, read, is_over: !has_body, is_pingoras: false }
+    }
+
+    /// Takes over from Pingora's half, which may have read some of it for another server.
+    pub fn take_over(session: &mut Session) -> Self {
+        let mut upload = Upload { is_pingoras: true, ..Self::new(session) };
+        if let (Some(kept), Some(read)) = (&mut upload.kept, session.as_ref().get_retry_buffer()) {
+            kept.extend_from_slice(&read);
+        }
+        upload
     }
 
     /// Whether it can be sent from its beginning once more.
@@ -58,6 +70,11 @@ impl Upload {
     /// Whether nothing of it has been read, so that anybody may send it.
     pub fn is_untouched(&self) -> bool {
         self.framing.is_none() || self.read == Read::Nothing
+    }
+
+    /// Whether only the session can read on.
+    pub fn is_pingoras(&self) -> bool {
+        self.is_pingoras
     }
 
     /// Whether the server is sent no more of it.

@@ -64,7 +64,7 @@ impl Exchanging<'_> {
 
     /// Reads a piece of the request's body, and hands it on.
     fn poll_body(&mut self, context: &mut Context<'_>) -> Result<Poll<()>> {
-        let read = match self.client.clone() {
+        let read = match self.client.clone().filter(|_| !self.upload.is_pingoras()) {
             Some(client) => self.poll_body_of_client(&client, context)?,
             None => self.poll_body_of_session(context)?,
         };
