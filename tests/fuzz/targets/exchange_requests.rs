@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use bridgehead::{discovery::classify, edge::fuzzing::Bench};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use support::{
-    bench, connect,
+    ROOM, bench, connect,
     corpus::RequestEntry,
     cuts,
     passage::requests::{exchange, script},
@@ -32,7 +32,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let entry = RequestEntry { number: 0, bytes: bytes.to_vec(), cuts: cuts(bytes.len(), *piece) };
     run(async {
         let recorder = Recorder::in_memory(script);
-        let seen = exchange(&entry, connect(&BENCH, &recorder), &recorder).await.unwrap_or_else(|why| panic!("{why}"));
+        let seen =
+            exchange(&entry, connect(&BENCH, &recorder, ROOM), &recorder).await.unwrap_or_else(|why| panic!("{why}"));
         seen.verdict().unwrap_or_else(|why| panic!("{why}\n{}", seen.report(&entry)));
     });
     Corpus::Keep

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use bridgehead::edge::fuzzing::Bench;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use support::{
-    bench, connect,
+    ROOM, bench, connect,
     corpus::{AnswerEntry, Asker},
     cuts,
     passage::answers::{Stage, exchange},
@@ -31,9 +31,11 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         cuts: cuts(bytes.len(), *piece),
         stays: asker / 16 % 2 > 0,
     };
+    // Some pass only a little at a time.
+    let room = if asker / 32 % 2 > 0 { 16 } else { ROOM };
     run(async {
         let stage = Stage::in_memory();
-        let client = async || connect(&BENCH, &stage.recorder);
+        let client = async || connect(&BENCH, &stage.recorder, room);
         let seen = exchange(&entry, client, &stage).await.unwrap_or_else(|why| panic!("{why}"));
         seen.verdict(&entry).unwrap_or_else(|why| panic!("{why}\n{}", seen.report(&entry)));
     });

@@ -62,7 +62,8 @@ fn has_one_reading(head: &[u8], read: &RequestHead) {
     assert_eq!(read.body, expected);
     let line = [read.line.method, read.line.target, if read.line.is_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" }];
     assert_eq!(line.join(&b' '), lines[0]);
-    let fields: Vec<_> = read.fields.clone().map(|(name, value)| (name.to_ascii_lowercase(), value.trim_ascii())).collect();
+    let fields: Vec<_> =
+        read.fields.clone().map(|(name, value)| (name.to_ascii_lowercase(), value.trim_ascii())).collect();
     assert_eq!(fields, headers);
     is_the_same_for_pingora(head, &headers);
 }

@@ -64,7 +64,10 @@ fn methods(sent: &[Reading<RequestHead>], bytes: &[u8]) -> Vec<String> {
     let mut place = 0;
     let mut methods = Vec::new();
     for request in sent {
-        let begins = bytes[place..].trim_ascii_start();
+        let mut begins = &bytes[place..];
+        while let Some(after) = begins.strip_prefix(b"\r\n") {
+            begins = after;
+        }
         let method = if begins.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
         methods.push(request.head.as_ref().map_or(method.to_owned(), |head| head.method.clone()));
         place += request.length;
