@@ -74,7 +74,8 @@ bench-compare bench-short bench-scaling compared-proxies: export PATH := $(PATH)
 COMPARE = python3 -B benches/compare
 COMPARED = $(abspath $(or $(CARGO_TARGET_DIR),target))/compare
 
-# Fuzzes each parser of the project's own for a minute in all; longer with, for example,
+# Fuzzes each parser of the project's own, and whole exchanges in both directions, for a minute or two in all. A long
+# run, an hour for each target:
 # make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=3600
 fuzz: prerequisites
 	@$(call need,g++:g++)

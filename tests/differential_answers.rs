@@ -1,39 +1,17 @@
 //! The edge and a second strict reader agree on answers: whatever a server sends, its client gets one answer, which is
 //! what the server's bytes are beyond doubt, or is told that there is none, and never gets that of somebody else.
 
-use std::{
-    fmt::Write,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::net::SocketAddr;
 
 use tokio::runtime;
 
 use crate::support::{
-    corpus::{AnswerEntry, Asker},
+    corpus::AnswerEntry,
     edge::Edge,
-    expected::{Expected, Got},
-    recorder::{Recorder, Script},
-    strict::{self, AnswerHead, End, Reading, RequestHead, Side},
+    passage::answers::{Stage, exchange},
     trial::{self, Wrong, shown},
-    wire::{Wire, is_enough},
+    wire::Wire,
 };
-
-/// How long the edge may wait for the end of an answer before its server closes the connection. It changes nothing
-/// for an answer that is whole.
-const GRACE: Duration = Duration::from_millis(150);
-
-/// What became of an entry.
-struct Seen {
-    expected: Expected,
-    first: Vec<u8>,
-    answers: Vec<Reading<AnswerHead>>,
-    is_over: bool,
-    /// To the request that followed, of the same client.
-    second: Vec<u8>,
-    received: Vec<Reading<RequestHead>>,
-}
 
 #[test]
 fn a_client_gets_one_answer_which_is_the_servers_beyond_doubt_or_a_refusal() {
@@ -62,7 +40,7 @@ fn a_client_without_an_edge_gets_what_it_must_not() {
 async fn wrong(numbers: impl Iterator<Item = u64>, edge: SocketAddr, stage: &Stage) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     for entry in numbers.map(AnswerEntry::of) {
-        match exchange(&entry, edge, stage).await {
+        match exchange(&entry, async || Wire::to(edge).await, stage).await {
             Err(why) => {
                 wrong.push(Wrong { report: format!("answer {}: {}", entry.number, shown(&entry.bytes)), why });
                 let _its_own = stage.recorder.take().await;
@@ -75,146 +53,3 @@ async fn wrong(numbers: impl Iterator<Item = u64>, edge: SocketAddr, stage: &Sta
 
 /// The options of an edge whose server may do what it wants.
 pub const EDGE: &str = "breaker: {enabled: false}\n";
-
-/// A server whose next answer is set before it is asked for.
-pub struct Stage {
-    pub recorder: Recorder,
-    next: Arc<Mutex<Option<Script>>>,
-}
-
-impl Stage {
-    pub async fn start() -> Self {
-        let next: Arc<Mutex<Option<Script>>> = Arc::default();
-        let scripts = Arc::clone(&next);
-        let recorder = Recorder::start(move |head| {
-            let script = if head.target.starts_with(b"/next") { None } else { scripts.lock().unwrap().clone() };
-            script.unwrap_or_else(|| Script { bytes: sane(&head.target).1, cuts: Vec::new(), stays: true })
-        })
-        .await;
-        Stage { recorder, next }
-    }
-
-    pub fn set(&self, script: Script) {
-        *self.next.lock().unwrap() = Some(script);
-    }
-}
-
-/// The body that a later request gets, which is its own, and the answer.
-pub fn sane(target: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let body = [b"this is ", target].concat();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-    (body.clone(), [head.as_bytes(), &body].concat())
-}
-
-/// Whether the server has got the two requests and nothing else. A request that may be repeated is, when its
-/// connection was closed before it.
-pub fn are_asked(received: &[Reading<RequestHead>], entry: &AnswerEntry) -> Result<(), String> {
-    let case = format!("/case{}", entry.number).into_bytes();
-    let next = format!("/next{}", entry.number).into_bytes();
-    let mut targets = Vec::new();
-    for request in received {
-        let head = request.head.as_ref().filter(|_| request.is_whole()).ok_or("the server got what is no request")?;
-        targets.push(&head.target);
-    }
-    if entry.method != "POST" {
-        targets.dedup();
-    }
-    if targets == [&case, &next] { Ok(()) } else { Err(format!("the server got {} requests", received.len())) }
-}
-
-async fn exchange(entry: &AnswerEntry, edge: SocketAddr, stage: &Stage) -> Result<Seen, String> {
-    let expected = Expected::of(entry);
-    let script = expected.script(entry);
-    let stays = script.stays;
-    stage.set(script);
-    let mut client = Wire::to(edge).await;
-    client.send(request(entry).as_bytes(), &[]).await;
-    let methods = [entry.method];
-    let is_one = |got: &[u8]| is_enough(got, &methods, 1);
-    // The edge may ask once more on another connection.
-    while stays && !client.read_for(GRACE, is_one).await? {
-        stage.recorder.hang_up();
-    }
-    client.read_until(is_one).await?;
-    let (first, is_over, answers) = (client.got.clone(), client.is_over, client.answers(&methods));
-    let keeps =
-        answers.last().is_some_and(|last| last.is_whole() && last.head.as_ref().is_some_and(|head| !head.closes));
-    if !keeps {
-        client = Wire::to(edge).await;
-    }
-    client.got.clear();
-    client.send(format!("GET /next{} HTTP/1.1\r\nHost: x\r\n\r\n", entry.number).as_bytes(), &[]).await;
-    client.read_until(|got| is_enough(got, &["GET"], 1)).await?;
-    client.half_close().await;
-    client.read_until(|_| false).await?;
-    let received = stage.recorder.take().await?;
-    Ok(Seen { expected, first, answers, is_over, second: client.got, received })
-}
-
-fn request(entry: &AnswerEntry) -> String {
-    let version = match entry.asker {
-        Asker::Http11 => "HTTP/1.1\r\n",
-        Asker::Http10 => "HTTP/1.0\r\n",
-        Asker::Http10Kept => "HTTP/1.0\r\nConnection: keep-alive\r\n",
-    };
-    let body = if entry.method == "POST" { "Content-Length: 2\r\n\r\nhi" } else { "\r\n" };
-    format!("{} /case{} {version}Host: x\r\n{body}", entry.method, entry.number)
-}
-
-impl Seen {
-    fn verdict(&self, entry: &AnswerEntry) -> Result<(), String> {
-        let next = format!("/next{}", entry.number);
-        let second = strict::answers(&self.second, &["GET"], Side::Edge);
-        let is_own = |answer: &Reading<AnswerHead>| answer.is_whole() && answer.body == sane(next.as_bytes()).0;
-        if !matches!(&second[..], [answer] if is_own(answer)) {
-            return Err("the next request got something else than its answer".to_owned());
-        }
-        are_asked(&self.received, entry)?;
-        let got = self.got(entry)?;
-        self.expected.check(&got).map_err(|why| format!("the client got {why}"))
-    }
-
-    /// The one final answer.
-    fn got(&self, entry: &AnswerEntry) -> Result<Got, String> {
-        let (last, interim) = self.answers.split_last().ok_or("the client got nothing")?;
-        if let Some(End::Fault(why)) =
-            self.answers.iter().map(|answer| answer.end).find(|end| matches!(end, End::Fault(_)))
-        {
-            return Err(format!("the client got {why}"));
-        }
-        if !interim.is_empty() && entry.asker != Asker::Http11 {
-            return Err("a client of HTTP/1.0 got an interim answer".to_owned());
-        }
-        let head = last.head.as_ref().filter(|head| !head.is_interim()).ok_or("the client got no final answer")?;
-        let is_old = entry.asker != Asker::Http11;
-        if is_old && head.fields.has("transfer-encoding") {
-            return Err("a client of HTTP/1.0 got chunks".to_owned());
-        }
-        Ok(Got {
-            status: head.status,
-            fields: head.fields.clone(),
-            body: last.body.clone(),
-            is_whole: last.is_whole() || last.end == End::Closing && self.is_over,
-            shows_end: !is_old,
-        })
-    }
-
-    fn report(&self, entry: &AnswerEntry) -> String {
-        let expected = match &self.expected {
-            Expected::Same(_) => "beyond doubt",
-            Expected::Mended(_) => "to be mended or refused",
-            Expected::Broken(_) => "broken off",
-            Expected::Refused => "none",
-        };
-        let mut report = format!(
-            "answer {} to {} of {:?}\n  is {expected}: {}\n",
-            entry.number,
-            entry.method,
-            entry.asker,
-            shown(&entry.bytes)
-        );
-        let _ = writeln!(report, "  the client got {}", shown(&self.first));
-        let _ = writeln!(report, "  and then {}", shown(&self.second));
-        report
-    }
-}

@@ -9,12 +9,13 @@ use http::Request;
 use tokio::{net::TcpStream, runtime, time::timeout};
 
 use crate::{
-    differential_answers::{EDGE, Stage, are_asked, sane},
+    differential_answers::EDGE,
     support::{
         PATIENCE,
         corpus::AnswerEntry,
         edge::{Edge, servers_yaml},
         expected::{Expected, Got},
+        passage::answers::{Stage, are_asked, sane},
         strict::Fields,
         trial::{self, Wrong, shown},
     },

@@ -10,6 +10,8 @@ mod client;
 mod downstream;
 mod exchange;
 mod fields;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod phases;
 mod plugin;
 mod proxy;

@@ -166,6 +166,9 @@ impl<'a> Headers<'a> {
         if value.starts_with(b":") {
             return Err(Refusal::malformed("a port without a host"));
         }
+        if !is_host(value) {
+            return Err(Refusal::malformed("a Host that is none"));
+        }
         Ok(())
     }
 
@@ -196,7 +199,7 @@ impl<'a> Headers<'a> {
             (Some(authority), Some(host)) if authority != host => {
                 Err(Refusal::malformed("a target that disagrees with Host"))
             }
-            (Some(authority), _) if authority.contains(&b'@') || Authority::try_from(authority).is_err() => {
+            (Some(authority), _) if !is_host(authority) || Authority::try_from(authority).is_err() => {
                 Err(Refusal::malformed("a target without a host that is one, or with a user name"))
             }
             _ => Ok(()),
@@ -211,6 +214,22 @@ impl<'a> Headers<'a> {
             (length, false) => Ok(Body::Length(length.unwrap_or(0))),
         }
     }
+}
+
+/// Tells a host, perhaps with a port (RFC 3986 section 3.2): whatever else a `Host` says must be refused (RFC 9112
+/// section 3.2). It may be empty.
+fn is_host(value: &[u8]) -> bool {
+    let (host, port) = if value.starts_with(b"[") {
+        let Some(end) = memchr(b']', value) else { return false };
+        (&value[1..end], &value[end + 1..])
+    } else {
+        value.split_at(memchr(b':', value).unwrap_or(value.len()))
+    };
+    let is_literal = value.starts_with(b"[");
+    let is_of_host =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte) || is_literal && *byte == b':';
+    let is_port = port.split_first().is_none_or(|(sign, port)| *sign == b':' && port.iter().all(u8::is_ascii_digit));
+    is_port && host.iter().all(is_of_host)
 }
 
 fn without_colon(line: &[u8]) -> Refusal {
@@ -320,6 +339,32 @@ mod tests {
         let three = b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\nC: d\r\n\r\n";
         assert!(read(three, 3).is_ok());
         assert_eq!(read(three, 2).unwrap_err().reason, Reason::HeadTooLarge);
+    }
+
+    #[test]
+    fn a_host_is_one_or_empty() {
+        for (host, is_one) in [
+            ("", true),
+            ("x", true),
+            ("a-b_c.example:8080", true),
+            ("x:", true),
+            ("127.0.0.1:80", true),
+            ("[::1]:80", true),
+            ("[fe80::1%25eth0]", true),
+            ("x:ed", false),
+            ("x:80:80", false),
+            ("::1", false),
+            ("[::1", false),
+            ("[::1]x", false),
+            ("x/y", false),
+            ("x y", false),
+            ("x\\y", false),
+            ("caf\u{e9}", false),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(read(head.as_bytes(), 100).is_ok(), is_one, "{host:?}");
+        }
+        assert!(read(b"GET http://x:ed/ HTTP/1.0\r\n\r\n", 100).is_err());
     }
 
     proptest! {

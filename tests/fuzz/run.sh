@@ -13,7 +13,11 @@ for seeds in seeds/*; do
     program="$CARGO_TARGET_DIR/debug/$target"
     log="found/$target.log"
     options=(-max_len=512)
-    [ "$target" != yaml ] || options=(-max_len=4096 -seed_inputs=../../conf/proxy.yaml)
+    case "$target" in
+    yaml) options=(-max_len=4096 -seed_inputs=../../conf/proxy.yaml) ;;
+    # Whole connections, each of a few messages.
+    exchange_*) options=(-max_len=1024) ;;
+    esac
     mkdir -p "found/$target"
     if RUST_BACKTRACE=0 "$program" "${options[@]}" -runs="${FUZZ_RUNS:-200000}" -max_total_time="${FUZZ_SECONDS:-20}" \
         -timeout=10 -artifact_prefix="found/$target-" "found/$target" "$seeds" >"$log" 2>&1; then

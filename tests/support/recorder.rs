@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     select,
     sync::{Notify, watch},
     task::yield_now,
@@ -20,9 +20,11 @@ use tokio::{
 use super::{
     PATIENCE,
     strict::{self, End, Reading, RequestHead, Side},
+    wire::ByteStream,
 };
 
-/// A running server: it runs as tasks of the runtime that has started it.
+/// A running server: it runs as tasks of the runtime that has started it. Clones are the same one.
+#[derive(Clone)]
 pub struct Recorder {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -50,38 +52,67 @@ struct Shared {
 struct State {
     /// Everything that has come, on any connection, in the order in which it ended.
     received: Vec<Reading<RequestHead>>,
-    /// Connections on which something has come that has not ended yet.
+    /// Connections on which something has come that has not ended yet, or been answered.
     pending: HashSet<u64>,
+    /// How many there were.
+    connections: u64,
 }
 
 impl Recorder {
     /// Starts it: this is what it says to a request.
     pub async fn start(script: impl Fn(&RequestHead) -> Script + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared {
+        Self::in_memory(script).listening().await
+    }
+
+    /// Makes one that listens nowhere.
+    pub fn in_memory(script: impl Fn(&RequestHead) -> Script + Send + Sync + 'static) -> Self {
+        let shared = Shared {
             state: Mutex::default(),
             changed: Notify::new(),
             hang_up: watch::channel(0).0,
             script: Box::new(script),
-        });
-        let accepting = Arc::clone(&shared);
+        };
+        Recorder { address: ([0, 0, 0, 0], 0).into(), shared: Arc::new(shared) }
+    }
+
+    /// Listens on a free port.
+    pub async fn listening(self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let recorder = Recorder { address: listener.local_addr().unwrap(), ..self };
+        let accepting = recorder.clone();
         tokio::spawn(async move {
-            for connection in 0.. {
-                let Ok((stream, _)) = listener.accept().await else { return };
-                let shared = Arc::clone(&accepting);
-                tokio::spawn(async move {
-                    let _broken = shared.serve(stream, connection).await;
-                    shared.pending(connection, false);
-                });
+            while let Ok((stream, _)) = listener.accept().await {
+                let _as_it_is = stream.set_nodelay(true);
+                accepting.attach(stream);
             }
         });
-        Recorder { address, shared }
+        recorder
+    }
+
+    /// Serves a connection, as a task.
+    pub fn attach(&self, stream: impl ByteStream) {
+        let shared = Arc::clone(&self.shared);
+        let connection = {
+            let mut state = shared.state();
+            state.connections += 1;
+            state.connections
+        };
+        tokio::spawn(async move {
+            let _broken = shared.serve(stream, connection).await;
+            shared.pending(connection, false);
+        });
     }
 
     /// Takes all that has come since it was last asked, once nothing is on its way any more: what a peer of the edge
     /// has heard from it, it has sent after what it sent here, and this runtime learns of both at once.
     pub async fn take(&self) -> Result<Vec<Reading<RequestHead>>, String> {
+        let settled = self.settle().await;
+        let received = std::mem::take(&mut self.shared.state().received);
+        settled.map(|()| received)
+    }
+
+    /// Waits until nothing is on its way to it, and it has said all that it says.
+    pub async fn settle(&self) -> Result<(), String> {
         let settled = async {
             loop {
                 for _ in 0..4 {
@@ -94,9 +125,8 @@ impl Recorder {
                 changed.await;
             }
         };
-        let is_settled = timeout(PATIENCE, settled).await.is_ok();
-        let received = std::mem::take(&mut self.shared.state().received);
-        if is_settled { Ok(received) } else { Err("a request to the server neither ended nor broke off".to_owned()) }
+        let settled = timeout(PATIENCE, settled).await;
+        settled.map_err(|_| "a request to the server neither ended nor broke off".to_owned())
     }
 
     /// Closes the connections whose script has been played, and that have not been used since.
@@ -126,8 +156,7 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    async fn serve(&self, mut stream: TcpStream, connection: u64) -> io::Result<()> {
-        stream.set_nodelay(true)?;
+    async fn serve(&self, mut stream: impl ByteStream, connection: u64) -> io::Result<()> {
         let mut unread = Vec::new();
         let (mut has_continued, mut has_played) = (false, false);
         let mut hang_up = self.hang_up.subscribe();
@@ -138,7 +167,7 @@ impl Shared {
                 End::Whole => {
                     unread.drain(..reading.length);
                     has_continued = false;
-                    self.pending(connection, !unread.is_empty());
+                    self.pending(connection, true);
                     let head = reading.head.clone();
                     self.record(reading);
                     let Some(head) = head else { return Ok(()) };
@@ -177,7 +206,7 @@ impl Shared {
 }
 
 /// Writes bytes, cut into pieces.
-pub async fn write(stream: &mut TcpStream, bytes: &[u8], cuts: &[usize]) -> io::Result<()> {
+pub async fn write(stream: &mut impl ByteStream, bytes: &[u8], cuts: &[usize]) -> io::Result<()> {
     let mut start = 0;
     for end in cuts.iter().copied().chain([bytes.len()]) {
         stream.write_all(&bytes[start..end]).await?;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -15,8 +15,8 @@ use super::{
 };
 
 /// A connection, and all that has come on it.
-pub struct Wire {
-    stream: TcpStream,
+pub struct Wire<S = TcpStream> {
+    stream: S,
     pub got: Vec<u8>,
     pub is_over: bool,
 }
@@ -24,10 +24,21 @@ pub struct Wire {
 /// What hung.
 pub type Hangs = String;
 
+/// What bytes pass on, both ways.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ByteStream for S {}
+
 impl Wire {
     pub async fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Wire::on(stream)
+    }
+}
+
+impl<S: ByteStream> Wire<S> {
+    pub fn on(stream: S) -> Self {
         Wire { stream, got: Vec::new(), is_over: false }
     }
 

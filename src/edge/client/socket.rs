@@ -9,6 +9,8 @@ use std::{
 };
 
 use bytes::BytesMut;
+#[cfg(fuzzing)]
+use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -19,6 +21,8 @@ use tokio_rustls::server::TlsStream;
 pub enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(fuzzing)]
+    Memory(DuplexStream),
 }
 
 /// What HTTP is spoken on.
@@ -32,6 +36,8 @@ impl AsRawFd for Socket {
         match self {
             Socket::Tcp(stream) => stream.as_raw_fd(),
             Socket::Unix(stream) => stream.as_raw_fd(),
+            #[cfg(fuzzing)]
+            Socket::Memory(_) => -1,
         }
     }
 }
@@ -43,6 +49,8 @@ impl Socket {
         let ready = match self {
             Socket::Tcp(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut context),
             Socket::Unix(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut context),
+            #[cfg(fuzzing)]
+            Socket::Memory(_) => return false,
         };
         match ready {
             Poll::Ready(Ok(ready)) => ready.is_read_closed(),
@@ -81,28 +89,33 @@ pub(in crate::edge) fn poll_piece(
 
 /// Hands the methods of a stream on to the stream inside.
 macro_rules! stream {
-    ($type:ident { $($variant:ident),* }) => {
+    ($type:ident { $($(#[$condition:meta])? $variant:ident),* }) => {
         impl AsyncRead for $type {
             fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_read(context, buffer)),* }
+                match self.get_mut() { $($(#[$condition])? $type::$variant(stream) => Pin::new(stream).poll_read(context, buffer)),* }
             }
         }
 
         impl AsyncWrite for $type {
             fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_write(context, bytes)),* }
+                match self.get_mut() { $($(#[$condition])? $type::$variant(stream) => Pin::new(stream).poll_write(context, bytes)),* }
             }
 
             fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_flush(context)),* }
+                match self.get_mut() { $($(#[$condition])? $type::$variant(stream) => Pin::new(stream).poll_flush(context)),* }
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-                match self.get_mut() { $($type::$variant(stream) => Pin::new(stream).poll_shutdown(context)),* }
+                match self.get_mut() { $($(#[$condition])? $type::$variant(stream) => Pin::new(stream).poll_shutdown(context)),* }
             }
         }
     };
 }
 
-stream!(Socket { Tcp, Unix });
+stream!(Socket {
+    Tcp,
+    Unix,
+    #[cfg(fuzzing)]
+    Memory
+});
 stream!(Transport { Plain, Tls });

@@ -30,7 +30,7 @@ use crate::{
 struct Ended(Closed, String);
 
 /// Takes a connection from the moment it is accepted to its end.
-pub(super) async fn serve(
+pub(in crate::edge) async fn serve(
     door: Arc<Door>,
     listener: Arc<Listener>,
     mut socket: Socket,

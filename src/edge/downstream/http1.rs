@@ -225,12 +225,13 @@ fn judge(client: &ClientStream, limits: &Limits, has_http2: bool, searched: &mut
     })
 }
 
-/// Skips empty lines before a request (RFC 9112 section 2.2), and tells whether that was all.
+/// Skips empty lines before a request (RFC 9112 section 2.2), and tells whether that was all, perhaps but for the rest
+/// of one.
 fn skip_empty_lines(unread: &mut BytesMut) -> bool {
     while unread.starts_with(b"\r\n") {
         unread.advance(2);
     }
-    unread.is_empty()
+    matches!(&unread[..], b"" | b"\r")
 }
 
 async fn refuse(door: &Door, client: &ClientStream, connection: &Connection, refusal: Refusal) {
@@ -250,6 +251,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_empty_line_before_a_request_may_come_in_pieces() {
+        let mut unread = BytesMut::new();
+        for (more, was_all) in [("\r", true), ("\n", true), ("\r\n\r", true), ("\nG", false)] {
+            unread.extend_from_slice(more.as_bytes());
+            assert_eq!(skip_empty_lines(&mut unread), was_all, "{more:?}");
+        }
+        assert_eq!(unread, "G");
+    }
 
     proptest! {
         /// Or Pingora would refuse it with an answer of its own.

@@ -11,6 +11,8 @@ mod http1;
 mod http2;
 mod refused;
 
+#[cfg(fuzzing)]
+pub(super) use self::enter::serve;
 pub use self::{
     accept::{ListeningSocket, listen},
     door::{Door, Listener},

@@ -6,6 +6,8 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
+#[cfg(fuzzing)]
+use tokio::io::DuplexStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -31,6 +33,8 @@ pub(in crate::edge) struct Connection {
 pub(in crate::edge) enum ServerStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(fuzzing)]
+    Memory(DuplexStream),
 }
 
 /// So much of a request is held for a server that does not take it.
@@ -105,8 +109,8 @@ impl Connection {
         self.unsent.clear();
         self.sent = 0;
         match &mut self.stream {
-            ServerStream::Plain(_) => Poll::Ready(Ok(())),
             stream @ ServerStream::Tls(_) => Pin::new(stream).poll_flush(context),
+            _ => Poll::Ready(Ok(())),
         }
     }
 }
@@ -117,6 +121,8 @@ macro_rules! each {
         match $stream.get_mut() {
             ServerStream::Plain(stream) => Pin::new(stream).$method($($argument),*),
             ServerStream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(fuzzing)]
+            ServerStream::Memory(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }

@@ -19,6 +19,10 @@ use crate::edge::{snapshot::ServerTls, tcp::tune};
 /// As Pingora's own: refused, timed out, no route, no handshake, or another reason; an internal error when it is this
 /// process that has no more files or ports.
 pub(super) async fn dial(address: SocketAddr, tls: Option<&ServerTls>, within: Duration) -> Result<Connection> {
+    #[cfg(fuzzing)]
+    if let Some(stream) = crate::edge::fuzzing::dialled() {
+        return Ok(Connection::new(ServerStream::Memory(stream)));
+    }
     let deadline = Instant::now() + within;
     let Ok(connected) = timeout_at(deadline, TcpStream::connect(address)).await else {
         return Error::e_explain(ErrorType::ConnectTimedout, format!("connecting to {address}"));

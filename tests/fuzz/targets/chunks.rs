@@ -6,8 +6,8 @@ use bridgehead::framing::Chunks;
 use httparse::{Status, parse_chunk_size};
 use libfuzzer_sys::fuzz_target;
 
-/// What comes of it: how many bytes belong to the body and whether it is over, or what is wrong.
-type End = Result<(usize, bool), &'static str>;
+/// What comes of it: how many bytes belong to the body, its data, and whether it is over; or what is wrong.
+type End = Result<(usize, Vec<u8>, bool), &'static str>;
 
 fuzz_target!(|input: &[u8]| {
     let Some((piece, body)) = input.split_first() else { return };
@@ -16,12 +16,12 @@ fuzz_target!(|input: &[u8]| {
     for piece in [1, usize::from(*piece % 16) + 2, usize::from(*piece) + 1] {
         assert_eq!(follow(body, piece), end, "in pieces of {piece} bytes");
     }
-    let Ok((length, is_done)) = end else { return };
+    let Ok((length, data, is_done)) = end else { return };
     if !is_done {
         assert_eq!(length, body.len(), "bytes of nobody");
         return;
     }
-    assert_eq!(end_for_pingora(body), length, "Pingora sees another end");
+    assert_eq!(end_for_pingora(body), (length, data), "Pingora sees another body");
 });
 
 /// A well-formed one passes: these data, in chunks of so many bytes, and what follows them.
@@ -33,34 +33,41 @@ fn a_plain_one_ends(data: &[u8], size: usize) {
     body.extend(b"0\r\nX: y\r\n\r\n");
     let end = body.len();
     body.extend(data);
-    assert_eq!(follow(&body, body.len()), Ok((end, true)));
+    assert_eq!(follow(&body, body.len()), Ok((end, data.to_vec(), true)));
 }
 
 fn follow(body: &[u8], piece: usize) -> End {
-    let (mut chunks, mut length) = (Chunks::new(), 0);
-    for part in body.chunks(piece) {
-        let followed = chunks.follow(part)?;
-        assert!(followed <= part.len());
-        length += followed;
-        if chunks.is_done() {
-            assert_eq!(chunks.follow(b"GET / HTTP/1.1"), Ok(0), "what comes after the end is taken");
-            return Ok((length, true));
+    let (mut chunks, mut length, mut data) = (Chunks::new(), 0, Vec::new());
+    for mut part in body.chunks(piece) {
+        while !part.is_empty() {
+            let had_data = !chunks.is_in_trailers();
+            let (used, of_data) = chunks.next(part)?;
+            assert!((1..=part.len()).contains(&used) && of_data <= used);
+            assert!(of_data == 0 || had_data, "data behind the last chunk");
+            data.extend_from_slice(&part[used - of_data..used]);
+            length += used;
+            part = &part[used..];
+            if chunks.is_done() {
+                assert_eq!(chunks.next(b"GET / HTTP/1.1"), Ok((0, 0)), "what comes after the end is taken");
+                return Ok((length, data, true));
+            }
         }
-        assert_eq!(followed, part.len());
     }
-    Ok((length, false))
+    Ok((length, data, false))
 }
 
-/// Where the body ends, with the parser that Pingora has for sizes.
-fn end_for_pingora(body: &[u8]) -> usize {
-    let mut at = 0;
+/// Where the body ends, and its data, with the parser that Pingora has for sizes.
+fn end_for_pingora(body: &[u8]) -> (usize, Vec<u8>) {
+    let (mut at, mut data) = (0, Vec::new());
     loop {
         let Ok(Status::Complete((line, size))) = parse_chunk_size(&body[at..]) else { panic!("Pingora refuses it") };
         at += line;
         if size == 0 {
             break;
         }
-        at += usize::try_from(size).unwrap();
+        let end = at + usize::try_from(size).unwrap();
+        data.extend_from_slice(&body[at..end]);
+        at = end;
         assert_eq!(&body[at..at + 2], b"\r\n");
         at += 2;
     }
@@ -69,7 +76,7 @@ fn end_for_pingora(body: &[u8]) -> usize {
         let line = body[at..].windows(2).position(|two| two == b"\r\n").unwrap();
         at += line + 2;
         if line == 0 {
-            return at;
+            return (at, data);
         }
     }
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use bridgehead::{
-    framing::{Body, read},
+    framing::{Body, RequestHead, read},
     reason::Reason,
 };
 use httparse::{EMPTY_HEADER, Request, Status};
@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
 
 fn verdict(head: &[u8]) {
     match read(head, MOST_HEADERS) {
-        Ok(body) => has_one_reading(head, body),
+        Ok(read) => has_one_reading(head, &read),
         Err(refusal) => {
             assert!(!refusal.why.is_empty());
             let reasons =
@@ -31,7 +31,7 @@ fn verdict(head: &[u8]) {
     }
 }
 
-fn has_one_reading(head: &[u8], body: Body) {
+fn has_one_reading(head: &[u8], read: &RequestHead) {
     let end = head.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     assert_eq!(end + 4, head.len(), "it ends within");
     let mut lines = Vec::new();
@@ -59,7 +59,12 @@ fn has_one_reading(head: &[u8], body: Body) {
         ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") => Body::Chunked,
         other => panic!("passes with {other:?}"),
     };
-    assert_eq!(body, expected);
+    assert_eq!(read.body, expected);
+    let line = [read.line.method, read.line.target, if read.line.is_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" }];
+    assert_eq!(line.join(&b' '), lines[0]);
+    let fields: Vec<_> =
+        read.fields.clone().map(|(name, value)| (name.to_ascii_lowercase(), value.trim_ascii())).collect();
+    assert_eq!(fields, headers);
     is_the_same_for_pingora(head, &headers);
 }
 
@@ -85,6 +90,6 @@ fn a_plain_one_passes(input: &[u8]) {
     let length = input.len();
     let head =
         format!("POST /{text} HTTP/1.1\r\nHost: x\r\nX-Any: {text}\t {text}\r\nContent-Length: {length}\r\n\r\n");
-    assert_eq!(read(head.as_bytes(), 3), Ok(Body::Length(length as u64)));
+    assert_eq!(read(head.as_bytes(), 3).map(|head| head.body), Ok(Body::Length(length as u64)));
     assert_eq!(read(head.as_bytes(), 2).unwrap_err().reason, Reason::HeadTooLarge);
 }
