@@ -51,6 +51,35 @@ impl Edge {
         Box::new(Exchange::new(snapshot, self.0.in_flight.token()))
     }
 
+    /// Takes a request in, as the hook `early_request_filter` does.
+    pub(super) fn admit(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+        admit::headers(session, exchange)
+    }
+
+    /// Answers a request or forwards it, as the hook `request_filter` does. True: the response has been written.
+    pub(super) async fn serve(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        if discovery::answer(session, exchange).await? || ready::answer(session, exchange, &self.0.phase).await? {
+            return Ok(true);
+        }
+        exchange.take_request_id(session);
+        if redirect::answer(session, exchange, self.0.redirects_to_https).await? {
+            return Ok(true);
+        }
+        admit::request(session, exchange, &self.0.rates)?;
+        forward::settle(session, exchange);
+        forward::forward(session, exchange, &self.0.pool, &self.0.phase).await
+    }
+
+    /// Tells the client of a failure, as the hook `fail_to_proxy` does. The status that was sent, 0 for none.
+    pub(super) async fn fail(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> u16 {
+        failure::answer(session, exchange, error, &self.0.counters).await
+    }
+
+    /// Takes note of a request that is over, as the hook `logging` does.
+    pub(super) fn finish(&self, session: &Session, error: Option<&Error>, exchange: &mut Exchange) {
+        finish::finish(session, exchange, &self.0.counters, failure::is_answered(error));
+    }
+
     fn is_draining(&self) -> bool {
         *self.0.phase.borrow() == Stage::Draining
     }
@@ -69,20 +98,11 @@ impl ProxyHttp for Edge {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<()> {
-        admit::headers(session, exchange)
+        self.admit(session, exchange)
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<bool> {
-        if discovery::answer(session, exchange).await? || ready::answer(session, exchange, &self.0.phase).await? {
-            return Ok(true);
-        }
-        exchange.take_request_id(session);
-        if redirect::answer(session, exchange, self.0.redirects_to_https).await? {
-            return Ok(true);
-        }
-        admit::request(session, exchange, &self.0.rates)?;
-        forward::settle(session, exchange);
-        forward::forward(session, exchange, &self.0.pool, &self.0.phase).await
+        self.serve(session, exchange).await
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<Box<HttpPeer>> {
@@ -156,14 +176,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Self::CTX) -> FailToProxy {
-        FailToProxy {
-            error_code: failure::answer(session, exchange, error, &self.0.counters).await,
-            can_reuse_downstream: false,
-        }
+        FailToProxy { error_code: self.fail(session, error, exchange).await, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Self::CTX) {
-        finish::finish(session, exchange, &self.0.counters, failure::is_answered(error));
+        self.finish(session, error, exchange);
     }
 
     /// `failure` has logged it, without the query that Pingora's line would show.

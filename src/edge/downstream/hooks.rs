@@ -1,7 +1,7 @@
 //! Takes a request of HTTP/1 through the hooks of `ProxyHttp`.
 //!
 //! Pingora's own `process_new_http` does the same, and this does nothing that it does not: the hooks are called in its
-//! order, and their results mean what they mean there. What it leaves out is all that is for Pingora's half towards
+//! order (without the boxes of their futures), and their results mean what they mean there. What it leaves out is all that is for Pingora's half towards
 //! servers, for modules, caches and subrequests, of which the edge has none: they cost half as much as a whole exchange,
 //! and 10 KiB for each stream. Where servers speak HTTP/2, [`super::http1`] has Pingora take the request through.
 
@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use log::debug;
 use pingora::{Error, ErrorType, Result, server::ShutdownWatch};
-use pingora_proxy::{ProxyHttp, Session};
+use pingora_proxy::Session;
 
-use crate::edge::{proxy::Edge, snapshot::Snapshot};
+use crate::edge::{exchange::Exchange, proxy::Edge, snapshot::Snapshot};
 
 /// Takes a request through the hooks, for a snapshot in which no server speaks HTTP/2. Whether its connection can carry another one, as far as the session knows.
 pub(super) async fn drive(edge: &Edge, mut session: Session, snapshot: Arc<Snapshot>, stop: &ShutdownWatch) -> bool {
@@ -33,23 +33,23 @@ pub(super) async fn drive(edge: &Edge, mut session: Session, snapshot: Arc<Snaps
     let mut context = edge.context(snapshot);
     match filter(edge, &mut session, &mut context).await {
         Ok(()) => {
-            edge.logging(&mut session, None, &mut context).await;
+            edge.finish(&session, None, &mut context);
             drop(context);
             // What the edge has written by itself has been sent, and needs no more.
             session.response_written().is_some()
                 && session.downstream_session.finish().await.is_ok_and(|stream| stream.is_some())
         }
         Err(error) => {
-            edge.fail_to_proxy(&mut session, &error, &mut context).await;
-            edge.logging(&mut session, Some(&error), &mut context).await;
+            Box::pin(edge.fail(&mut session, &error, &mut context)).await;
+            edge.finish(&session, Some(&error), &mut context);
             false
         }
     }
 }
 
-async fn filter(edge: &Edge, session: &mut Session, context: &mut <Edge as ProxyHttp>::CTX) -> Result<()> {
-    edge.early_request_filter(session, context).await?;
-    if edge.request_filter(session, context).await? {
+async fn filter(edge: &Edge, session: &mut Session, context: &mut Exchange) -> Result<()> {
+    edge.admit(session, context)?;
+    if edge.serve(session, context).await? {
         return Ok(());
     }
     Error::e_explain(ErrorType::InternalError, "a server of HTTP/2 without Pingora's half")

@@ -185,20 +185,24 @@ async fn rings(mut timer: Pin<&mut Sleep>, at: Instant) {
 
 /// Reads the head of the next request.
 async fn next(client: &ClientStream, limits: &Limits, has_http2: bool) -> Next {
-    let deadline = sleep_until(Instant::now() + limits.head_time);
-    pin!(deadline);
     let most = limits.head.most();
     let mut searched = 0;
+    // Nearly always the head is there already.
+    if let Some(next) = judge(client, limits, has_http2, &mut searched, most) {
+        return next;
+    }
+    let deadline = sleep_until(Instant::now() + limits.head_time);
+    pin!(deadline);
     loop {
-        if let Some(next) = judge(client, limits, has_http2, &mut searched, most) {
-            return next;
-        }
         select! {
             biased;
             more = client.fill() => if !more.is_ok_and(|read| read > 0) { return Next::Closed },
             () = &mut deadline => {
                 return Next::Refused(Refusal { reason: Reason::RequestTimedOut, why: "no whole head within limits.head_time" });
             }
+        }
+        if let Some(next) = judge(client, limits, has_http2, &mut searched, most) {
+            return next;
         }
     }
 }

@@ -108,7 +108,7 @@ pub(in crate::edge) fn write_request(
     write::field(head, b"Host", rules.host.unwrap_or_default());
     let nominated: SmallVec<[&[u8]; 4]> = items(&request.headers, header::CONNECTION).collect();
     let is_old = request.version == Version::HTTP_10;
-    let mut cookie = single_cookie(&request.headers);
+    let mut has_cookie = false;
     let mut has_forwarded_host = false;
     let passed = request.map(|name, value| {
         let name = match &name {
@@ -125,9 +125,12 @@ pub(in crate::edge) fn write_request(
             return Ok(());
         }
         has_forwarded_host |= kind == Kind::Trust && name.eq_ignore_ascii_case(X_FORWARDED_HOST.as_bytes());
-        match (kind, &mut cookie) {
-            (Kind::Cookie, Some(joined)) if !joined.is_empty() => write::field(head, name, &std::mem::take(joined)),
-            (Kind::Cookie, Some(_)) => {}
+        match kind {
+            Kind::Cookie if std::mem::replace(&mut has_cookie, true) => {}
+            Kind::Cookie => {
+                let joined = single_cookie(&request.headers);
+                write::field(head, name, joined.as_deref().unwrap_or(value.as_bytes()));
+            }
             _ => write::field(head, name, value.as_bytes()),
         }
         Ok(())

@@ -52,7 +52,8 @@ async fn attempts(
 ) -> Result<Option<Picked>> {
     let mut failed: Option<Box<Error>> = None;
     loop {
-        exchange.begin_attempt(Instant::now());
+        let now = Instant::now();
+        exchange.begin_attempt(now);
         let picked = pick(session, exchange)?;
         if is_for_pingora(exchange, &picked) {
             if let Some(mut error) = failed.filter(|_| !upload.is_untouched()) {
@@ -66,7 +67,7 @@ async fn attempts(
             // Pingora closes it after what is an error for it.
             session.set_keepalive(None);
         }
-        match attempt(session, exchange, &mut upload, pool, picked, phase).await {
+        match attempt(session, exchange, &mut upload, pool, picked, phase, now).await {
             Ok(()) => return Ok(None),
             Err(error) if error.retry() => failed = Some(error),
             Err(error) => return Err(error),
@@ -110,12 +111,12 @@ async fn attempt(
     pool: &Arc<Pool>,
     picked: Picked,
     phase: &watch::Receiver<Stage>,
+    mut now: Instant,
 ) -> Result<()> {
     let snapshot = Arc::clone(&exchange.snapshot);
     let upstream = snapshot.servers.upstream(picked.configured);
     let within = exchange.connect_within();
-    let connected = connect(pool, upstream, picked.address, within, picked.needs_new_connection).await;
-    let now = Instant::now();
+    let connected = connect(pool, upstream, picked.address, within, picked.needs_new_connection, &mut now).await;
     exchange.account.connected(now);
     let mut server = connected.map_err(|mut error| {
         retry::not_connected(exchange, &mut error);
@@ -123,10 +124,10 @@ async fn attempt(
     })?;
     let exchanging = Exchanging::begin(session, exchange, &mut server, upload, phase, now);
     match exchanging.run().await {
-        Ok(Ended::Whole { can_rest, is_told }) => {
+        Ok(Ended::Whole { can_rest, is_told, now }) => {
             // Before the client has all: its next request may need the connection.
             if can_rest {
-                pool.put(key(upstream, picked.address), server, Instant::now(), snapshot.servers.idle);
+                pool.put(key(upstream, picked.address), server, now, snapshot.servers.idle);
             }
             deliver(session, exchange, is_told).await
         }

@@ -23,7 +23,7 @@ pub(super) use self::{
 use self::{dial::dial, pool::Key};
 use super::snapshot::Upstream;
 
-/// Takes an idle connection to a server, or makes one, within a time.
+/// Takes an idle connection to a server, or makes one, within a time; `now` is kept up.
 ///
 /// # Errors
 /// Why there is none.
@@ -33,13 +33,16 @@ pub(super) async fn connect(
     address: SocketAddr,
     within: Duration,
     is_new: bool,
+    now: &mut Instant,
 ) -> Result<Box<Connection>> {
-    let rested = if is_new { None } else { pool.take(&key(upstream, address), Instant::now()) };
-    match rested {
-        Some(connection) => Ok(connection),
-        // Boxed, because most requests do without.
-        None => Box::pin(dial(address, upstream.tls.as_ref(), within)).await.map(Box::new),
+    let rested = if is_new { None } else { pool.take(&key(upstream, address), *now) };
+    if let Some(connection) = rested {
+        return Ok(connection);
     }
+    // Boxed, because most requests do without.
+    let dialled = Box::pin(dial(address, upstream.tls.as_ref(), within)).await;
+    *now = Instant::now();
+    dialled.map(Box::new)
 }
 
 /// What the idle connections to an address of a server can be used for.

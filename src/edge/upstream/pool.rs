@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use ahash::RandomState;
 use parking_lot::Mutex;
 use tokio::{
     spawn,
@@ -42,7 +43,7 @@ pub(in crate::edge) struct Key {
 
 /// By what they can be used for, the one that has rested least last.
 #[derive(Default)]
-struct Shard(HashMap<Key, VecDeque<Resting>>);
+struct Shard(HashMap<Key, VecDeque<Resting>, RandomState>);
 
 struct Resting {
     connection: Box<Connection>,

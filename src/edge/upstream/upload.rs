@@ -45,9 +45,10 @@ impl Upload {
     pub fn new(session: &mut Session) -> Self {
         let has_body = !session.as_downstream_mut().is_body_empty();
         let request = session.req_header();
-        let length = request.headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
-        let framing = has_body.then(|| length.map_or(Body::Chunked, Body::Length));
+        let framing = has_body.then(|| {
+            let length = request.headers.get(header::CONTENT_LENGTH);
+            length.and_then(|length| length.to_str().ok()?.trim().parse().ok()).map_or(Body::Chunked, Body::Length)
+        });
         let kept = request.method.is_idempotent().then(Vec::new);
         let read = if has_body { Read::Nothing } else { Read::All };
         Upload { framing, kept, read, is_over: !has_body, is_pingoras: false }
@@ -143,6 +144,9 @@ pub(super) fn waits_for_100(session: &Session) -> bool {
 
 /// Refuses a body that says it is too large. `framing` has refused a length that is no number.
 pub(in crate::edge) fn announced(session: &Session, snapshot: &Snapshot) -> Result<()> {
+    if snapshot.limits.request_body.0.is_none() {
+        return Ok(());
+    }
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     within_limit(length.unwrap_or(0), snapshot)

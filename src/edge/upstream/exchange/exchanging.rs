@@ -27,6 +27,8 @@ pub(in crate::edge) struct Exchanging<'a> {
     /// The connection of a client of HTTP/1, which is written to directly.
     pub(super) client: Option<Arc<ClientStream>>,
     pub(super) clock: Clock,
+    /// When something was heard of the server.
+    pub(super) now: Instant,
     /// Why the server takes no more of the request. It may have said something before.
     pub(super) broken: Option<io::Error>,
     /// Has been read from the server and is not taken yet.
@@ -64,7 +66,7 @@ pub(super) enum Event {
 /// How an exchange has ended.
 pub(in crate::edge) enum Ended {
     /// The response has been read. Whether the connection can carry another one, and whether the session has been told.
-    Whole { can_rest: bool, is_told: bool },
+    Whole { can_rest: bool, is_told: bool, now: Instant },
     /// Another protocol goes on, of which this has been read.
     Switched(BytesMut),
 }
@@ -80,7 +82,7 @@ impl<'a> Exchanging<'a> {
         now: Instant,
     ) -> Self {
         let mut clock = Clock::begin(Limits::of(exchange), now);
-        if waits_for_100(session) && upload.framing.is_some() {
+        if upload.framing.is_some() && waits_for_100(session) {
             // Until the client is asked for more, or does not wait for that.
             clock.enter(Awaiting::Head, now);
         }
@@ -98,6 +100,7 @@ impl<'a> Exchanging<'a> {
             upload,
             client,
             clock,
+            now,
             broken,
             unread,
             searched,

@@ -47,7 +47,8 @@ impl Exchanging<'_> {
             Poll::Ready(read) => of_server(read, "the response")?,
         }
         self.exchange.attempt.has_received = true;
-        self.clock.received(Instant::now());
+        self.now = Instant::now();
+        self.clock.received(self.now);
         if self.unread.is_empty() {
             return self.take(context, piece.filled()).map(Poll::Ready);
         }
@@ -107,9 +108,8 @@ impl Exchanging<'_> {
         if head.status.is_informational() {
             return self.take_interim(head);
         }
-        let now = Instant::now();
-        self.exchange.take_head(head.status.is_server_error(), now);
-        self.clock.enter(Awaiting::Body, now);
+        self.exchange.take_head(head.status.is_server_error(), self.now);
+        self.clock.enter(Awaiting::Body, self.now);
         let answers_head = self.session.req_header().method == Method::HEAD;
         let body = head.body(answers_head);
         let is_old = self.session.req_header().version == Version::HTTP_10;

@@ -33,7 +33,7 @@ impl Exchanging<'_> {
                 Event::Switched => return Ok(Ended::Switched(self.unread)),
                 Event::End if self.is_request_over() => {
                     let can_rest = self.can_rest && self.exchange.attempt.is_sent;
-                    return Ok(Ended::Whole { can_rest, is_told: self.is_told });
+                    return Ok(Ended::Whole { can_rest, is_told: self.is_told, now: self.now });
                 }
                 Event::End => {
                     // The server has answered, and may want the rest of the request all the same.
