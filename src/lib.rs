@@ -31,6 +31,7 @@
 //! [`edge::DiscoveryFilter`] is all it takes: built from a loaded configuration, called in
 //! `request_filter`. Its documentation has a whole proxy.
 
+mod accept;
 pub mod admin;
 pub mod api;
 pub mod cli;

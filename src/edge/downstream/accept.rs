@@ -2,7 +2,6 @@
 
 use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use log::error;
 use tokio::{
     net::{TcpListener, UnixListener},
     pin, select,
@@ -14,6 +13,7 @@ use super::{
     enter,
 };
 use crate::{
+    accept::recover,
     edge::{client::Socket, tcp::tune},
     telemetry::Closed,
 };
@@ -78,7 +78,7 @@ const MOST_WAITING: usize = 10_000;
 async fn take(door: &Arc<Door>, listener: &Arc<Listener>, accepted: io::Result<(Socket, Option<SocketAddr>)>) {
     match accepted {
         Ok((socket, peer)) => begin(door, listener, socket, peer),
-        Err(error) => recover(&error).await,
+        Err(error) => recover("a listener", &error).await,
     }
 }
 
@@ -97,16 +97,4 @@ fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Optio
         }
         Err(_full) => door.close(Closed::Limit, peer, "limits.connections"),
     }
-}
-
-/// Waits when the cause is one that lasts.
-async fn recover(error: &io::Error) {
-    // A client that went away before it was accepted.
-    const OF_CLIENT: [io::ErrorKind; 3] =
-        [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::InvalidInput];
-    if OF_CLIENT.contains(&error.kind()) {
-        return;
-    }
-    error!("a connection cannot be accepted: {error}; if there are too many open files, raise ulimit -n");
-    sleep(Duration::from_millis(200)).await;
 }
