@@ -163,7 +163,7 @@ pub struct Failures {
     pub status_5xx: u64,
 }
 
-/// What went on at the door.
+/// What went on at the listeners.
 #[derive(Debug, Serialize)]
 pub struct Clients {
     /// Connections that are open.

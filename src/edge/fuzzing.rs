@@ -6,7 +6,7 @@ use tokio::{io::DuplexStream, sync::watch};
 
 use super::{
     client::Socket,
-    downstream::{Door, Listener, serve},
+    downstream::{Listener, Listeners, serve},
     proxy::Edge,
 };
 use crate::{config::Config, limits::Full};
@@ -14,7 +14,7 @@ use crate::{config::Config, limits::Full};
 /// An edge whose clients and servers are streams in memory.
 pub struct Bench {
     edge: Edge,
-    door: Arc<Door>,
+    listeners: Arc<Listeners>,
     listener: Arc<Listener>,
     /// It never stops.
     _stop: watch::Sender<bool>,
@@ -33,7 +33,7 @@ impl Bench {
         let (sender, stop) = watch::channel(false);
         let edge = Edge::new(config, 1);
         Bench {
-            door: Arc::new(Door::new(1, edge.clone(), stop)),
+            listeners: Arc::new(Listeners::new(1, edge.clone(), stop)),
             edge,
             listener: Arc::new(Listener::new(&config.listeners[0], None)),
             _stop: sender,
@@ -48,9 +48,9 @@ impl Bench {
     pub async fn serve(&self, client: DuplexStream, dial: impl Fn() -> DuplexStream + 'static) -> Result<(), Full> {
         DIAL.set(Some(Rc::new(dial)));
         let slot = self.edge.counters().connections().enter(usize::MAX)?;
-        let (door, listener) = (Arc::clone(&self.door), Arc::clone(&self.listener));
+        let (listeners, listener) = (Arc::clone(&self.listeners), Arc::clone(&self.listener));
         let peer = Some(([127, 0, 0, 1], 40_000).into());
-        serve(door, listener, Socket::Memory(client), peer, slot).await;
+        serve(listeners, listener, Socket::Memory(client), peer, slot).await;
         Ok(())
     }
 }

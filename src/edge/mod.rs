@@ -23,7 +23,7 @@ mod upstream;
 pub(crate) use self::beside::resolve_new;
 pub use self::{
     beside::{Asker, TlsListener, Verifier, keep_reading, keep_verifying, supervise},
-    downstream::{Door, Listener, ListeningSocket, listen},
+    downstream::{Listener, Listeners, ListeningSocket, listen},
     plugin::DiscoveryFilter,
     proxy::Edge,
     service::service,

@@ -51,11 +51,6 @@ impl Edge {
         Box::new(Exchange::new(snapshot, self.0.in_flight.token()))
     }
 
-    /// Takes a request in, as the hook `early_request_filter` does.
-    pub(super) fn admit(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
-        admit::headers(session, exchange)
-    }
-
     /// Answers a request or forwards it, as the hook `request_filter` does. True: the response has been written.
     pub(super) async fn serve(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         if discovery::answer(session, exchange).await? || ready::answer(session, exchange, &self.0.phase).await? {
@@ -98,7 +93,7 @@ impl ProxyHttp for Edge {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<()> {
-        self.admit(session, exchange)
+        admit::headers(session, exchange)
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<bool> {
@@ -116,7 +111,6 @@ impl ProxyHttp for Edge {
         exchange: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        exchange.account.connected(Instant::now());
         retry::not_connected(exchange, &mut error);
         error
     }

@@ -40,7 +40,7 @@ use self::{
 use crate::{
     admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress},
-    edge::{self, Door, Edge, TlsListener},
+    edge::{self, Edge, Listeners, TlsListener},
     readiness::Stage,
     state::Control,
     telemetry::access_log,
@@ -177,11 +177,11 @@ impl Process {
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
         let edge = Edge::of_program(self.threads, snapshots, counters, in_flight.clone(), self.control.stages());
-        let door = Arc::new(Door::new(self.threads, edge, stopped));
+        let listeners = Arc::new(Listeners::new(self.threads, edge, stopped));
         let mut listening = JoinSet::new();
         for bound in self.listeners {
             let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
-            listening.spawn(edge::listen(Arc::clone(&door), Arc::new(listener), socket));
+            listening.spawn(edge::listen(Arc::clone(&listeners), Arc::new(listener), socket));
         }
         let admin = self.admin.map(|bound| {
             let socket = tokio::net::TcpListener::from_std(bound.socket)?;
@@ -189,7 +189,7 @@ impl Process {
             io::Result::Ok(AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, admin))))
         });
         let admin = admin.transpose().map_err(ServeError::Listener)?;
-        Ok(Running { control: self.control, door, in_flight, stop, listening, sockets, admin, successor: None })
+        Ok(Running { control: self.control, listeners, in_flight, stop, listening, sockets, admin, successor: None })
     }
 
     /// The sockets as they go over to a successor, which finds them by what the configuration calls them.

@@ -18,7 +18,7 @@ use super::{
     order::{Order, told_to_stop},
 };
 use crate::{
-    edge::Door,
+    edge::Listeners,
     readiness::Stage,
     state::{Control, Replacement},
 };
@@ -26,7 +26,7 @@ use crate::{
 /// An edge that lets connections in.
 pub(super) struct Running {
     pub control: Control,
-    pub door: Arc<Door>,
+    pub listeners: Arc<Listeners>,
     pub in_flight: TaskTracker,
     /// True once it takes no more connections.
     pub stop: watch::Sender<bool>,
@@ -161,7 +161,7 @@ impl Running {
         let drained = async {
             while self.listening.join_next().await.is_some() {}
             self.in_flight.wait().await;
-            self.door.drained().await;
+            self.listeners.drained().await;
             if let Some(predecessor) = predecessor {
                 predecessor.gone().await;
             }

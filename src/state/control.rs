@@ -192,7 +192,7 @@ impl Control {
         self.verification.last()
     }
 
-    /// What was counted at the door so far.
+    /// What was counted at the listeners so far.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }

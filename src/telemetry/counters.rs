@@ -1,4 +1,4 @@
-//! What is counted at the door.
+//! What is counted at the listeners.
 
 use std::{
     array,

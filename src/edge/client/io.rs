@@ -14,7 +14,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    conduct::Conduct,
+    resets::Resets,
     socket::{PIECE, Transport, poll_piece},
     write_limit::WriteLimit,
 };
@@ -47,7 +47,7 @@ enum Reading {
     /// What is left of a body.
     Body(Rest),
     /// All of it: frames of HTTP/2, whose resets are counted.
-    Frames { received: Frames, sent: Frames, conduct: Arc<Conduct> },
+    Frames { received: Frames, sent: Frames, resets: Arc<Resets> },
 }
 
 /// A connection that is out of Pingora's hands.
@@ -117,8 +117,8 @@ impl Io {
     }
 
     /// From now on it is HTTP/2.
-    pub fn begin_http2(&mut self, conduct: Arc<Conduct>) {
-        self.reading = Reading::Frames { received: Frames::of_client(), sent: Frames::of_server(), conduct };
+    pub fn begin_http2(&mut self, resets: Arc<Resets>) {
+        self.reading = Reading::Frames { received: Frames::of_client(), sent: Frames::of_server(), resets };
     }
 
     /// Whether all of the request's body has been read.
@@ -197,8 +197,8 @@ impl Io {
                 let (ours, _) = rest.follow(read).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
                 ours
             }
-            Reading::Frames { received, conduct, .. } => {
-                received.follow(read, |_| conduct.reset());
+            Reading::Frames { received, resets, .. } => {
+                received.follow(read, |_| resets.reset());
                 read.len()
             }
         };
@@ -260,8 +260,8 @@ impl Io {
             let written = Pin::new(transport).poll_write(context, bytes);
             ready!(self.told(written))?
         };
-        if let Reading::Frames { sent, conduct, .. } = &mut self.reading {
-            sent.follow(&bytes[..written], |code| conduct.reset_by_edge(code));
+        if let Reading::Frames { sent, resets, .. } = &mut self.reading {
+            sent.follow(&bytes[..written], |code| resets.reset_by_edge(code));
         }
         Poll::Ready(Ok(written))
     }
@@ -348,8 +348,8 @@ impl Io {
 
     /// Takes note of how a write went.
     fn told<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Reading::Frames { conduct, .. } = &self.reading {
-            conduct.stall(written.is_pending());
+        if let Reading::Frames { resets, .. } = &self.reading {
+            resets.stall(written.is_pending());
         }
         self.has_ended |= matches!(written, Poll::Ready(Err(_)));
         written

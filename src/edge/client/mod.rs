@@ -1,19 +1,19 @@
 //! The client's side: its connection, what is on its way through it, and who is at the other end.
 
-mod conduct;
 mod connection;
 mod identity;
 mod io;
+mod resets;
 mod session;
 mod socket;
 mod stream;
 mod write_limit;
 
 pub(super) use self::{
-    conduct::Conduct,
     connection::{Connection, address_value, shown, slot},
     identity::{Client, X_FORWARDED_FOR},
     io::Detached,
+    resets::Resets,
     session::{Written, connection_lines, drain, keeps_connection},
     socket::{PIECE, Socket, Transport},
     stream::{About, ClientStream, LINGER, SessionStream},

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    door::{Door, Listener},
     enter,
+    listeners::{Listener, Listeners},
 };
 use crate::{
     accept::recover,
@@ -43,12 +43,12 @@ impl ListeningSocket {
 }
 
 /// Accepts connections until the edge is to stop, and those that wait to be accepted then.
-pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningSocket) {
+pub async fn listen(listeners: Arc<Listeners>, listener: Arc<Listener>, socket: ListeningSocket) {
     loop {
         select! {
             biased;
-            () = door.stopping() => break,
-            accepted = socket.accept() => take(&door, &listener, accepted).await,
+            () = listeners.stopping() => break,
+            accepted = socket.accept() => take(&listeners, &listener, accepted).await,
         }
     }
     // The runtime may not have heard yet of those that wait.
@@ -58,13 +58,13 @@ pub async fn listen(door: Arc<Door>, listener: Arc<Listener>, socket: ListeningS
         select! {
             biased;
             () = &mut enough => break,
-            accepted = socket.accept() => take(&door, &listener, accepted).await,
+            accepted = socket.accept() => take(&listeners, &listener, accepted).await,
         }
     }
     for _ in 0..MOST_WAITING {
         select! {
             biased;
-            accepted = socket.accept() => take(&door, &listener, accepted).await,
+            accepted = socket.accept() => take(&listeners, &listener, accepted).await,
             () = ready(()) => return,
         }
     }
@@ -75,26 +75,30 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Those that come faster than they are accepted must not keep the edge from stopping.
 const MOST_WAITING: usize = 10_000;
 
-async fn take(door: &Arc<Door>, listener: &Arc<Listener>, accepted: io::Result<(Socket, Option<SocketAddr>)>) {
+async fn take(
+    listeners: &Arc<Listeners>,
+    listener: &Arc<Listener>,
+    accepted: io::Result<(Socket, Option<SocketAddr>)>,
+) {
     match accepted {
-        Ok((socket, peer)) => begin(door, listener, socket, peer),
+        Ok((socket, peer)) => begin(listeners, listener, socket, peer),
         Err(error) => recover("a listener", &error).await,
     }
 }
 
-fn begin(door: &Arc<Door>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
-    let most = door.snapshot.load().limits.connections.most();
-    let connections = door.counters.connections();
+fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
+    let most = listeners.snapshot.load().limits.connections.most();
+    let connections = listeners.counters.connections();
     // The last tenth is kept free by closing idle connections early.
     if connections.open() >= most - most / 10 {
-        door.is_crowded.notify_one();
+        listeners.is_crowded.notify_one();
     }
     match connections.enter(most) {
         Ok(slot) => {
-            door.counters.accepted();
-            let connection = enter::serve(Arc::clone(door), Arc::clone(listener), socket, peer, slot);
-            door.connections.spawn(connection);
+            listeners.counters.accepted();
+            let connection = enter::serve(Arc::clone(listeners), Arc::clone(listener), socket, peer, slot);
+            listeners.connections.spawn(connection);
         }
-        Err(_full) => door.close(Closed::Limit, peer, "limits.connections"),
+        Err(_full) => listeners.close(Closed::Limit, peer, "limits.connections"),
     }
 }

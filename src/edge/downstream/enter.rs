@@ -16,8 +16,8 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    door::{Door, Listener},
     http1, http2,
+    listeners::{Listener, Listeners},
 };
 use crate::{
     edge::client::{About, ClientStream, Connection, Socket, Transport, slot},
@@ -31,44 +31,44 @@ struct Ended(Closed, String);
 
 /// Takes a connection from the moment it is accepted to its end.
 pub(in crate::edge) async fn serve(
-    door: Arc<Door>,
+    listeners: Arc<Listeners>,
     listener: Arc<Listener>,
     mut socket: Socket,
     accepted_from: Option<SocketAddr>,
     mut slot: Slot,
 ) {
-    let entered = enter(&door, &listener, &mut socket, accepted_from, &mut slot).await;
+    let entered = enter(&listeners, &listener, &mut socket, accepted_from, &mut slot).await;
     let peer = match entered {
         Ok(peer) => peer,
-        Err(Ended(closed, why)) => return door.close(closed, accepted_from, &why),
+        Err(Ended(closed, why)) => return listeners.close(closed, accepted_from, &why),
     };
     let id = socket.as_raw_fd();
-    let (transport, tls, is_http2) = match secure(&door, &listener, socket).await {
+    let (transport, tls, is_http2) = match secure(&listeners, &listener, socket).await {
         Ok(secured) => secured,
-        Err(Ended(closed, why)) => return door.close(closed, peer, &why),
+        Err(Ended(closed, why)) => return listeners.close(closed, peer, &why),
     };
     let connection = Arc::new(Connection::new(listener.redirects_to_https, listener.has_http2, tls.is_some(), peer));
     let Some(about) = about(&connection, id, tls) else { return };
-    let most_stalled = door.snapshot.load().limits.client_silence;
+    let most_stalled = listeners.snapshot.load().limits.client_silence;
     let client = ClientStream::new(id, transport, about, most_stalled);
     // What only some connections need is not kept for all of them.
     if is_http2 {
-        Box::pin(http2::serve(&door, client, &connection)).await;
+        Box::pin(http2::serve(&listeners, client, &connection)).await;
     } else {
-        http1::serve(&door, client, &connection).await;
+        http1::serve(&listeners, client, &connection).await;
     }
     drop(slot);
 }
 
 /// Finds out who is at the other end, and whether there is room for it.
 async fn enter(
-    door: &Door,
+    listeners: &Listeners,
     listener: &Listener,
     socket: &mut Socket,
     accepted_from: Option<SocketAddr>,
     slot: &mut Slot,
 ) -> Result<Option<SocketAddr>, Ended> {
-    let snapshot = door.snapshot.load_full();
+    let snapshot = listeners.snapshot.load_full();
     let is_trusted = |peer: Option<SocketAddr>| snapshot.trusted.contains_peer(peer);
     let mut peer = accepted_from;
     if listener.proxy_protocol {
@@ -111,19 +111,19 @@ async fn read_proxy_header(socket: &mut Socket) -> Result<Header, String> {
 
 /// Shakes hands, if the listener has TLS, and tells whether HTTP/2 is spoken.
 async fn secure(
-    door: &Door,
+    listeners: &Listeners,
     listener: &Listener,
     socket: Socket,
 ) -> Result<(Transport, Option<Arc<SslDigest>>, bool), Ended> {
     let Some(tls) = &listener.tls else { return Ok((Transport::Plain(socket), None, false)) };
     let acceptor = TlsAcceptor::from(tls.load_full());
-    let deadline = Instant::now() + door.snapshot.load().limits.head_time;
+    let deadline = Instant::now() + listeners.snapshot.load().limits.head_time;
     let stream = match Box::pin(timeout_at(deadline, acceptor.accept(socket))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Ended(Closed::TlsHandshake, error.to_string())),
         Err(_) => return Err(Ended(Closed::TlsHandshake, "no handshake in time".into())),
     };
-    door.counters.shook_hands();
+    listeners.counters.shook_hands();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let digest = tls_digest(&stream);
     Ok((Transport::Tls(Box::new(stream)), Some(Arc::new(digest)), is_http2))

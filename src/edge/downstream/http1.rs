@@ -21,15 +21,15 @@ use tokio::{
 };
 
 use super::{
-    door::{Door, FIRST_WORD},
     hooks, http2,
+    listeners::{FIRST_WORD, Listeners},
     refused::take_note,
 };
 use crate::{
     config::Limits,
     edge::{
         client::{ClientStream, Connection, SessionStream},
-        exchange::{ErrorAnswer, new_request_id},
+        exchange::{ErrorResponse, new_request_id},
     },
     framing::{self, Body, PREFACE, end_of_head},
     reason::{Reason, Refusal},
@@ -47,39 +47,39 @@ enum Next {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(door: &Door, client: Arc<ClientStream>, connection: &Connection) {
-    let was_idle = requests(door, &client, connection).await;
+pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, connection: &Connection) {
+    let was_idle = requests(listeners, &client, connection).await;
     let has_sent_more = client.close().await;
     if was_idle && has_sent_more {
         // Its client knows: there is no answer, not even a part of one (RFC 9112 section 9.3.1).
-        door.counters.missed();
+        listeners.counters.missed();
         debug!("{}: a request came while its idle connection was being closed", connection.shown_peer());
     }
 }
 
 /// Takes one request after the other, until there is no next one. Whether the connection was waiting for one.
-async fn requests(door: &Door, client: &Arc<ClientStream>, connection: &Connection) -> bool {
+async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection: &Connection) -> bool {
     let mut served = 0;
-    let (last_call, timer) = (door.last_call(), sleep(FIRST_WORD));
+    let (last_call, timer) = (listeners.last_call(), sleep(FIRST_WORD));
     pin!(last_call, timer);
     loop {
-        if !begins(door, client, served == 0, last_call.as_mut(), timer.as_mut()).await {
+        if !begins(listeners, client, served == 0, last_call.as_mut(), timer.as_mut()).await {
             let is_idle = client.io().unread().is_empty();
             client.end_with(&[]).await;
             return is_idle;
         }
         // Only now: a waiting connection keeps no version of the configuration.
-        let snapshot = door.snapshot.load_full();
+        let snapshot = listeners.snapshot.load_full();
         let limits = &snapshot.limits;
         let head = match next(client, limits, connection.has_http2 && served == 0).await {
             Next::Request(head, body) => client.io().begin(head, body, limits.client_silence),
             Next::Http2 => {
                 drop(snapshot);
-                Box::pin(http2::serve(door, Arc::clone(client), connection)).await;
+                Box::pin(http2::serve(listeners, Arc::clone(client), connection)).await;
                 return false;
             }
             Next::Refused(refusal) => {
-                refuse(door, client, connection, refusal).await;
+                refuse(listeners, client, connection, refusal).await;
                 return false;
             }
             Next::Closed => {
@@ -98,15 +98,15 @@ async fn requests(door: &Door, client: &Arc<ClientStream>, connection: &Connecti
             drop(snapshot);
             let mut session = ServerSession::new_http1(stream);
             begin(&mut session, head, idle);
-            door.proxy.process_new_http(session, &door.stop).await.is_some()
+            listeners.proxy.process_new_http(session, &listeners.stop).await.is_some()
         } else {
             let mut session = Session::new_h1(stream);
             begin(session.as_downstream_mut(), head, idle);
-            Box::pin(hooks::drive(&door.edge, session, snapshot, &door.stop)).await
+            Box::pin(hooks::drive(&listeners.edge, session, snapshot, &listeners.stop)).await
         };
         if connection.exchanges() == exchanges {
             let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
-            take_note(&door.counters, refusal, connection, &new_request_id(), &[], None);
+            take_note(&listeners.counters, refusal, connection, &new_request_id(), &[], None);
         }
         let (answered, has_read_body) = {
             let mut io = client.io();
@@ -134,19 +134,19 @@ fn begin(session: &mut ServerSession, head: BytesMut, idle: u64) {
 /// A busy connection waits here for microseconds, again and again. So `last_call`, the end of the edge, and `timer` are
 /// waited for by one future each for the whole life of the connection, and only one that rests queues to make room.
 async fn begins(
-    door: &Door,
+    listeners: &Listeners,
     client: &ClientStream,
     is_new: bool,
     mut last_call: Pin<&mut impl Future<Output = ()>>,
     mut timer: Pin<&mut Sleep>,
 ) -> bool {
     let since = Instant::now();
-    let idle = since + door.snapshot.load().limits.idle;
+    let idle = since + listeners.snapshot.load().limits.idle;
     let rests = since + if is_new { FIRST_WORD } else { REST };
     let is_over = async {
         rings(timer.as_mut(), rests.min(idle)).await;
         select! {
-            () = door.is_crowded.notified() => {}
+            () = listeners.is_crowded.notified() => {}
             () = rings(timer.as_mut(), idle) => {}
         }
     };
@@ -238,12 +238,12 @@ fn skip_empty_lines(unread: &mut BytesMut) -> bool {
     matches!(&unread[..], b"" | b"\r")
 }
 
-async fn refuse(door: &Door, client: &ClientStream, connection: &Connection, refusal: Refusal) {
+async fn refuse(listeners: &Listeners, client: &ClientStream, connection: &Connection, refusal: Refusal) {
     let id = new_request_id();
-    let answer = ErrorAnswer::new(refusal.reason, &id);
+    let answer = ErrorResponse::new(refusal.reason, &id);
     let is_head = {
         let mut io = client.io();
-        take_note(&door.counters, refusal, connection, &id, io.unread(), Some(&answer));
+        take_note(&listeners.counters, refusal, connection, &id, io.unread(), Some(&answer));
         io.unread().starts_with(b"HEAD ")
     };
     client.end_with(&answer.into_bytes(is_head)).await;

@@ -23,14 +23,14 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    door::{Door, FIRST_WORD},
+    listeners::{FIRST_WORD, Listeners},
     refused::take_note,
 };
 use crate::{
     config::Limits,
     edge::{
-        client::{ClientStream, Conduct, Connection, SessionStream},
-        exchange::{ErrorAnswer, new_request_id},
+        client::{ClientStream, Connection, Resets, SessionStream},
+        exchange::{ErrorResponse, new_request_id},
     },
     reason::{Reason, Refusal},
     telemetry::Closed,
@@ -63,12 +63,12 @@ fn options(limits: &Limits, most_resets: usize) -> H2Options {
 
 /// A connection of HTTP/2 that has begun.
 struct Http2<'a> {
-    door: &'a Door,
+    listeners: &'a Listeners,
     connection: &'a Connection,
     limits: Limits,
     stream: h2::server::Connection<Stream, Bytes>,
     digest: Arc<Digest>,
-    conduct: Arc<Conduct>,
+    resets: Arc<Resets>,
     requests: TaskTracker,
     served: usize,
     rejected: usize,
@@ -87,27 +87,27 @@ enum Event {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(door: &Door, client: Arc<ClientStream>, connection: &Connection) {
+pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, connection: &Connection) {
     let (limits, is_trusted) = {
-        let snapshot = door.snapshot.load();
+        let snapshot = listeners.snapshot.load();
         (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer))
     };
     // A trusted proxy may send the requests of many clients on one connection.
     let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
-    let conduct = Arc::new(Conduct::new(most, Arc::clone(&door.counters)));
-    client.io().begin_http2(Arc::clone(&conduct));
+    let resets = Arc::new(Resets::new(most, Arc::clone(&listeners.counters)));
+    client.io().begin_http2(Arc::clone(&resets));
     let digest = Arc::new(client.digest());
     let begun =
         timeout(limits.head_time, handshake(Box::new(SessionStream(client)), Some(options(&limits, most)))).await;
     let Ok(Ok(stream)) = begun else {
-        door.close(Closed::Http2Handshake, connection.peer, "no preface, or none in time");
+        listeners.close(Closed::Http2Handshake, connection.peer, "no preface, or none in time");
         return;
     };
     let requests = TaskTracker::new();
     // It may be waited for again and again; what comes later is tracked too.
     requests.close();
     let (served, rejected, ending) = (0, 0, None);
-    Http2 { door, connection, limits, stream, digest, conduct, requests, served, rejected, ending }.run().await;
+    Http2 { listeners, connection, limits, stream, digest, resets, requests, served, rejected, ending }.run().await;
 }
 
 impl Http2<'_> {
@@ -116,7 +116,7 @@ impl Http2<'_> {
             let is_over = match self.next().await {
                 // One who does not want to hear that there will be no more requests.
                 Event::Accepted(Ok(Some(H2Accept::Session(_)))) if self.has_ended() => {
-                    self.door.counters.missed();
+                    self.listeners.counters.missed();
                     self.requests.is_empty()
                 }
                 Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
@@ -148,7 +148,7 @@ impl Http2<'_> {
     }
 
     async fn next(&mut self) -> Event {
-        let (door, requests, is_ending) = (self.door, &self.requests, self.ending.is_some());
+        let (listeners, requests, is_ending) = (self.listeners, &self.requests, self.ending.is_some());
         let is_new = self.served == 0;
         let idle = async {
             requests.wait().await;
@@ -156,7 +156,7 @@ impl Http2<'_> {
                 // It is up to the client, who may never answer. One that takes nothing is cut off by its stream.
                 loop {
                     sleep(FAREWELL).await;
-                    if !self.conduct.is_stalled() {
+                    if !self.resets.is_stalled() {
                         return;
                     }
                 }
@@ -165,7 +165,7 @@ impl Http2<'_> {
                 if is_new {
                     sleep(FIRST_WORD).await;
                 }
-                door.is_crowded.notified().await;
+                listeners.is_crowded.notified().await;
             };
             select! {
                 () = sleep(self.limits.idle) => {}
@@ -174,8 +174,8 @@ impl Http2<'_> {
         };
         select! {
             biased;
-            () = self.conduct.exceeded() => Event::TooManyResets,
-            () = door.stopping(), if !is_ending => Event::Stopping,
+            () = self.resets.exceeded() => Event::TooManyResets,
+            () = listeners.stopping(), if !is_ending => Event::Stopping,
             accepted = HttpSession::from_h2_conn(&mut self.stream, Arc::clone(&self.digest)) => Event::Accepted(accepted),
             () = idle => Event::Idle,
         }
@@ -189,7 +189,7 @@ impl Http2<'_> {
 
     /// Whether the client has had the time to hear that there will be no more requests.
     fn has_ended(&self) -> bool {
-        let farewell = FAREWELL.max(self.door.snapshot.load().stop.idle);
+        let farewell = FAREWELL.max(self.listeners.snapshot.load().stop.idle);
         self.ending.is_some_and(|since| since.elapsed() > farewell)
     }
 
@@ -202,12 +202,12 @@ impl Http2<'_> {
             // Pingora would refuse it without a word to anybody else.
             let refusal = Refusal { reason: Reason::MethodNotAllowed, why: "CONNECT" };
             let id = new_request_id();
-            let answer = ErrorAnswer::new(refusal.reason, &id);
-            take_note(&self.door.counters, refusal, self.connection, &id, &[], Some(&answer));
+            let answer = ErrorResponse::new(refusal.reason, &id);
+            take_note(&self.listeners.counters, refusal, self.connection, &id, &[], Some(&answer));
             self.requests.spawn(answer.write_to(session));
             return;
         }
-        let (proxy, stop) = (Arc::clone(&self.door.proxy), self.door.stop.clone());
+        let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());
         let session = ServerSession::new_http2(session);
         self.requests.spawn(async move { proxy.process_new_http(session, &stop).await });
     }
@@ -215,11 +215,11 @@ impl Http2<'_> {
     /// Takes note of a request that Pingora has refused. Whether it was one too many.
     fn reject(&mut self) -> bool {
         let refusal = Refusal::malformed("a request of HTTP/2 that Pingora refuses");
-        take_note(&self.door.counters, refusal, self.connection, &new_request_id(), &[], None);
+        take_note(&self.listeners.counters, refusal, self.connection, &new_request_id(), &[], None);
         self.rejected += 1;
         let is_too_many = self.rejected >= MOST_REJECTED;
         if is_too_many {
-            self.door.close(Closed::Http2Malformed, self.connection.peer, "one malformed request after the other");
+            self.listeners.close(Closed::Http2Malformed, self.connection.peer, "one malformed request after the other");
         }
         is_too_many
     }
@@ -228,13 +228,13 @@ impl Http2<'_> {
         let cause = error.root_cause().downcast_ref::<h2::Error>();
         match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
             Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
-            Some(reason) => self.door.close(Closed::Http2Malformed, self.connection.peer, reason.description()),
+            Some(reason) => self.listeners.close(Closed::Http2Malformed, self.connection.peer, reason.description()),
             None => debug!("{}: HTTP/2 broke off: {error}", self.connection.shown_peer()),
         }
     }
 
     fn too_many_resets(&self) {
-        self.door.close(Closed::Http2Resets, self.connection.peer, "limits.http2_resets");
+        self.listeners.close(Closed::Http2Resets, self.connection.peer, "limits.http2_resets");
     }
 }
 

@@ -4,16 +4,16 @@
 //! there may be. What belongs to a request is decided in the hooks.
 
 mod accept;
-mod door;
 mod enter;
 mod hooks;
 mod http1;
 mod http2;
+mod listeners;
 mod refused;
 
 #[cfg(fuzzing)]
 pub(super) use self::enter::serve;
 pub use self::{
     accept::{ListeningSocket, listen},
-    door::{Door, Listener},
+    listeners::{Listener, Listeners},
 };

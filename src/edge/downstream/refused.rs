@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Version};
 use log::info;
 
 use crate::{
-    edge::{client::Connection, exchange::ErrorAnswer},
+    edge::{client::Connection, exchange::ErrorResponse},
     framing::RequestLine,
     reason::{Reason, Refusal},
     telemetry::{
@@ -23,10 +23,10 @@ pub(in crate::edge) fn take_note(
     connection: &Connection,
     id: &HeaderValue,
     head: &[u8],
-    answer: Option<&ErrorAnswer>,
+    answer: Option<&ErrorResponse>,
 ) {
     counters.failed(refusal.reason);
-    let bytes_out = answer.map_or(0, ErrorAnswer::body_length);
+    let bytes_out = answer.map_or(0, ErrorResponse::body_length);
     finish(counters, refusal.reason, connection, id, head, bytes_out);
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {

@@ -1,7 +1,7 @@
 //! What one request carries through its phases.
 
 mod account;
-mod error_answer;
+mod error_response;
 mod refusal;
 mod request_id;
 
@@ -14,7 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(super) use self::{
     account::Account,
-    error_answer::ErrorAnswer,
+    error_response::ErrorResponse,
     refusal::refuse,
     request_id::{X_REQUEST_ID, new_request_id},
 };

@@ -6,7 +6,7 @@ use pingora_proxy::Session;
 
 use super::forward::ANSWERED;
 use crate::{
-    edge::exchange::{ErrorAnswer, Exchange, Expired},
+    edge::exchange::{ErrorResponse, Exchange, Expired},
     reason::Reason,
     telemetry::{
         Counters,
@@ -73,7 +73,7 @@ pub(in crate::edge) async fn answer(
     exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
     let Some(status) = reason.status().filter(|_| !exchange.is_answered(session)) else { return 0 };
-    let mut answer = ErrorAnswer::new(reason, exchange.request_id());
+    let mut answer = ErrorResponse::new(reason, exchange.request_id());
     answer.retry_after(exchange.retry_after);
     match answer.write(session).await {
         Ok(()) => {

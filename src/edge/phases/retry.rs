@@ -2,11 +2,13 @@
 
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
+use tokio::time::Instant;
 
 use crate::{edge::exchange::Exchange, fleet::Outcome};
 
 /// No connection could be made. Nothing was sent, so that even a POST may go to another server.
 pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
+    exchange.account.connected(Instant::now());
     if *error.etype() != ErrorType::InternalError {
         exchange.record(Outcome::ConnectFailed);
     }

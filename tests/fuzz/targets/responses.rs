@@ -50,8 +50,7 @@ fn end_of_body(head: &ResponseHead, fields: &Fields) -> ResponseBody {
     };
     assert_eq!(head.framing(), said);
     match (head.status.as_u16(), said) {
-        (100..200 | 204 | 304, _) => ResponseBody::None,
-        (205, None) => ResponseBody::Framed(Body::Length(0)),
+        (100..200 | 204 | 205 | 304, _) => ResponseBody::None,
         (_, None) => ResponseBody::Close,
         (_, Some(body)) => ResponseBody::Framed(body),
     }

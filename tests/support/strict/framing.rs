@@ -67,7 +67,7 @@ fn length(fields: &Fields, notes: &mut Notes) -> Result<Option<Framing>, Fault> 
     let Some(first) = said.next() else { return Ok(None) };
     let length = grammar::length(first).ok_or("a Content-Length that is no number")?;
     for more in said {
-        if more != first {
+        if grammar::length(more) != Some(length) {
             return Err("more than one Content-Length");
         }
         // RFC 9110 section 8.6.

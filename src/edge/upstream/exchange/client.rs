@@ -138,7 +138,8 @@ impl Exchanging<'_> {
     /// Has the session write a head.
     pub(super) async fn write_header(&mut self, header: Box<ResponseHeader>) -> Result<()> {
         if let ServerSession::H2(session) = self.session.as_downstream_mut() {
-            // A head that says how long the body would be, and has none, ends its stream by itself (RFC 9113 section 8.1.1).
+            // One that says how long the body would be, and has none, ends its stream by itself (RFC 9113 section
+            // 8.1.1).
             self.is_told = self.body.as_ref().is_some_and(Rest::is_over);
             return session.write_response_header(header, self.is_told).map_err(Error::into_down);
         }

@@ -26,12 +26,18 @@ impl Exchanging<'_> {
         }
         loop {
             let is_waiting = !self.upload.is_over() && self.server.has_room() && self.poll_body(context)?.is_pending();
+            if self.broken.is_some() {
+                return Ok(());
+            }
             let mut taken = 0;
             let sent = self.server.poll_send(context, &mut taken);
             let now = Instant::now();
             match sent {
                 Poll::Ready(Ok(())) => self.clock.sent(taken, now),
-                Poll::Ready(Err(error)) => return self.break_off(error, now),
+                Poll::Ready(Err(error)) => {
+                    self.break_off(error, now);
+                    return Ok(());
+                }
                 Poll::Pending => {
                     self.clock.blocked(taken, now);
                     return Ok(());
@@ -52,14 +58,12 @@ impl Exchanging<'_> {
 
     /// The server takes no more of the request: what it may have said before that is read, but waited for no longer
     /// than for any response.
-    #[expect(clippy::unnecessary_wraps, reason = "it ends what may fail")]
-    fn break_off(&mut self, error: io::Error, now: Instant) -> Result<()> {
+    fn break_off(&mut self, error: io::Error, now: Instant) {
         self.broken = Some(error);
         self.upload.abandon();
         if self.body.is_none() {
             self.clock.enter(Awaiting::Head, now);
         }
-        Ok(())
     }
 
     /// Reads a piece of the request's body, and hands it on.
@@ -97,7 +101,7 @@ impl Exchanging<'_> {
             self.clock.sent(taken, now);
         }
         if let Some(error) = broken {
-            self.break_off(error, now)?;
+            self.break_off(error, now);
         }
         let Poll::Ready(length) = read.map(of_client)? else { return Ok(Poll::Pending) };
         self.exchange.account.body_read += length as u64;

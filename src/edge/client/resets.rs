@@ -1,4 +1,4 @@
-//! How a client of HTTP/2 conducts itself on its connection.
+//! The streams that a client of HTTP/2 has reset, or the edge for its mistakes.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::telemetry::Counters;
 
 /// The streams of a connection that have been reset, and whether it stands still.
-pub(in crate::edge) struct Conduct {
+pub(in crate::edge) struct Resets {
     most: usize,
     counters: Arc<Counters>,
     /// When the minute began, and how many there were in it.
@@ -27,9 +27,9 @@ pub(in crate::edge) struct Conduct {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-impl Conduct {
+impl Resets {
     pub fn new(most: usize, counters: Arc<Counters>) -> Self {
-        Conduct {
+        Resets {
             most,
             counters,
             minute: Mutex::new((Instant::now(), 0)),

@@ -1,4 +1,4 @@
-//! What all listeners and connections share.
+//! The listeners, and what all of them and their connections share.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,8 +16,8 @@ use crate::{
     telemetry::{Closed, Counters},
 };
 
-/// The way into the edge.
-pub struct Door {
+/// What all listeners and their connections share.
+pub struct Listeners {
     pub(super) edge: Edge,
     /// Carries HTTP/2, to clients or to servers.
     pub(super) proxy: Arc<HttpProxy<Edge>>,
@@ -43,10 +43,10 @@ pub struct Listener {
     pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
-impl Door {
-    /// Opens the way to an edge, for so many threads.
+impl Listeners {
+    /// Makes it for an edge, and for so many threads.
     pub fn new(threads: usize, edge: Edge, stop: ShutdownWatch) -> Self {
-        Door {
+        Listeners {
             proxy: Arc::new(proxy(threads, edge.clone())),
             snapshot: Arc::clone(edge.snapshot()),
             counters: Arc::clone(edge.counters()),

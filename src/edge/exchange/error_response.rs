@@ -34,12 +34,12 @@ struct Message {
 struct Nothing {}
 
 /// The answer to a request that failed, after which the connection is closed.
-pub(in crate::edge) struct ErrorAnswer {
+pub(in crate::edge) struct ErrorResponse {
     header: ResponseHeader,
     body: Bytes,
 }
 
-impl ErrorAnswer {
+impl ErrorResponse {
     /// Tells how long its body is.
     pub fn body_length(&self) -> usize {
         self.body.len()
@@ -55,7 +55,7 @@ impl ErrorAnswer {
         };
         let mut body = serde_json::to_vec(&body).expect("text is JSON");
         body.push(b'\n');
-        let mut answer = ErrorAnswer {
+        let mut answer = ErrorResponse {
             header: ResponseHeader::build(status, Some(8)).expect("a status of the http crate is a status"),
             body: body.into(),
         };
