@@ -18,8 +18,9 @@
 //!
 //! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
 //! [`import`] makes its table from a Bifrost's, [`api`] asks one for it, [`state`] is what a running edge is, and
-//! [`readiness`] whether it takes traffic, [`verify`] whether the servers agree with it, [`telemetry`] what the edge
-//! says of itself, [`latency`] how long things took, [`admin`] where it is said.
+//! [`readiness`] whether it takes traffic, [`verify`] whether the servers agree with it, [`generation`] what each
+//! generation of them serves, [`telemetry`] what the edge says of itself, [`latency`] how long things took, [`admin`]
+//! where it is said.
 //!
 //! # The edge in a Pingora server of your own
 //!
@@ -30,6 +31,7 @@
 //! [`edge::DiscoveryFilter`] is all it takes: built from a loaded configuration, called in
 //! `request_filter`. Its documentation has a whole proxy.
 
+mod accept;
 pub mod admin;
 pub mod api;
 pub mod cli;
@@ -38,6 +40,7 @@ pub mod discovery;
 pub mod edge;
 pub mod fleet;
 pub mod framing;
+pub mod generation;
 pub mod import;
 pub mod latency;
 pub mod limits;

@@ -136,7 +136,8 @@ impl Reason {
             Reason::BodyTooLarge => "the request's body is larger than the edge allows",
             Reason::RequestTimedOut => "the request did not arrive in time",
             Reason::UnknownHost => {
-                "this host is none of the edge's public URLs; operator: add the origin that clients type to public_urls"
+                "this host is none of the edge's public URLs; operator: add the origin that clients type, scheme://host \
+                 or scheme://host:port, to public_urls in the edge's configuration"
             }
             Reason::Forbidden => "this path is closed to the client's address",
             Reason::TooManyRequests => "too many requests from the client's address",

@@ -78,7 +78,7 @@ fn what_may_be_wrong_is_a_warning() {
         (
             format!("{URL}{CLIENTS}access: [{{path: /api, allow: [10.0.0.0/8]}}]\n"),
             "f.yaml:6: access[0].path: closes /api/oauth/per-user/register, /api/oauth/per-user/authorize, \
-             /api/oauth/per-user/consent, /api/oauth/per-user/token, /api/oauth/callback, through which ",
+             /api/oauth/per-user/token, /api/oauth/per-user/consent, /api/oauth/callback, through which ",
         ),
     ] {
         let found = warnings(&more);

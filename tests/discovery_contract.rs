@@ -1,6 +1,8 @@
 //! Discovery is answered at the edge exactly as the contract says, row by row, and no byte of it
 //! reaches a server.
 
+use bridgehead::reason::Reason;
+
 use crate::support::{
     discovery::{AS, PR, PR_MCP, authorization_server, is_discovery_answer, protected_resource, setup},
     http::Response,
@@ -159,6 +161,7 @@ fn other_methods_are_405_with_allow() {
             let response = connection.ask(method, path, &setup.edge.host(), "");
             assert_eq!(response.status, 405, "{method} {path}");
             assert_eq!(response.header("allow"), Some("GET, HEAD, OPTIONS"));
+            assert_eq!(response.text(), format!("{}\n", Reason::MethodNotAllowed));
             is_discovery_answer(&response);
         }
     }
@@ -172,9 +175,7 @@ fn a_host_that_is_no_public_url_is_421_and_is_not_echoed() {
     for host in ["evil.example.com", "localhost", "localhost:1", &format!("evil.localhost:{port}"), ""] {
         let response = setup.edge.connect().ask("GET", AS, host, "");
         assert_eq!(response.status, 421, "{host:?}");
-        assert!(response.text().contains("add the origin that clients type"), "{}", response.text());
-        assert!(response.text().contains("public_urls"));
-        assert!(!response.text().contains("evil"), "{}", response.text());
+        assert_eq!(response.text(), format!("{}\n", Reason::UnknownHost), "{host:?}");
         is_discovery_answer(&response);
     }
     // What is no host at all is no request (RFC 9112 section 3.2).

@@ -21,6 +21,7 @@ use crate::support::{
     discovery::AS,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
+    nobody_yet,
     program::{Running, bridgehead, signal},
     raw,
     troubled::{Troubled, event_text},
@@ -354,7 +355,7 @@ fn upgrade(file: &Path) -> (i32, String) {
 #[test]
 fn the_command_says_what_came_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let admin = nobody_yet();
     let file = configured(folder.path(), &format!("admin: {{address: \"{admin}\"}}\nservers: []\n"));
     let (code, said) = upgrade(&file);
     assert!(code == 1 && said.contains(&format!("no edge answers on the admin listener {admin}")), "{said}");

@@ -96,14 +96,7 @@ fn stock_each_event_passes_before_the_next_is_sent() {
     assert_eq!(client.ask("GET", "/health", &stock.host(), "").status, 200);
 
     let stock = before_http2(&server);
-    let mut client = stock.connect();
-    client.send(stock.head("GET", "/stream/4", ""));
-    assert_eq!(client.read_head().status, 200);
-    for number in 1..=4 {
-        server.release();
-        assert_eq!(client.read_chunk().unwrap(), format!("piece{number}\n").into_bytes());
-    }
-    assert_eq!(client.read_chunk(), None);
+    server.streams_through(&stock);
 }
 
 #[test]

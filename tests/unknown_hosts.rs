@@ -1,5 +1,7 @@
 //! A request for a host that is none of the public URLs' reaches no server.
 
+use bridgehead::reason::Reason;
+
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, is_error},
@@ -13,11 +15,10 @@ const URLS: &str = "public_urls: [\"https://gw.example.com\", \"http://localhost
 fn an_unknown_host_is_421_and_a_known_one_is_forwarded() {
     let bifrost = Bifrost::start();
     let edge = Edge::with(&[bifrost.address()], &format!("{REFUSE}{URLS}{CLIENTS}"));
-    let message =
-        "this host is none of the edge's public URLs; operator: add the origin that clients type to public_urls";
+    let message = Reason::UnknownHost.to_string();
     for host in ["evil.example.com", "gw.example.com:8443", "127.0.0.1", "localhost", "gw.example.com.evil"] {
         let response = edge.connect().ask("GET", "/echo", host, "");
-        is_error(&response, 421, message);
+        is_error(&response, 421, &message);
         assert!(!response.text().contains(host), "{host}");
     }
     let mut old = edge.connect();

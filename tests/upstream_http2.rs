@@ -94,14 +94,7 @@ fn with_http2_more_requests_than_a_server_takes_on_a_connection_have_another() {
 fn with_http2_each_piece_of_a_stream_passes_before_the_next_is_sent() {
     both_ways(|server, configured| {
         let edge = edge(configured);
-        let mut client = edge.connect();
-        client.send(edge.head("GET", "/stream/4", ""));
-        assert_eq!(client.read_head().status, 200);
-        for number in 1..=4 {
-            server.release();
-            assert_eq!(client.read_chunk().unwrap(), format!("piece{number}\n").into_bytes());
-        }
-        assert_eq!(client.read_chunk(), None);
+        server.streams_through(&edge);
     });
 }
 

@@ -4,13 +4,12 @@ use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use http::StatusCode;
-use log::error;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     select,
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
     crowd::{Crowd, Progress},
     request::Request,
 };
-use crate::framing::end_of_head;
+use crate::{accept::recover, framing::end_of_head};
 
 /// A head is there whole so long after its connection was opened.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -44,7 +43,7 @@ async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
             Err(error) => {
-                recover(&error).await;
+                recover("the admin listener", &error).await;
                 continue;
             }
         };
@@ -57,16 +56,6 @@ async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
             let _broken = requests(socket, &admin, &whole, &progress).await;
         });
         crowd.enter(connection, seen);
-    }
-}
-
-/// Waits when the cause is one that lasts.
-async fn recover(error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        error!(
-            "the admin listener cannot accept a connection: {error}; if there are too many open files, raise ulimit -n"
-        );
-        sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -144,6 +133,8 @@ async fn last(mut socket: TcpStream, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
     use crate::{admin::crowd::MOST_CONNECTIONS, config::Loaded, state::Control};
 

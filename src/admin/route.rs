@@ -21,7 +21,8 @@ const THERE_IS: &str = "Not Found. There is: / (status page), /status (the same 
                         /readyz";
 
 impl Admin {
-    /// The answer to a request.
+    /// The answer to a request. Refusals are worded for the operator who reads them: [`reason`](crate::reason) speaks
+    /// to the clients of the edge.
     pub(super) fn answer(&self, request: &Request<'_>) -> Answer {
         let Some(host) = request.host else {
             return Answer::text(StatusCode::BAD_REQUEST, "Bad Request: no Host.");

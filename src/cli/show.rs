@@ -6,8 +6,9 @@ use super::summary::summary;
 use crate::{
     config::{Loaded, PublicUrl, Scheme},
     discovery::{
-        AUTHORIZATION_SERVER, Answer, Discovery, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
+        AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
     },
+    generation::JWKS,
 };
 
 pub(super) fn check(loaded: &Loaded) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The answers of discovery, complete but for the connection's own headers.
 
 use std::{
+    fmt::Display,
     hash::{DefaultHasher, Hasher},
     time::Duration,
 };
@@ -8,6 +9,8 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use once_cell::sync::Lazy;
+
+use crate::reason::Reason;
 
 /// An answer: what a GET receives. HEAD receives the same without the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,21 +82,19 @@ impl Answer {
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        let mut answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        let mut answer = Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed);
         answer.set(header::ALLOW, METHODS);
         answer
     }
 
     /// The host is none of the public URLs'. Says nothing that the client sent.
     pub(super) fn misdirected() -> Self {
-        let line = "Misdirected Request: this host is none of the edge's public URLs. Operator: add the origin that \
-                    clients type, scheme://host or scheme://host:port, to public_urls in the edge's configuration.\n";
-        Answer::text(StatusCode::MISDIRECTED_REQUEST, line)
+        Answer::refusal(StatusCode::MISDIRECTED_REQUEST, Reason::UnknownHost)
     }
 
     /// No public URLs are set, and the request has no host that an issuer could be made of.
     pub(super) fn bad_host() -> Self {
-        Answer::text(StatusCode::BAD_REQUEST, "Bad Request: the Host header is missing or is no host.\n")
+        Answer::refusal(StatusCode::BAD_REQUEST, format_args!("{}: its host is missing, or is none", Reason::Malformed))
     }
 
     /// Whether a client that names these entity tags in `If-None-Match` has this document already
@@ -108,8 +109,13 @@ impl Answer {
             .any(|known| known == b"*" || known.strip_prefix(b"W/").unwrap_or(known) == tag.as_bytes())
     }
 
-    fn text(status: StatusCode, body: &'static str) -> Self {
-        Answer::new(status, TEXT, Bytes::from_static(body.as_bytes()))
+    /// A line that says what is wrong.
+    fn refusal(status: StatusCode, why: impl Display) -> Self {
+        Answer::text(status, format!("{why}\n"))
+    }
+
+    fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Answer::new(status, TEXT, body.into())
     }
 
     fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::well_known::{Document, JWKS};
-use crate::config::{Profile, PublicUrl};
+use super::well_known::Document;
+use crate::{config::PublicUrl, generation::Generation};
 
 /// Authorization server metadata (RFC 8414 section 2).
 #[derive(Debug, Serialize)]
@@ -34,69 +34,32 @@ struct ProtectedResourceMetadata<'a> {
     bearer_methods_supported: &'a [&'a str],
 }
 
-/// What one generation of Bifrost says of itself.
-struct Contract {
-    endpoints: &'static str,
-    grant_types: &'static [&'static str],
-    scopes: &'static [&'static str],
-    /// Where the keys are that sign its tokens.
-    keys: Option<&'static str>,
-    /// Whether the answer to a request for authorization names the issuer.
-    names_issuer: bool,
-}
-
-fn contract(profile: Profile) -> Contract {
-    match profile {
-        Profile::PerUserOauth => Contract {
-            endpoints: "/api/oauth/per-user",
-            grant_types: &["authorization_code"],
-            scopes: &["mcp:read", "mcp:write"],
-            keys: None,
-            names_issuer: false,
-        },
-        Profile::Oauth2 => Contract {
-            endpoints: "/oauth2",
-            grant_types: &["authorization_code", "refresh_token"],
-            scopes: &["mcp"],
-            keys: Some(JWKS),
-            names_issuer: true,
-        },
-    }
-}
-
-/// Whether a POST to this path is a step of a login: the registration of a client (RFC 7591) or a request for a
-/// token (RFC 6749 section 3.2).
-pub fn is_login(path: &[u8], profile: Profile) -> bool {
-    let rest = path.strip_prefix(contract(profile).endpoints.as_bytes());
-    matches!(rest, Some(b"/token" | b"/register"))
-}
-
 /// A document as JSON, with the newline that Bifrost 1.5 ends it with.
 ///
 /// `resource` is the same at every path of the protected resource metadata, although RFC 9728 section 3.3 has it differ
 /// for `/mcp/<slug>`: a Bifrost of the profile `oauth2` refuses to authorize any other resource (`invalid_target`), and
 /// takes no token for another. MCP clients accept a resource above the URL that they were given.
-pub(super) fn render(document: Document, profile: Profile, base: &PublicUrl) -> Bytes {
-    let Contract { endpoints, grant_types, scopes, keys, names_issuer } = contract(profile);
+pub(super) fn render(document: Document, generation: &Generation, base: &PublicUrl) -> Bytes {
+    let Generation { registration, authorization, token, .. } = generation;
     let base = base.as_str();
     match document {
         Document::AuthorizationServer => json(&AuthorizationServerMetadata {
             issuer: base,
-            authorization_endpoint: format!("{base}{endpoints}/authorize"),
-            token_endpoint: format!("{base}{endpoints}/token"),
-            registration_endpoint: format!("{base}{endpoints}/register"),
-            jwks_uri: keys.map(|path| format!("{base}{path}")),
+            authorization_endpoint: format!("{base}{authorization}"),
+            token_endpoint: format!("{base}{token}"),
+            registration_endpoint: format!("{base}{registration}"),
+            jwks_uri: generation.keys.map(|path| format!("{base}{path}")),
             response_types_supported: &["code"],
-            grant_types_supported: grant_types,
+            grant_types_supported: generation.grant_types,
             code_challenge_methods_supported: &["S256"],
             token_endpoint_auth_methods_supported: &["none"],
-            scopes_supported: scopes,
-            authorization_response_iss_parameter_supported: names_issuer,
+            scopes_supported: generation.scopes,
+            authorization_response_iss_parameter_supported: generation.names_issuer,
         }),
         Document::ProtectedResource => json(&ProtectedResourceMetadata {
             resource: format!("{base}/mcp"),
             authorization_servers: &[base],
-            scopes_supported: scopes,
+            scopes_supported: generation.scopes,
             bearer_methods_supported: &["header"],
         }),
     }
@@ -111,4 +74,25 @@ fn json(document: &impl Serialize) -> Bytes {
     let mut text = serde_json::to_vec(document).expect("texts and lists of texts always serialize");
     text.push(b'\n');
     text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::generation::{ENDPOINT_MEMBERS, OAUTH2, PER_USER_OAUTH};
+
+    #[test]
+    fn the_endpoints_have_the_names_of_their_members() {
+        let base = PublicUrl::try_from("https://a".to_owned()).unwrap();
+        for generation in [&PER_USER_OAUTH, &OAUTH2] {
+            let document = render(Document::AuthorizationServer, generation, &base);
+            let document: Value = serde_json::from_slice(&document).unwrap();
+            for member in ENDPOINT_MEMBERS {
+                let endpoint = document[member].as_str().unwrap();
+                assert!(endpoint.contains(generation.endpoints), "{member}: {endpoint}");
+            }
+        }
+    }
 }

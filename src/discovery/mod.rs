@@ -37,9 +37,8 @@ use http::Method;
 
 pub use self::{
     answer::Answer,
-    documents::is_login,
     origins::Origins,
-    well_known::{AUTHORIZATION_SERVER, Document, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    well_known::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
 };
 use crate::config::{AuthType, Config, DiscoveryOptions, McpClient, McpServerAuthMode, Profile, PublicUrl, Scheme};
 
@@ -123,7 +122,7 @@ impl Discovery {
         };
         let documents = config.public_urls.iter().map(|base| {
             [Document::AuthorizationServer, Document::ProtectedResource].map(|document| {
-                let body = documents::render(document, config.profile, base);
+                let body = documents::render(document, config.profile.generation(), base);
                 let full = Answer::document(body, config.discovery.max_age);
                 DocumentAnswers { not_modified: prepare(full.not_modified()), full: prepare(full) }
             })
@@ -251,7 +250,7 @@ impl Discovery {
         match self.document(target, request.method) {
             Err(refusal) => Verdict::Prepared(refusal),
             Ok(document) => {
-                let body = documents::render(document, self.profile, base);
+                let body = documents::render(document, self.profile.generation(), base);
                 let full = Answer::document(body, self.options.max_age);
                 let known = full.is_known(request.if_none_match);
                 Verdict::Derived(Box::new(if known { full.not_modified() } else { full }))

@@ -1,6 +1,8 @@
 //! Which paths are ours. The raw path decides: a document lives at one spelling, byte for byte. It is
 //! normalised only to find the other spellings, which a server behind us might read as one of ours.
 
+use crate::generation::JWKS;
+
 /// A discovery document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
@@ -31,8 +33,6 @@ pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server"
 pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 /// Where RFC 9728 section 3.1 puts the metadata of the resource `/mcp`.
 pub const PROTECTED_RESOURCE_MCP: &str = "/.well-known/oauth-protected-resource/mcp";
-/// Where a Bifrost of the profile `oauth2` has the keys that sign its tokens.
-pub const JWKS: &str = "/.well-known/jwks.json";
 
 const WELL_KNOWN: &[u8] = b".well-known";
 /// The names under `/.well-known/` that belong to discovery.

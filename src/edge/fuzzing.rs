@@ -6,7 +6,7 @@ use tokio::{io::DuplexStream, sync::watch};
 
 use super::{
     client::Socket,
-    downstream::{Listeners, Listener, serve},
+    downstream::{Listener, Listeners, serve},
     proxy::Edge,
 };
 use crate::{config::Config, limits::Full};

@@ -7,8 +7,11 @@ use std::{
     time::Duration,
 };
 
-use crate::latency::{Latency, LatencyReading};
-use crate::reason::Reason;
+use crate::{
+    generation::is_oauth,
+    latency::{Latency, LatencyReading},
+    reason::Reason,
+};
 
 /// What a request is for. Few, so that they can be a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,19 +100,16 @@ impl Class {
 
     /// The class of a forwarded request by its path, with or without a query.
     pub fn of_path(path: &[u8]) -> Self {
-        let path = path.strip_prefix(b"/").unwrap_or(path);
-        let end = path.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(path.len());
-        let (first, rest) = path.split_at(end);
+        let below = path.strip_prefix(b"/").unwrap_or(path);
+        let end = below.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(below.len());
+        let first = &below[..end];
         match first {
             b"mcp" => Class::Mcp,
-            b"oauth" | b"oauth2" => Class::Oauth,
-            b"api" if rest.starts_with(b"/oauth") => Class::Oauth,
-            // Under the profile that leaves it to the servers.
-            b".well-known" if rest.starts_with(b"/jwks.json") => Class::Oauth,
-            b"api" => Class::Api,
             b"v1" | b"openai" | b"anthropic" | b"genai" | b"bedrock" | b"cohere" | b"litellm" | b"langchain"
             | b"pydanticai" | b"responses" => Class::Inference,
             _ if first.ends_with(b"_passthrough") => Class::Inference,
+            _ if is_oauth(path) => Class::Oauth,
+            b"api" => Class::Api,
             _ => Class::Other,
         }
     }

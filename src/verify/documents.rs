@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Question, difference::Difference};
-use crate::config::Profile;
+use crate::{
+    config::Profile,
+    generation::{self, Generation},
+};
 
 /// A server's answer for a document.
 #[derive(Debug, Clone)]
@@ -23,11 +26,11 @@ pub struct DocumentAnswer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contract {
-    /// 1.5.0 to 1.5.2: endpoints under `/api/oauth/per-user/`.
+    /// That of [`generation::PER_USER_OAUTH`].
     PerUserOauth,
-    /// 1.6.3 and later: endpoints under `/oauth2/`.
+    /// That of [`generation::OAUTH2`].
     Oauth2,
-    /// Before 1.5.0, and 1.5.3 to 1.6.2: the path is one of the dashboard's.
+    /// None at all: the path is one of the dashboard's.
     None,
 }
 
@@ -53,44 +56,42 @@ impl Contract {
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
-        match self {
-            Contract::PerUserOauth => "per_user_oauth",
-            Contract::Oauth2 => "oauth2",
-            Contract::None => "none",
-        }
+        self.generation().map_or("none", |generation| generation.name)
     }
 
     /// The versions of Bifrost that speak it.
-    pub fn versions(self) -> &'static str {
-        match self {
-            Contract::PerUserOauth => "Bifrost 1.5.0 to 1.5.2",
-            Contract::Oauth2 => "Bifrost 1.6.3 and later",
-            Contract::None => "Bifrost before 1.5.0, or 1.5.3 to 1.6.2, which have no discovery",
+    pub fn versions(self) -> String {
+        match self.generation() {
+            Some(generation) => format!("Bifrost {}", generation.versions),
+            None => format!("Bifrost {}, which have no discovery", generation::VERSIONS_WITHOUT),
         }
+    }
+
+    fn generation(self) -> Option<&'static Generation> {
+        match self {
+            Contract::PerUserOauth => Some(&generation::PER_USER_OAUTH),
+            Contract::Oauth2 => Some(&generation::OAUTH2),
+            Contract::None => None,
+        }
+    }
+
+    /// The first contract of which this is true.
+    fn find(is_it: impl Fn(&Generation) -> bool) -> Option<Self> {
+        let contracts = [Contract::PerUserOauth, Contract::Oauth2];
+        contracts.into_iter().find(|contract| contract.generation().is_some_and(&is_it))
     }
 
     /// The contract that a 404 shows by its body: each generation has its own, and so has the dashboard of versions
     /// between them, for a path that is none of its own.
     fn shown_by_absence(body: &[u8]) -> Option<Self> {
-        match body {
-            b"Not Found" => Some(Contract::PerUserOauth),
-            b"" => Some(Contract::Oauth2),
-            dashboard if dashboard.starts_with(b"404 - ") => Some(Contract::None),
-            _ => None,
-        }
+        let dashboard = body.starts_with(generation::DASHBOARD_ABSENCE).then_some(Contract::None);
+        Contract::find(|generation| generation.absence == body).or(dashboard)
     }
 
     /// The contract that a document shows by its endpoints.
     pub(super) fn shown_by(document: &Map<String, Value>) -> Option<Self> {
-        let members = ["token_endpoint", "authorization_endpoint", "registration_endpoint"];
-        let endpoint = members.iter().find_map(|member| document.get(*member)?.as_str())?;
-        if endpoint.contains("/api/oauth/per-user/") {
-            Some(Contract::PerUserOauth)
-        } else if endpoint.contains("/oauth2/") {
-            Some(Contract::Oauth2)
-        } else {
-            None
-        }
+        let endpoint = generation::ENDPOINT_MEMBERS.iter().find_map(|member| document.get(*member)?.as_str())?;
+        Contract::find(|generation| endpoint.contains(generation.endpoints))
     }
 }
 

@@ -12,9 +12,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
 
-use crate::support::{bifrost::Bifrost, program::signal};
+use crate::support::{bifrost::Bifrost, nobody_yet, program::signal};
 
 /// It has migrations of a database to do before it serves.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -47,8 +46,6 @@ pub struct RealBifrost {
     folder: tempfile::TempDir,
     process: Option<Child>,
     log: Log,
-    /// Bound, but never listening: while the server does not listen, nobody else gets its port.
-    _port: Socket,
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -74,17 +71,13 @@ impl RealBifrost {
         let mut config = config(provider.address(), folder.path());
         change(&mut config);
         fs::write(folder.path().join("config.json"), serde_json::to_string_pretty(&config).unwrap()).unwrap();
-        let port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        port.set_reuse_address(true).unwrap();
-        port.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let mut server = RealBifrost {
-            address: port.local_addr().unwrap().as_socket().unwrap(),
+            address: nobody_yet(),
             key: key.to_owned(),
             mcp: format!("http://{}/mcp", provider.address()),
             folder,
             process: None,
             log: Log::default(),
-            _port: port,
         };
         server.run();
         server

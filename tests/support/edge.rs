@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
+    ops::Deref,
     path::Path,
     thread::{self, JoinHandle},
 };
@@ -19,13 +20,13 @@ use tokio::{runtime, sync::mpsc};
 
 use super::{
     bifrost::Bifrost,
-    http::{Connection, Response},
+    http::{Connection, Origin, Response},
     raw, schema,
 };
 
 /// Dropping it stops the edge.
 pub struct Edge {
-    pub address: SocketAddr,
+    origin: Origin,
     pub admin: SocketAddr,
     control: Control,
     stop: Option<mpsc::Sender<Order>>,
@@ -65,7 +66,7 @@ impl Edge {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(process.serve(stopped)).unwrap()
         });
-        Edge { address, admin, control, stop: Some(stop), thread: Some(thread) }
+        Edge { origin: Origin { address }, admin, control, stop: Some(stop), thread: Some(thread) }
     }
 
     /// An edge with public URLs for its own port and one `per_user_oauth` client, in front of servers.
@@ -81,26 +82,6 @@ impl Edge {
     /// An edge in front of servers with these options and, unless they say so, no public URLs and no clients.
     pub fn with(servers: &[SocketAddr], options: &str) -> Self {
         Self::start(&format!("{}{options}", servers_yaml(servers)))
-    }
-
-    /// A new connection to it.
-    pub fn connect(&self) -> Connection {
-        Connection::to(self.address)
-    }
-
-    /// The Host that a client of `http://localhost:{port}` sends.
-    pub fn host(&self) -> String {
-        format!("localhost:{}", self.address.port())
-    }
-
-    /// The head of a request to it, in HTTP/1.1.
-    pub fn head(&self, method: &str, target: &str, headers: &str) -> String {
-        format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.host())
-    }
-
-    /// The answer to a GET on a connection of its own.
-    pub fn get(&self, target: &str) -> Response {
-        self.connect().ask("GET", target, &self.host(), "")
     }
 
     /// The answer to a POST of two bytes on a connection of its own.
@@ -227,6 +208,14 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     let admin = if yaml.contains("admin:") { "" } else { "admin: {address: \"127.0.0.1:0\"}\n" };
     let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
+}
+
+impl Deref for Edge {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
+    }
 }
 
 impl Drop for Edge {

@@ -5,10 +5,8 @@ use std::{
     net::TcpStream,
 };
 
+use super::{PATIENCE, edge::Edge, narrow};
 use bridgehead::framing::PREFACE;
-use socket2::{Domain, Socket, Type};
-
-use super::{PATIENCE, edge::Edge};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -49,12 +47,7 @@ impl Frames {
 
     /// A connection that takes little at a time, of streams that may send any amount.
     pub fn narrow(edge: &Edge) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_recv_buffer_size(8192).unwrap();
-        socket.connect(&edge.address.into()).unwrap();
-        let stream: TcpStream = socket.into();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut frames = Frames(stream);
+        let mut frames = Frames(narrow(edge.address));
         frames.write(PREFACE);
         frames.send(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff]);
         frames.send(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());

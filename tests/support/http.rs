@@ -7,6 +7,11 @@ use std::{
 
 use super::PATIENCE;
 
+/// Where an edge listens, as clients see it.
+pub struct Origin {
+    pub address: SocketAddr,
+}
+
 /// A connection whose answers are read one by one.
 pub struct Connection {
     stream: TcpStream,
@@ -26,6 +31,28 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+impl Origin {
+    /// A new connection to it.
+    pub fn connect(&self) -> Connection {
+        Connection::to(self.address)
+    }
+
+    /// The Host that a client of `http://localhost:{port}` sends.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.address.port())
+    }
+
+    /// The head of a request to it, in HTTP/1.1.
+    pub fn head(&self, method: &str, target: &str, headers: &str) -> String {
+        format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.host())
+    }
+
+    /// The answer to a GET on a connection of its own.
+    pub fn get(&self, target: &str) -> Response {
+        self.connect().ask("GET", target, &self.host(), "")
+    }
 }
 
 impl Connection {

@@ -30,7 +30,7 @@ pub mod websocket;
 pub mod wire;
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -42,20 +42,37 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An address where nobody listens, and nobody else can either for as long as the tests run.
 pub fn nobody() -> SocketAddr {
+    held(false)
+}
+
+/// An address where nobody listens until somebody does who is told of it: the system gives it to nobody else.
+pub fn nobody_yet() -> SocketAddr {
+    held(true)
+}
+
+/// An address that a socket holds which never listens, for as long as the tests run. Another one may listen there if
+/// both may use an address again, as is usual for those that listen.
+fn held(is_shared: bool) -> SocketAddr {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(is_shared).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     std::mem::forget(socket);
     address
 }
 
-/// An address where nobody listens, until somebody does.
-pub fn nobody_yet() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// A connection to this address that takes little at a time.
+pub fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(8192).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let stream: TcpStream = socket.into();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// Waits for something that happens beside the test, on another thread.
-pub fn until(what: &str, happened: impl Fn() -> bool) {
+pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let patience = Instant::now() + PATIENCE;
     while !happened() {
         assert!(Instant::now() < patience, "it never happened that {what}");

@@ -1,10 +1,6 @@
 //! The edge as somebody else runs it: a service of Pingora's, with Pingora's own listeners and HTTP.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    os::fd::IntoRawFd,
-    sync::Arc,
-};
+use std::{net::TcpListener, ops::Deref, os::fd::IntoRawFd, sync::Arc};
 
 use bridgehead::edge::{Edge, service};
 use pingora::{
@@ -18,15 +14,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::{
-    edge::config_listening,
-    http::{Connection, Response},
-    tls_server::Trust,
-};
+use super::{edge::config_listening, http::Origin, tls_server::Trust};
 
 /// Dropping it stops the service.
 pub struct Stock {
-    pub address: SocketAddr,
+    origin: Origin,
     edge: Edge,
     _stop: watch::Sender<bool>,
     _runtime: Runtime,
@@ -66,31 +58,20 @@ impl Stock {
         let (stop, stopped) = watch::channel(false);
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
-        Stock { address, edge, _stop: stop, _runtime: runtime }
-    }
-
-    pub fn connect(&self) -> Connection {
-        Connection::to(self.address)
-    }
-
-    /// The Host that a client of `http://localhost:{port}` sends.
-    pub fn host(&self) -> String {
-        format!("localhost:{}", self.address.port())
-    }
-
-    /// The head of a request to it, in HTTP/1.1.
-    pub fn head(&self, method: &str, target: &str, headers: &str) -> String {
-        format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.host())
-    }
-
-    /// The answer to a GET on a connection of its own.
-    pub fn get(&self, target: &str) -> Response {
-        self.connect().ask("GET", target, &self.host(), "")
+        Stock { origin: Origin { address }, edge, _stop: stop, _runtime: runtime }
     }
 
     /// Requests to servers that are not over.
     pub fn in_flight(&self) -> usize {
         let snapshot = self.edge.snapshot().load();
         snapshot.servers.fleet().servers().iter().map(|(_, server)| server.in_flight()).sum()
+    }
+}
+
+impl Deref for Stock {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
     }
 }

@@ -84,7 +84,7 @@ fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
     };
     let mcp = rule_of("/mcp").map(|(_, rule)| rule);
     let mut closed: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-    for path in config.profile.login_paths() {
+    for path in config.profile.generation().login_paths() {
         if let Some((place, rule)) = rule_of(path)
             && !is_as_open(rule, mcp)
         {

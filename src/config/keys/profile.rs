@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::generation::{self, Generation};
+
 /// Which generation of Bifrost's discovery contract is served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -31,34 +33,17 @@ pub enum McpServerAuthMode {
 }
 
 impl Profile {
-    /// The name as it is written in the file.
-    pub fn name(self) -> &'static str {
+    /// What Bifrost serves under it.
+    pub fn generation(self) -> &'static Generation {
         match self {
-            Profile::PerUserOauth => "per_user_oauth",
-            Profile::Oauth2 => "oauth2",
+            Profile::PerUserOauth => &generation::PER_USER_OAUTH,
+            Profile::Oauth2 => &generation::OAUTH2,
         }
     }
 
-    /// The paths, or those above them, through which a login passes on the servers: clients and browsers must reach
-    /// them. Not those by which a user signs in to the dashboard, which a virtual key makes needless. Source: the routes of Bifrost's OAuth handlers and consent page.
-    pub(in crate::config) fn login_paths(self) -> &'static [&'static str] {
-        match self {
-            Profile::PerUserOauth => &[
-                "/api/oauth/per-user/register",
-                "/api/oauth/per-user/authorize",
-                "/api/oauth/per-user/consent",
-                "/api/oauth/per-user/token",
-                "/api/oauth/callback",
-                "/oauth/consent",
-            ],
-            Profile::Oauth2 => &[
-                "/oauth2/register",
-                "/oauth2/authorize",
-                "/oauth2/token",
-                "/oauth/consent",
-                "/api/oauth2/consent/flows",
-            ],
-        }
+    /// The name as it is written in the file.
+    pub fn name(self) -> &'static str {
+        self.generation().name
     }
 }
 
@@ -75,5 +60,23 @@ impl McpServerAuthMode {
     /// Whether it turns discovery on.
     pub fn is_on(self) -> bool {
         self != McpServerAuthMode::Headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_reads_of_a_profile_is_what_it_serves() {
+        let schema = schemars::schema_for!(Profile).to_value();
+        for profile in [Profile::PerUserOauth, Profile::Oauth2] {
+            let Generation { name, versions, endpoints, .. } = profile.generation();
+            assert_eq!(serde_json::to_value(profile).unwrap(), *name);
+            let choices = schema["oneOf"].as_array().unwrap();
+            let choice = choices.iter().find(|choice| choice["const"] == *name).unwrap();
+            let begin = format!("Bifrost {versions}: endpoints under `{endpoints}`.");
+            assert!(choice["description"].as_str().unwrap().starts_with(&begin), "{choice}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Asks a server with a GET on a connection of its own, beside the requests of clients: for its health, its
 //! discovery documents, its MCP clients.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -13,8 +13,9 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 use serde::de::DeserializeOwned;
-use tokio::{net::lookup_host, time::timeout};
+use tokio::time::timeout;
 
+use super::lookup::lookup;
 use crate::api::{BaseUrl, CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path};
 
 /// Asks with connections of its own, so that a server that has stopped to listen is found out.
@@ -110,8 +111,8 @@ impl Asker {
     where
         T: DeserializeOwned + Named,
     {
-        let mut fault = "the name has no address".to_owned();
-        for address in addresses(url).await? {
+        let mut fault = String::new();
+        for address in lookup((url.host(), url.port()), CONNECT).await? {
             let mut peer = HttpPeer::new(address, url.is_tls(), url.host().to_owned());
             peer.options.connection_timeout = Some(CONNECT);
             peer.options.total_connection_timeout = Some(CONNECT);
@@ -173,14 +174,6 @@ impl Asker {
 
 /// For a connection to a Bifrost that is none of the fleet's.
 const CONNECT: Duration = Duration::from_secs(5);
-
-async fn addresses(url: &BaseUrl) -> Result<Vec<SocketAddr>, String> {
-    match timeout(CONNECT, lookup_host((url.host(), url.port()))).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect()),
-        Ok(Err(error)) => Err(format!("the name does not resolve: {error}")),
-        Err(_) => Err(format!("the name does not resolve within {CONNECT:?}")),
-    }
-}
 
 /// Why there was no answer, for a person.
 pub(super) fn why(error: &Error) -> String {

@@ -3,6 +3,7 @@
 mod ask;
 mod certificates;
 mod health;
+mod lookup;
 mod supervise;
 mod verify;
 

@@ -10,13 +10,12 @@ use std::{
 use arc_swap::ArcSwap;
 use log::{debug, error, info, warn};
 use tokio::{
-    net::lookup_host,
     sync::Notify,
     task::{AbortHandle, JoinSet},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
-use super::health::Checker;
+use super::{health::Checker, lookup::lookup};
 use crate::{config::ServerAddress, edge::snapshot::Snapshot, fleet::log_change};
 
 /// Keeps looking up names and checking servers, those of the current snapshot, for as long as it is
@@ -33,7 +32,7 @@ pub async fn supervise(snapshot: Arc<ArcSwap<Snapshot>>, changed: Arc<Notify>) {
         let wanted: HashSet<_> = fleet.names().cloned().collect();
         keep(&mut names, &wanted);
         for name in wanted {
-            let look_up = |name| lookup(name, LOOKUP);
+            let look_up = |name: ServerAddress| async move { lookup(name.as_str(), LOOKUP).await };
             let task = || tasks.spawn(resolve(name.clone(), Arc::clone(&snapshot), Arc::clone(&changed), look_up));
             names.entry(name.clone()).or_insert_with(task);
         }
@@ -74,7 +73,7 @@ fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &H
 pub(crate) async fn resolve_new(snapshot: &Snapshot, patience: Duration) {
     let mut lookups = JoinSet::new();
     for name in snapshot.servers.fleet().unresolved().cloned() {
-        lookups.spawn(async move { (lookup(name.clone(), patience).await, name) });
+        lookups.spawn(async move { (lookup(name.as_str(), patience).await, name) });
     }
     while let Some(Ok((answer, name))) = lookups.join_next().await {
         match answer {
@@ -120,18 +119,6 @@ async fn resolve<L>(
             }
             Err(why) => debug!("server {name}: {why}"),
         }
-    }
-}
-
-/// The addresses of a name; at least one.
-async fn lookup(name: ServerAddress, patience: Duration) -> Result<Vec<SocketAddr>, String> {
-    match timeout(patience, lookup_host(name.as_str())).await {
-        Ok(Ok(addresses)) => {
-            let addresses: Vec<_> = addresses.collect();
-            if addresses.is_empty() { Err("the name has no address".into()) } else { Ok(addresses) }
-        }
-        Ok(Err(error)) => Err(format!("the name does not resolve: {error}")),
-        Err(_) => Err(format!("the name does not resolve within {patience:?}")),
     }
 }
 

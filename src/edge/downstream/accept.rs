@@ -2,7 +2,6 @@
 
 use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use log::error;
 use tokio::{
     net::{TcpListener, UnixListener},
     pin, select,
@@ -14,6 +13,7 @@ use super::{
     listeners::{Listener, Listeners},
 };
 use crate::{
+    accept::recover,
     edge::{client::Socket, tcp::tune},
     telemetry::Closed,
 };
@@ -82,7 +82,7 @@ async fn take(
 ) {
     match accepted {
         Ok((socket, peer)) => begin(listeners, listener, socket, peer),
-        Err(error) => recover(&error).await,
+        Err(error) => recover("a listener", &error).await,
     }
 }
 
@@ -101,16 +101,4 @@ fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, p
         }
         Err(_full) => listeners.close(Closed::Limit, peer, "limits.connections"),
     }
-}
-
-/// Waits when the cause is one that lasts.
-async fn recover(error: &io::Error) {
-    // A client that went away before it was accepted.
-    const OF_CLIENT: [io::ErrorKind; 3] =
-        [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::InvalidInput];
-    if OF_CLIENT.contains(&error.kind()) {
-        return;
-    }
-    error!("a connection cannot be accepted: {error}; if there are too many open files, raise ulimit -n");
-    sleep(Duration::from_millis(200)).await;
 }

@@ -8,7 +8,6 @@ use pingora_proxy::Session;
 
 use crate::{
     config::Limits,
-    discovery,
     edge::{
         client::{Client, Connection},
         exchange::{Exchange, refuse},
@@ -107,7 +106,8 @@ fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address
     if snapshot.trusted.contains(address) {
         return Ok(());
     }
-    let is_login = header.method == Method::POST && discovery::is_login(header.uri.path().as_bytes(), snapshot.profile);
+    let is_login =
+        header.method == Method::POST && snapshot.profile.generation().is_login(header.uri.path().as_bytes());
     let checked = rates.check(address, is_login, &snapshot.limits);
     checked.or_else(|(wait, why)| {
         exchange.retry_after = Some(wait);

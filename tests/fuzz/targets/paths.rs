@@ -8,7 +8,8 @@ use std::{net::IpAddr, sync::LazyLock};
 
 use bridgehead::{
     config::{AccessRule, Network},
-    discovery::{AUTHORIZATION_SERVER, Document, JWKS, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    discovery::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    generation::JWKS,
     limits::AccessRules,
 };
 use libfuzzer_sys::fuzz_target;

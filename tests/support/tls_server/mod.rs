@@ -30,6 +30,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::http::Origin;
+
 pub use certificates::{Authority, Folder, Identity};
 pub use trust::{BOTH, HTTP_1, Trust, both_ways, edge, over, over_h2c, yaml};
 
@@ -192,6 +194,18 @@ impl Server {
     /// Lets one more piece of a stream through, now or as soon as there is one.
     pub fn release(&self) {
         self.state.gate.add_permits(1);
+    }
+
+    /// Asserts that a stream of this server passes an edge piece by piece, each before the next is sent.
+    pub fn streams_through(&self, edge: &Origin) {
+        let mut client = edge.connect();
+        client.send(edge.head("GET", "/stream/4", ""));
+        assert_eq!(client.read_head().status, 200);
+        for number in 1..=4 {
+            self.release();
+            assert_eq!(client.read_chunk().unwrap(), format!("piece{number}\n").into_bytes());
+        }
+        assert_eq!(client.read_chunk(), None);
     }
 }
 

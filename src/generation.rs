@@ -1,0 +1,117 @@
+//! What each generation of Bifrost serves: the one place that changes when Bifrost's contract does.
+
+/// A generation of Bifrost's discovery contract. Source: the routes of Bifrost's OAuth handlers and consent page.
+#[derive(Debug)]
+pub struct Generation {
+    /// Its name in the configuration and in reports.
+    pub name: &'static str,
+    /// The first version and the last.
+    pub versions: &'static str,
+    /// Stands before the paths of the three endpoints, and of no other generation's.
+    pub endpoints: &'static str,
+    /// Where clients register (RFC 7591).
+    pub registration: &'static str,
+    /// Where users authorize (RFC 6749 section 3.1).
+    pub authorization: &'static str,
+    /// Where tokens are (RFC 6749 section 3.2).
+    pub token: &'static str,
+    /// What else browsers pass through in a login, or the paths above it. Not where users sign in to the dashboard,
+    /// which a virtual key makes needless.
+    pub consent: &'static [&'static str],
+    /// Where the keys are that sign its tokens.
+    pub keys: Option<&'static str>,
+    /// What a client may have a token for.
+    pub grant_types: &'static [&'static str],
+    /// What a token may be for.
+    pub scopes: &'static [&'static str],
+    /// Whether the answer to a request for authorization names the issuer (RFC 9207).
+    pub names_issuer: bool,
+    /// The body of the 404 in place of a document.
+    pub absence: &'static [u8],
+}
+
+/// Has its endpoints under those of the REST API.
+pub static PER_USER_OAUTH: Generation = Generation {
+    name: "per_user_oauth",
+    versions: "1.5.0 to 1.5.2",
+    endpoints: "/api/oauth/per-user/",
+    registration: "/api/oauth/per-user/register",
+    authorization: "/api/oauth/per-user/authorize",
+    token: "/api/oauth/per-user/token",
+    consent: &["/api/oauth/per-user/consent", "/api/oauth/callback", "/oauth/consent"],
+    keys: None,
+    grant_types: &["authorization_code"],
+    scopes: &["mcp:read", "mcp:write"],
+    names_issuer: false,
+    absence: b"Not Found",
+};
+
+/// Is an authorization server of its own.
+pub static OAUTH2: Generation = Generation {
+    name: "oauth2",
+    versions: "1.6.3 and later",
+    endpoints: "/oauth2/",
+    registration: "/oauth2/register",
+    authorization: "/oauth2/authorize",
+    token: "/oauth2/token",
+    consent: &["/oauth/consent", "/api/oauth2/consent/flows"],
+    keys: Some(JWKS),
+    grant_types: &["authorization_code", "refresh_token"],
+    scopes: &["mcp"],
+    names_issuer: true,
+    absence: b"",
+};
+
+/// The versions without discovery, before the first generation and between the two.
+pub const VERSIONS_WITHOUT: &str = "before 1.5.0, or 1.5.3 to 1.6.2";
+/// Begins the 404 of the dashboard of some of them, for a path that is none of its own.
+pub const DASHBOARD_ABSENCE: &[u8] = b"404 - ";
+
+/// Where a Bifrost has the keys that sign its tokens, if it has any.
+pub const JWKS: &str = "/.well-known/jwks.json";
+
+/// The members of the authorization server metadata that name the endpoints (RFC 8414 section 2).
+pub const ENDPOINT_MEMBERS: [&str; 3] = ["token_endpoint", "authorization_endpoint", "registration_endpoint"];
+
+/// What all that is OAuth is at or below, of either generation.
+const OAUTH: [&str; 5] = ["/oauth", "/oauth2", "/api/oauth", "/api/oauth2", JWKS];
+
+impl Generation {
+    /// The paths, or those above them, through which a login passes on the servers: clients and browsers must reach
+    /// them.
+    pub fn login_paths(&self) -> impl Iterator<Item = &'static str> {
+        [self.registration, self.authorization, self.token].into_iter().chain(self.consent.iter().copied())
+    }
+
+    /// Whether a POST to this path is a step of a login: the registration of a client or a request for a token.
+    pub fn is_login(&self, path: &[u8]) -> bool {
+        path == self.token.as_bytes() || path == self.registration.as_bytes()
+    }
+}
+
+/// Whether a path, with or without a query, is one of OAuth.
+pub fn is_oauth(path: &[u8]) -> bool {
+    OAUTH.iter().any(|root| {
+        let rest = path.strip_prefix(root.as_bytes());
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_agrees_with_itself() {
+        for generation in [&PER_USER_OAUTH, &OAUTH2] {
+            for endpoint in [generation.registration, generation.authorization, generation.token] {
+                assert!(endpoint.starts_with(generation.endpoints), "{endpoint}");
+            }
+            for path in generation.login_paths().chain(generation.keys) {
+                assert!(is_oauth(path.as_bytes()), "{path}");
+            }
+            assert!(generation.is_login(generation.token.as_bytes()));
+            assert!(!generation.is_login(generation.authorization.as_bytes()));
+        }
+    }
+}
