@@ -1,9 +1,9 @@
 //! The life of a connection and of its requests on Pingora.
 //!
-//! A connection comes in by [`downstream`], which takes one request after the other from it, through the hooks of
-//! [`proxy`]. They hand on to the [`phases`], which answer, or forward to a server by way of [`upstream`]. An
-//! [`exchange`] is what a request carries through them, [`snapshot`] what is compiled from a configuration, [`fields`]
-//! what is changed in heads, and [`client`] the client's side. [`beside`] them, servers are checked and verified.
+//! A connection comes in by `downstream`, which takes one request after the other from it, through the hooks of
+//! `proxy`. They hand on to the `phases`, which answer, or forward to a server by way of `upstream`. An
+//! `exchange` is what a request carries through them, `snapshot` what is compiled from a configuration, `fields`
+//! what is changed in heads, and `client` the client's side. `beside` them, servers are checked and verified.
 
 mod beside;
 mod client;

@@ -53,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 impl Asker {
-    /// Needs the [system's certificates](super::super::system_authorities), as any connector of Pingora's.
+    /// Needs the [system's certificates](crate::edge::system_authorities), as any connector of Pingora's.
     #[expect(clippy::new_without_default, reason = "it would panic without the certificates of the system")]
     pub fn new() -> Self {
         Asker(Connector::new(Some(ConnectorOptions::new(0))))

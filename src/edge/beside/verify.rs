@@ -56,7 +56,7 @@ const AT_A_TIME: usize = 16;
 
 impl Verifier {
     /// Without credentials no server is asked for its MCP clients. Needs the
-    /// [system's certificates](super::system_authorities).
+    /// [system's certificates](crate::edge::system_authorities).
     pub fn new(credentials: Option<Credentials>) -> Self {
         Verifier { asker: Asker::new(), credentials, at_a_time: Semaphore::new(AT_A_TIME) }
     }

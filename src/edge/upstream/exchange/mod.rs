@@ -3,7 +3,7 @@
 //! Both directions move in one task, in [`Exchanging::poll`], so that a response that comes before the request has been
 //! sent whole is heard, a client that leaves is heard whoever else stands still, and one clock sees all of it. To a
 //! client of HTTP/1 on a listener of the edge's own, bodies pass from socket to socket. All other clients are Pingora's
-//! sessions, which write one thing after the other: they are handed heads and pieces as [`Event`]s.
+//! sessions, which write one thing after the other: they are handed heads and pieces as `Event`s.
 
 mod client;
 mod exchanging;
