@@ -38,20 +38,11 @@ impl Edge {
         let (_, phase) = watch::channel(Stage::Serving);
         let redirects_to_https = config.listeners.iter().any(|listener| listener.redirect_to_https);
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        let parts = Parts {
-            snapshot,
-            counters: Arc::new(Counters::default()),
-            rates: Rates::new(),
-            pool: Pool::new(IDLE_CONNECTIONS * threads.max(1), threads),
-            in_flight: TaskTracker::new(),
-            phase,
-            redirects_to_https,
-        };
-        Edge(Arc::new(parts))
+        Self::of(threads, snapshot, Arc::default(), TaskTracker::new(), phase, redirects_to_https)
     }
 
     /// Makes the edge of a running program, which serves the snapshot of the moment and counts its requests with the
-    /// tracker.
+    /// tracker. Its own listeners say whether they redirect.
     pub(crate) fn of_program(
         threads: usize,
         snapshot: Arc<ArcSwap<Snapshot>>,
@@ -59,9 +50,19 @@ impl Edge {
         in_flight: TaskTracker,
         phase: watch::Receiver<Stage>,
     ) -> Self {
+        Self::of(threads, snapshot, counters, in_flight, phase, false)
+    }
+
+    fn of(
+        threads: usize,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        counters: Arc<Counters>,
+        in_flight: TaskTracker,
+        phase: watch::Receiver<Stage>,
+        redirects_to_https: bool,
+    ) -> Self {
         let pool = Pool::new(IDLE_CONNECTIONS * threads.max(1), threads);
-        let (rates, redirects_to_https) = (Rates::new(), false);
-        Edge(Arc::new(Parts { snapshot, counters, rates, pool, in_flight, phase, redirects_to_https }))
+        Edge(Arc::new(Parts { snapshot, counters, rates: Rates::new(), pool, in_flight, phase, redirects_to_https }))
     }
 
     /// What is served: swapped whole when there is a new configuration.

@@ -26,15 +26,14 @@ pub fn field(head: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// Adds the field that says where the body ends.
 pub fn framing(head: &mut Vec<u8>, body: Body) {
     match body {
-        Body::Length(length) => field(head, b"Content-Length", decimal(&mut [0; 20], length)),
+        Body::Length(length) => field(head, b"Content-Length", digits(&mut [0; 20], length, 10)),
         Body::Chunked => field(head, b"Transfer-Encoding", b"chunked"),
     }
 }
 
 /// Adds a chunk of a body. There must be something in it: an empty one would end the body.
 pub fn chunk(body: &mut Vec<u8>, data: &[u8]) {
-    chunk_size(body, data.len());
-    append(body, &[data, b"\r\n"]);
+    append(body, &[digits(&mut [0; 20], data.len() as u64, 16), b"\r\n", data, b"\r\n"]);
 }
 
 /// Adds the last chunk, and the trailers that may pass (RFC 9110 section 6.5.1): fields, and none that would have to
@@ -49,21 +48,6 @@ pub fn last_chunk(body: &mut Vec<u8>, trailers: &[u8]) {
     end(body);
 }
 
-fn chunk_size(body: &mut Vec<u8>, size: usize) {
-    let mut digits = [0; 16];
-    let mut at = digits.len();
-    let mut left = size;
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789ABCDEF"[left % 16];
-        left /= 16;
-        if left == 0 {
-            break;
-        }
-    }
-    append(body, &[&digits[at..], b"\r\n"]);
-}
-
 /// Ends the head.
 pub fn end(head: &mut Vec<u8>) {
     head.extend_from_slice(b"\r\n");
@@ -76,16 +60,16 @@ fn append(head: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-fn decimal(digits: &mut [u8; 20], number: u64) -> &[u8] {
-    let mut at = digits.len();
-    let mut left = number;
+/// Writes a number to the base of 10 or 16.
+fn digits(room: &mut [u8; 20], number: u64, base: u64) -> &[u8] {
+    let (mut at, mut left) = (room.len(), number);
     loop {
         at -= 1;
-        // A digit.
-        digits[at] = b'0' + u8::try_from(left % 10).unwrap_or_default();
-        left /= 10;
+        // Less than the base.
+        room[at] = b"0123456789ABCDEF"[usize::try_from(left % base).unwrap_or_default()];
+        left /= base;
         if left == 0 {
-            return &digits[at..];
+            return &room[at..];
         }
     }
 }
@@ -115,9 +99,7 @@ mod tests {
             let mut head = Vec::new();
             framing(&mut head, Body::Length(number));
             prop_assert_eq!(head, format!("Content-Length: {number}\r\n").into_bytes());
-            let (mut size, number) = (Vec::new(), usize::try_from(number).unwrap());
-            chunk_size(&mut size, number);
-            prop_assert_eq!(size, format!("{number:X}\r\n").into_bytes());
+            prop_assert_eq!(digits(&mut [0; 20], number, 16).to_vec(), format!("{number:X}").into_bytes());
         }
     }
 }
