@@ -1,11 +1,10 @@
 //! What every connection of the edge has in common, whoever is at the other end.
 
-use std::{io, time::Duration};
+use std::{io, os::fd::AsFd, time::Duration};
 
 use pingora::protocols::TcpKeepalive;
 use rustix::io::Errno;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
 /// Finds a client or a server whose machine has vanished in the middle of a long silence, within about
 /// 100 s.
@@ -17,10 +16,12 @@ pub(super) const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive {
     user_timeout: Duration::ZERO,
 };
 
-/// Makes a socket send at once, and find out when the other end has vanished.
-pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_keepalive(
+/// Makes a socket send at once, and find out when the other end has vanished. The connections that one accepts which
+/// listens have it from that, in Linux and BSD: five calls of the system less for each.
+pub(super) fn tune(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(
         &socket2::TcpKeepalive::new()
             .with_time(TCP_KEEPALIVE.idle)
             .with_interval(TCP_KEEPALIVE.interval)
