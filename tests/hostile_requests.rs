@@ -60,8 +60,6 @@ const MALFORMED: &[&str] = &[
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Bf-Vk\r\nX-Bf-Vk: x\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Request-Id\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Forwarded-For\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
 ];
 
 /// Sends a request and what might be taken for another one, and asserts that only the first is answered.

@@ -76,8 +76,6 @@ impl<'a> RequestRules<'a> {
         for name in names {
             upstream.remove_header(&name);
         }
-        // Pingora lets more pass for a WebSocket than is one, and those are the edge's own to forward.
-        upstream.remove_header(&header::UPGRADE);
         if let Some(cookie) = single_cookie(&upstream.headers) {
             upstream.insert_header(header::COOKIE, HeaderValue::from_bytes(&cookie).unwrap_or(EMPTY))?;
         }

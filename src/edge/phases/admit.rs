@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{Method, Version};
+use http::{Method, Version, header};
 use pingora::{Result, http::RequestHeader};
 use pingora_proxy::Session;
 
@@ -11,7 +11,7 @@ use crate::{
     edge::{
         client::{Client, Connection},
         exchange::{Exchange, refuse},
-        upstream::announced,
+        upstream::{announced, is_opened_by},
     },
     framing,
     limits::Rates,
@@ -39,7 +39,18 @@ pub(in crate::edge) fn headers(session: &mut Session, exchange: &Exchange) -> Re
     if headers.len() > limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }
-    framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))
+    framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))?;
+    if headers.contains_key(header::UPGRADE) && !is_opened_by(session) {
+        ignore_upgrade(session.req_header_mut());
+    }
+    Ok(())
+}
+
+/// Takes away an `Upgrade` to anything but a WebSocket, which is ignored (RFC 9110 section 7.8): many clients offer one
+/// with every request. Pingora would take it for one that has failed, and the rest of the connection for its own.
+fn ignore_upgrade(request: &mut RequestHeader) {
+    request.remove_header(&header::UPGRADE);
+    request.remove_header("HTTP2-Settings");
 }
 
 /// Does for a session that came in by another listener than the edge's own what that does by itself.

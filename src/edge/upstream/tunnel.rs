@@ -22,7 +22,7 @@ use crate::{
         client::{ClientStream, Detached},
         exchange::Exchange,
     },
-    framing::lists,
+    framing::{items, lists},
 };
 
 /// A connection whose bytes are counted.
@@ -32,12 +32,13 @@ struct Counted<T> {
     written: u64,
 }
 
-/// Whether the request opens a WebSocket (section 4.1). Pingora takes any `Upgrade` for one.
+/// Whether the request opens a WebSocket (section 4.1), and nothing but that is asked for.
 pub(in crate::edge) fn is_opened_by(session: &mut Session) -> bool {
     let request = session.req_header();
     let is_opening = request.method == Method::GET
         && request.version == Version::HTTP_11
         && lists(&request.headers, header::UPGRADE, b"websocket")
+        && items(&request.headers, header::UPGRADE).all(|to| to.is_empty() || to.eq_ignore_ascii_case(b"websocket"))
         && lists(&request.headers, header::CONNECTION, b"upgrade");
     is_opening && session.as_downstream_mut().is_body_empty()
 }
