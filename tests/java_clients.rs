@@ -57,7 +57,9 @@ fn they_are_served_where_a_listener_has_http_2() {
     let bifrost = Bifrost::start();
     let edge = Edge::listening("http2: true", &servers_yaml(&[bifrost.address()]));
     is_served("jdk", &edge, "/echo", "at-once", "HTTP_1_1");
-    is_served("okhttp", &edge, "/echo", "at-once", "h2_prior_knowledge");
+    for when in ["at-once", "when-asked"] {
+        is_served("okhttp", &edge, "/echo", when, "h2_prior_knowledge");
+    }
 }
 
 #[test]

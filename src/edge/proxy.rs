@@ -134,7 +134,8 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        RequestRules::of(session, exchange).apply(upstream)
+        RequestRules::of(session, exchange).apply(upstream)?;
+        upstream::announce(session, upstream).await
     }
 
     async fn request_body_filter(

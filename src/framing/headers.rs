@@ -1,6 +1,6 @@
 //! Headers that must not do what they could, in a request of any version of HTTP.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
 use super::{fields::is_token, names::Kind};
 use crate::reason::Refusal;
@@ -34,6 +34,28 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Looks at whom a request of HTTP/2 is for: there is one host, however often it is said (RFC 9113 section 8.3.1).
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn check_host_of_http2(authority: Option<&Authority>, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::malformed("more than one Host"));
+    }
+    match (authority.map(|authority| authority.as_str().as_bytes()), host) {
+        (None, None) => Err(Refusal::malformed("no Host")),
+        (Some(authority), Some(host)) if authority != host => {
+            Err(Refusal::malformed("an :authority that disagrees with Host"))
+        }
+        (Some(host), _) | (None, Some(host)) if host.contains(&b'@') => {
+            Err(Refusal::malformed("a user name in the Host"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Pingora refuses more, but only after it has taken a connection to a server.

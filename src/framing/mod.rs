@@ -18,7 +18,7 @@ pub use self::{
     chunks::Chunks,
     fields::{Fields, end_of_head},
     frames::{Frames, PREFACE},
-    headers::{check, items, lists},
+    headers::{check, check_host_of_http2, items, lists},
     names::Kind,
     request::{RequestHead, RequestLine, authority, read},
     response::{ResponseBody, ResponseHead},

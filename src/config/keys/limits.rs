@@ -26,7 +26,7 @@ pub struct Limits {
         "minimum": 1024, "maximum": Limits::LARGEST_HEAD, "pattern": patterns::head_size()
     }]))]
     pub head: Size,
-    /// The headers of a request. Default 100, at most 256.
+    /// The headers of a request. Default 100, at most 256. All `cookie` fields of HTTP/2 count as one.
     #[schemars(range(min = 1, max = Limits::MOST_HEADERS))]
     pub headers: usize,
     /// From the first byte of a request to the last one of its head; and for all that comes before the first

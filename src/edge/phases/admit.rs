@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{Method, Version, header};
+use http::{HeaderMap, Method, Version, header};
 use pingora::{Result, http::RequestHeader};
 use pingora_proxy::Session;
 
@@ -36,7 +36,7 @@ pub(in crate::edge) fn headers(session: &mut Session, exchange: &Exchange) -> Re
         head_of_http2(request, limits)?;
     }
     let headers = &request.headers;
-    if headers.len() > limits.headers {
+    if headers.len() > limits.headers && headers.len() - further_cookies(headers) > limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }
     framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))?;
@@ -69,17 +69,25 @@ fn of_another_listener(session: &mut Session, limits: &Limits) -> Result<()> {
 
 /// Refuses what `framing` has refused in HTTP/1.
 fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
-    let target = request.raw_path();
+    let (target, headers) = (request.raw_path(), &request.headers);
     let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
-    if !is_target {
+    if !is_target && request.method != Method::CONNECT {
         return refuse(Reason::Malformed, "a path that does not begin with a slash");
     }
-    // As RFC 9113 section 6.5.2 counts it.
-    let size: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    if target.len() + size > limits.head.most() {
+    framing::check_host_of_http2(request.uri.authority(), headers)
+        .or_else(|refusal| refuse(refusal.reason, refusal.why))?;
+    // As RFC 9113 section 6.5.2 counts it, but for the cookies, which are one field in HTTP/1 (section 8.2.3).
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    let of_cookies = further_cookies(headers) * (header::COOKIE.as_str().len() + 32 - "; ".len());
+    if target.len() + size - of_cookies > limits.head.most() {
         return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
     }
     Ok(())
+}
+
+/// How many fields of cookies there are beside the first one.
+fn further_cookies(headers: &HeaderMap) -> usize {
+    headers.get_all(header::COOKIE).iter().count().saturating_sub(1)
 }
 
 /// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a
