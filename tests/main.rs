@@ -20,6 +20,7 @@ mod architecture;
 mod balancing;
 mod clients_leaving;
 mod clients_leaving_http2;
+mod clients_leaving_pingora;
 mod commands;
 mod config_door;
 mod config_fleet;

@@ -20,8 +20,8 @@ pub struct Timeouts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub first_byte: Duration,
-    /// Between two bytes of an answer, and how long a server may take nothing of a request. Default 15 min. Does not
-    /// apply to a WebSocket.
+    /// Between two bytes of an answer, a WebSocket aside, and how long a server may take nothing of a request or of a
+    /// WebSocket. Default 15 min.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub silence: Duration,

@@ -26,8 +26,6 @@ use pingora::{
     },
 };
 
-use crate::reason::Reason;
-
 /// A request of HTTP/2, and the response to it.
 pub(in crate::edge) struct Http2Session {
     request: RequestHeader,
@@ -151,18 +149,8 @@ impl Http2Session {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>> {
-        let data = match self.body.data().await {
-            None => return Ok(None),
-            Some(Ok(data)) => data,
-            Some(Err(error)) if error.is_library() => {
-                let malformed = ErrorType::Custom(Reason::Malformed.name());
-                return Error::e_because(malformed, "a body that breaks the rules of HTTP/2", error)
-                    .map_err(Error::into_down);
-            }
-            Some(Err(error)) => {
-                return Error::e_because(ErrorType::ConnectionClosed, "by the client", error).map_err(Error::into_down);
-            }
-        };
+        let data = self.body.data().await.transpose().or_err(ErrorType::ReadError, "from the client");
+        let Some(data) = data.map_err(Error::into_down)? else { return Ok(None) };
         self.body_read += data.len();
         if let Some(kept) = &mut self.kept {
             kept.write_to_buffer(&data);

@@ -16,7 +16,8 @@ pub(super) use self::{
     identity::{Client, X_FORWARDED_FOR},
     io::Detached,
     resets::Resets,
-    session::{Written, connection_lines, drain, keeps_connection},
+    session::{Watched, Written, connection_lines, drain, keeps_connection},
     socket::{PIECE, Socket, Transport},
     stream::{About, ClientStream, LINGER, SessionStream},
+    write_limit::WriteLimit,
 };
