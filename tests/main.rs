@@ -18,6 +18,8 @@ mod access_rules;
 mod admin_listener;
 mod architecture;
 mod balancing;
+mod base_paths;
+mod claude_code_gateway;
 mod clients_leaving;
 mod clients_leaving_http2;
 mod clients_leaving_pingora;

@@ -45,7 +45,7 @@ pub use self::{
     problem::{KeyPath, Problem, Problems, Step},
     values::{
         network::Network,
-        path_prefix::PathPrefix,
+        path_prefix::{PathPrefix, below_bases},
         public_url::{PublicUrl, Scheme},
         server_address::ServerAddress,
     },

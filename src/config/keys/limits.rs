@@ -58,8 +58,9 @@ pub struct Limits {
     /// Requests of one client address, or of one IPv6 network of 64 bits, discovery aside. Default 1,000 a
     /// second, and 2,000 at once.
     pub requests: ClientRate,
-    /// The same for a `POST` to the token or the registration endpoint. Default 20 a second, and 200 at once:
-    /// the users of a hosted client come from few addresses.
+    /// The same for a `POST` to the token or the registration endpoint, and for the steps of a login at the Claude Code
+    /// gateway. Default 100 a second, and 400 at once: the users of a hosted client, or of one office, come from few
+    /// addresses, and each Claude Code that waits for its user asks every 5 s.
     pub logins: ClientRate,
 }
 
@@ -139,7 +140,7 @@ impl Default for Limits {
             body_rate: Size(Some(500)),
             client_silence: Duration::from_mins(1),
             requests: ClientRate(Some(RateLimit { per_second: 1_000.0, burst: 2_000 })),
-            logins: ClientRate(Some(RateLimit { per_second: 20.0, burst: 200 })),
+            logins: ClientRate(Some(RateLimit { per_second: 100.0, burst: 400 })),
         }
     }
 }

@@ -10,7 +10,7 @@ use pingora::{
 use pingora_proxy::Session;
 use smallvec::SmallVec;
 
-use super::response::own_origin;
+use super::response::own_url;
 use crate::{
     config::{PublicUrl, Scheme},
     edge::{
@@ -42,7 +42,7 @@ impl<'a> RequestRules<'a> {
         let (peer, is_trusted) = (client.peer_value(), client.is_trusted());
         let real_ip = if address == client.peer() { peer.clone() } else { address_value(address) };
         let forwarded_for = if is_trusted { forwarded_for(&peer, session.req_header()) } else { peer };
-        let own = own_origin(&client, snapshot.discovery.discovery().origins());
+        let own = own_url(&client, snapshot.discovery.discovery().origins());
         let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
         RequestRules { is_trusted, forwarded_for, real_ip, scheme, host: Client::host_of(session), request_id }
     }

@@ -107,9 +107,10 @@ pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates
     if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~:[]".contains(byte)) {
         return refuse(Reason::Malformed, "a Host that is none");
     }
-    if snapshot.refuses_unknown_hosts && origins.of_request(host, client.scheme()).is_none() {
+    if snapshot.refuses_unknown_hosts && !origins.are_derived() && origins.find(host, b"").is_none() {
         return refuse(Reason::UnknownHost, "a host that is no public URL's");
     }
+    exchange.settle_path(host, client.path());
     let address = exchange.client(session);
     if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
         return refuse(Reason::Forbidden, "a rule of access");
@@ -125,8 +126,7 @@ fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address
     if snapshot.trusted.contains(address) {
         return Ok(());
     }
-    let is_login =
-        header.method == Method::POST && snapshot.profile.generation().is_login(header.uri.path().as_bytes());
+    let is_login = snapshot.profile.generation().is_login(&header.method, exchange.bifrost_path(session));
     let checked = rates.check(address, is_login, &snapshot.limits);
     checked.or_else(|(wait, why)| {
         exchange.retry_after = Some(wait);

@@ -69,7 +69,7 @@ impl Snapshot {
             health: config.health.clone(),
             dns: config.dns,
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
-            access: AccessRules::new(&config.access),
+            access: AccessRules::new(&config.access, &config.base_paths()),
             limits: config.limits.clone(),
             stop: config.stop,
             profile: config.profile,
