@@ -86,9 +86,7 @@ fn a_request_without_a_body_says_so_where_its_method_may_have_one() {
     let edge = H2cEdge::in_front_of(&[server]);
     let client = edge.connect();
     let mut plain = edge.0.connect();
-    for (method, has_length) in
-        [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false)]
-    {
+    for (method, has_length) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false)] {
         assert_eq!(client.ask(edge.request(method, "/v1/files/x/cancel")).status(), 200);
         assert_eq!(plain.ask(method, "/v1/files/x/cancel", &edge.authority(), "").status, 200);
         for _ in 0..2 {

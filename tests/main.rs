@@ -45,6 +45,7 @@ mod going_away;
 mod headers;
 mod health;
 mod hostile_requests;
+mod hosts;
 mod http2_abuse;
 mod http2_clients;
 mod http2_completeness;

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use crate::config::{PublicUrl, Scheme, split_port};
+use crate::{
+    config::{PublicUrl, Scheme, split_port},
+    host::Host,
+};
 
 /// The public URLs, found by the host that a client sends, and the path.
 #[derive(Debug, Clone)]
@@ -77,10 +80,10 @@ impl Origins {
         self.urls.is_empty()
     }
 
-    /// The public URLs whose host this is: in any case, with or without its scheme's default port, with or without
-    /// the root's trailing dot.
+    /// The public URLs whose host this is, in whatever form, with or without its scheme's default port.
     pub(super) fn bases(&self, host: &[u8]) -> Option<&Bases> {
-        self.by_host.get(host).or_else(|| self.by_host.get(&*normal(host)?))
+        // Nearly always it comes in the form that it has.
+        self.by_host.get(host).or_else(|| self.by_host.get(Host::parse(host)?.to_string().as_bytes()))
     }
 
     /// The public URL with this host and the longest path that the path of the request is, or is below; above all of
@@ -102,11 +105,9 @@ impl Origins {
     pub fn https_of(&self, host: &[u8]) -> Option<&PublicUrl> {
         let exact = self.find(host, b"").filter(|url| url.scheme() == Scheme::Https);
         exact.or_else(|| {
-            let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
-            let (name, _) = split_port(&host);
-            let name = name.strip_suffix('.').unwrap_or(name);
+            let name = Host::parse(host)?.name;
             let mut https = self.urls.iter().filter(|url| url.scheme() == Scheme::Https);
-            https.find(|url| split_port(url.authority()).0 == name)
+            https.find(|url| Host::parse(url.authority().as_bytes()).is_some_and(|own| own.name == name))
         })
     }
 
@@ -118,16 +119,6 @@ impl Origins {
             self.find(host, path).map(Cow::Borrowed)
         }
     }
-}
-
-/// The host in lower case without a trailing dot, if that differs.
-fn normal(host: &[u8]) -> Option<Box<[u8]>> {
-    let mut lower = host.to_ascii_lowercase();
-    let name_end = lower.iter().rposition(|byte| *byte == b':').unwrap_or(lower.len());
-    if name_end > 0 && lower[name_end - 1] == b'.' {
-        lower.remove(name_end - 1);
-    }
-    (lower != host).then(|| lower.into())
 }
 
 #[cfg(test)]
@@ -149,7 +140,10 @@ mod tests {
             ("gw.example.com.", 0),
             ("gw.example.com.:443", 0),
             ("localhost:8000", 1),
+            ("localhost:08000", 1),
+            ("gw.example.com:", 0),
             ("[::1]:8000", 2),
+            ("[0:0::1]:8000", 2),
         ] {
             assert_eq!(origins.find(host.as_bytes(), b"/mcp"), Some(&origins.urls()[place]), "{host}");
         }
@@ -157,7 +151,7 @@ mod tests {
 
     #[test]
     fn any_other_host_finds_none() {
-        let origins = origins(&["https://gw.example.com", "http://localhost:8000"]);
+        let origins = origins(&["https://gw.example.com", "http://localhost:8000", "https://[::1]"]);
         for host in [
             "",
             ".",
@@ -175,6 +169,10 @@ mod tests {
             "gw.example.com/",
             "gw.example.com, gw.example.com",
             " gw.example.com",
+            "localhost:8000x",
+            "[:.:1]",
+            "[::1].",
+            "[::1",
         ] {
             assert_eq!(origins.find(host.as_bytes(), b"/mcp"), None, "{host:?}");
         }

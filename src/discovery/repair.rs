@@ -5,7 +5,10 @@ use super::{
     origins::Origins,
     well_known::{Document, Spot, Target},
 };
-use crate::config::{PublicUrl, Scheme};
+use crate::{
+    config::{PublicUrl, Scheme},
+    host::Host,
+};
 
 /// A `Location` that names one of our own hosts with the wrong scheme, with the right one. The rest
 /// stays as it is, fragment and all. `None` when there is nothing to repair.
@@ -73,22 +76,23 @@ impl<'a> AbsoluteUrl<'a> {
         Some(AbsoluteUrl { scheme, authority, rest })
     }
 
-    /// The authority without the default port of the URL's own scheme.
-    fn short_authority(&self) -> &'a [u8] {
-        let port = format!(":{}", self.scheme.default_port());
-        self.authority.strip_suffix(port.as_bytes()).unwrap_or(self.authority)
+    /// Its host without the default port of its own scheme.
+    fn host(&self) -> Option<Host<'a>> {
+        let host = Host::parse(self.authority)?;
+        Some(Host { port: host.port.filter(|port| *port != self.scheme.default_port()), ..host })
     }
 }
 
+/// Whether the URL has the host of the public URL, whose scheme it may have wrong.
 fn is_at(url: &AbsoluteUrl<'_>, own: &PublicUrl) -> bool {
-    [url.authority, url.short_authority()].iter().any(|authority| {
-        let default = format!("{}:{}", own.authority(), own.scheme().default_port());
-        authority.eq_ignore_ascii_case(own.authority().as_bytes()) || authority.eq_ignore_ascii_case(default.as_bytes())
-    })
+    let (Some(written), Some(host)) = (Host::parse(url.authority), url.host()) else { return false };
+    let default_port = Some(own.scheme().default_port());
+    let is_same = |own: &Host<'_>| [written, host].iter().any(|host| host.is_same(own, default_port));
+    Host::parse(own.authority().as_bytes()).as_ref().is_some_and(is_same)
 }
 
 fn find<'a>(url: &AbsoluteUrl<'_>, origins: &'a Origins) -> Option<&'a PublicUrl> {
-    origins.find(url.authority, url.rest).or_else(|| origins.find(url.short_authority(), url.rest))
+    origins.find(url.authority, url.rest).or_else(|| origins.find(url.host()?.to_string().as_bytes(), url.rest))
 }
 
 #[cfg(test)]

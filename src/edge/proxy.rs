@@ -134,7 +134,7 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        RequestRules::of(session, exchange).apply(upstream)?;
+        RequestRules::of(session, exchange).apply(upstream, exchange.server())?;
         upstream::announce(session, upstream).await
     }
 

@@ -1,9 +1,9 @@
 //! Headers that must not do what they could, in a request of any version of HTTP.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use super::{fields::is_token, names::Kind};
-use crate::reason::Refusal;
+use crate::{host::Host, reason::Refusal};
 
 /// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
 pub fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
@@ -40,21 +40,26 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// When there is none, or more than one.
-pub fn check_host_of_http2(authority: Option<&Authority>, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn check_host_of_http2(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Refusal::malformed("more than one Host"));
     }
-    match (authority.map(|authority| authority.as_str().as_bytes()), host) {
-        (None, None) => Err(Refusal::malformed("no Host")),
-        (Some(authority), Some(host)) if authority != host => {
-            Err(Refusal::malformed("an :authority that disagrees with Host"))
-        }
-        (Some(host), _) | (None, Some(host)) if host.contains(&b'@') => {
-            Err(Refusal::malformed("a user name in the Host"))
-        }
-        _ => Ok(()),
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let Some(said) = authority.or(host) else { return Err(Refusal::malformed("no Host")) };
+    let Some(parsed) = Host::parse(said) else {
+        return Err(Refusal::malformed("a Host that is none, or with a user name"));
+    };
+    let default_port = match uri.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
+    };
+    match host.map(Host::parse) {
+        Some(Some(host)) if host.is_same(&parsed, default_port) => Ok(()),
+        None => Ok(()),
+        Some(_) => Err(Refusal::malformed("an :authority that disagrees with Host")),
     }
 }
 

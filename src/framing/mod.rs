@@ -11,6 +11,7 @@ mod headers;
 mod names;
 mod request;
 mod response;
+mod target;
 pub mod write;
 
 pub use self::{
@@ -20,6 +21,7 @@ pub use self::{
     frames::{Frames, PREFACE},
     headers::{check, check_host_of_http2, items, lists},
     names::Kind,
-    request::{RequestHead, RequestLine, authority, read},
+    request::{RequestHead, RequestLine, read},
     response::{ResponseBody, ResponseHead},
+    target::{authority, with_origin_form},
 };

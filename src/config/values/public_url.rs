@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::patterns;
+use crate::host::Host;
 
 /// An origin (RFC 6454), and the path below which a gateway is, if it has one: no slash at its end, and no character
 /// that could be escaped. Scheme and host in lower case, without the scheme's default port. So this very string can be
@@ -49,17 +50,9 @@ impl PublicUrl {
     /// The origin of a request, from its host and scheme: how Bifrost derives its issuer, but checked.
     /// `None` when the host is not one that an issuer can be made of.
     pub fn of_request(host: &[u8], scheme: Scheme) -> Option<Self> {
-        let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
-        let (name, port) = split_port(&host);
-        let name = name.strip_suffix('.').unwrap_or(name);
-        // Without its port it must not have another one.
-        check_host(name).ok()?;
-        let port = port.filter(|port| *port != scheme.default_port().to_string());
-        let text = match port {
-            Some(port) => format!("{}://{name}:{port}", scheme.as_str()),
-            None => format!("{}://{name}", scheme.as_str()),
-        };
-        PublicUrl::try_from(text).ok()
+        let mut host = Host::parse(host)?;
+        host.port = host.port.filter(|port| *port != scheme.default_port());
+        PublicUrl::try_from(format!("{}://{host}", scheme.as_str())).ok()
     }
 
     /// The URL as it stands in every document.

@@ -70,7 +70,11 @@ impl<'a> RequestRules<'a> {
     }
 
     /// Applies the rules to a head that Pingora writes. It has seen to the fields for the next hop, and to the framing.
-    pub fn apply(&self, upstream: &mut RequestHeader) -> Result<()> {
+    /// `server` is whom it is for where a client of HTTP/1.0 does not say so: HTTP/2 cannot do without.
+    pub fn apply(&self, upstream: &mut RequestHeader, server: &str) -> Result<()> {
+        if self.host.is_none_or(<[u8]>::is_empty) {
+            upstream.insert_header(header::HOST, server)?;
+        }
         let is_dropped = |name: &&http::HeaderName| Kind::of(name.as_ref()) == Kind::Trust && !self.is_trusted;
         let names: SmallVec<[_; 8]> = upstream.headers.keys().filter(is_dropped).cloned().collect();
         for name in names {

@@ -14,6 +14,7 @@ use crate::{
         upstream::{announced, is_opened_by},
     },
     framing,
+    host::Host,
     limits::Rates,
     reason::Reason,
 };
@@ -34,7 +35,9 @@ pub(in crate::edge) fn headers(session: &mut Session, exchange: &Exchange) -> Re
     let (request, limits) = (session.req_header(), &exchange.snapshot.limits);
     if request.version == Version::HTTP_2 {
         head_of_http2(request, limits)?;
+        one_host(session.req_header_mut())?;
     }
+    let request = session.req_header();
     let headers = &request.headers;
     if headers.len() > limits.headers && headers.len() - further_cookies(headers) > limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
@@ -74,13 +77,23 @@ fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
     if !is_target && request.method != Method::CONNECT {
         return refuse(Reason::Malformed, "a path that does not begin with a slash");
     }
-    framing::check_host_of_http2(request.uri.authority(), headers)
-        .or_else(|refusal| refuse(refusal.reason, refusal.why))?;
+    framing::check_host_of_http2(&request.uri, headers).or_else(|refusal| refuse(refusal.reason, refusal.why))?;
     // As RFC 9113 section 6.5.2 counts it, but for the cookies, which are one field in HTTP/1 (section 8.2.3).
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
     let of_cookies = further_cookies(headers) * (header::COOKIE.as_str().len() + 32 - "; ".len());
     if target.len() + size - of_cookies > limits.head.most() {
         return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
+    }
+    Ok(())
+}
+
+/// Has a request of HTTP/2 say its host in one way.
+fn one_host(request: &mut RequestHeader) -> Result<()> {
+    let Some(authority) = request.uri.authority().map(|authority| authority.as_str()) else { return Ok(()) };
+    let host = request.headers.get(header::HOST);
+    if host.is_some_and(|host| host != authority) {
+        let authority = authority.to_owned();
+        request.insert_header(header::HOST, authority)?;
     }
     Ok(())
 }
@@ -104,7 +117,7 @@ pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates
     if host.is_empty() && header.version != Version::HTTP_10 {
         return refuse(Reason::Malformed, "no Host");
     }
-    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~:[]".contains(byte)) {
+    if !host.is_empty() && Host::parse(host).is_none() {
         return refuse(Reason::Malformed, "a Host that is none");
     }
     if snapshot.refuses_unknown_hosts && !origins.are_derived() && origins.find(host, b"").is_none() {

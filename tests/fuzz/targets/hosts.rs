@@ -2,6 +2,8 @@
 
 #![no_main]
 
+use std::net::Ipv6Addr;
+
 use bridgehead::{
     config::{PublicUrl, Scheme, ServerAddress},
     discovery::Origins,
@@ -83,17 +85,47 @@ fn shows_no_secret<T: TryFrom<String, Error = String>>(text: &str, fault: &str) 
 fn spellings(url: &PublicUrl) -> Vec<String> {
     let (name, port) = parts(url.authority());
     let default = url.scheme().default_port().to_string();
-    let ports = if port.is_empty() { vec![String::new(), format!(":{default}")] } else { vec![format!(":{port}")] };
-    ports.iter().flat_map(|port| [format!("{name}{port}"), format!("{name}.{port}")]).collect()
+    let ports = match port.strip_prefix(':') {
+        Some(port) => vec![format!(":{port}"), format!(":0{port}")],
+        None => vec![String::new(), ":".to_owned(), format!(":{default}")],
+    };
+    let mut names = vec![name.to_owned()];
+    match name.strip_prefix('[') {
+        Some(address) => {
+            let address: Ipv6Addr = address.trim_end_matches(']').parse().unwrap();
+            let segments: Vec<_> = address.segments().iter().map(|segment| format!("{segment:04x}")).collect();
+            names.push(format!("[{}]", segments.join(":")));
+        }
+        None => names.push(format!("{name}.")),
+    }
+    names.iter().flat_map(|name| ports.iter().map(move |port| format!("{name}{port}"))).collect()
 }
 
 fn parts(authority: &str) -> (&str, &str) {
     let end = authority.rfind(']').unwrap_or(0);
-    authority[end..].split_once(':').map_or((authority, ""), |(start, port)| (&authority[..end + start.len()], port))
+    authority[end..].find(':').map_or((authority, ""), |colon| authority.split_at(end + colon))
 }
 
+/// Whether the name is the same, and the port, where the default of the URL's scheme may be left out.
 fn may_mean(host: &[u8], url: &PublicUrl) -> bool {
-    spellings(url).iter().any(|spelling| host.eq_ignore_ascii_case(spelling.as_bytes()))
+    let host = std::str::from_utf8(host).unwrap();
+    let ((name, port), (own, own_port)) = (parts(host), parts(url.authority()));
+    let number = |port: &str| match port.trim_start_matches(':') {
+        "" => url.scheme().default_port(),
+        digits => digits.parse().unwrap(),
+    };
+    is_same_name(name, own) && number(port) == number(own_port)
+}
+
+fn is_same_name(name: &str, own: &str) -> bool {
+    match (name.strip_prefix('['), own.strip_prefix('[')) {
+        (Some(name), Some(own)) => {
+            let address = |text: &str| text.strip_suffix(']').unwrap().parse::<Ipv6Addr>().unwrap();
+            address(name) == address(own)
+        }
+        (None, None) => name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(own),
+        _ => false,
+    }
 }
 
 /// The host finds a public URL that it may mean; and each public URL is found, also in upper case.
@@ -109,8 +141,7 @@ fn is_found(origins: &Origins, host: &[u8]) {
         let longer = origins.find(url.authority().as_bytes(), below.as_bytes()).unwrap();
         assert!(longer == url || longer.path() == below);
         assert_eq!(origins.base_length(url.authority().as_bytes(), below.as_bytes()), longer.path().len());
-        let is_name = !url.authority().starts_with('[');
-        for spelling in spellings(url).iter().filter(|spelling| is_name || !spelling.contains("].")) {
+        for spelling in &spellings(url) {
             let found = origins.find(spelling.to_ascii_uppercase().as_bytes(), b"");
             // With the default port it may also be another one's own host.
             assert!(found.is_some_and(|found| may_mean(spelling.as_bytes(), found)), "{spelling}");
@@ -123,9 +154,7 @@ fn is_redirected(origins: &Origins, host: &[u8]) {
     let https = |url: &&PublicUrl| url.scheme() == Scheme::Https;
     if let Some(url) = origins.https_of(host) {
         assert!(https(&url) && origins.urls().contains(url));
-        let host = std::str::from_utf8(host).unwrap().to_ascii_lowercase();
-        let (name, url_name) = (parts(&host).0, parts(url.authority()).0);
-        assert_eq!(name.strip_suffix('.').unwrap_or(name), url_name);
+        assert!(is_same_name(parts(std::str::from_utf8(host).unwrap()).0, parts(url.authority()).0));
     }
     if let Some(url) = origins.find(host, b"").filter(https) {
         assert_eq!(origins.https_of(host), Some(url));
