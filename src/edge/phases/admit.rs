@@ -63,11 +63,16 @@ fn of_another_listener(session: &mut Session, limits: &Limits) -> Result<()> {
     }
     session.as_downstream_mut().set_pipelining_enabled(true);
     let Some(http1) = session.as_downstream().as_http1() else { return Ok(()) };
-    let head = http1.get_headers_raw_bytes();
+    let raw = http1.get_headers_raw_bytes();
+    let mut head = &raw[..];
+    // Pingora has skipped them, too (RFC 9112 section 2.2).
+    while let Some(rest) = head.strip_prefix(b"\r\n") {
+        head = rest;
+    }
     if head.len() > limits.head.most() {
         return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
     }
-    framing::read(&head, limits.headers).map(|_| ()).or_else(|refusal| refuse(refusal.reason, refusal.why))
+    framing::read(head, limits.headers).map(|_| ()).or_else(|refusal| refuse(refusal.reason, refusal.why))
 }
 
 /// Refuses what `framing` has refused in HTTP/1.
