@@ -32,6 +32,7 @@ mod config_tls_files;
 mod config_yaml;
 mod connection_limits;
 mod cors_errors;
+mod cut_answers;
 mod differential;
 mod differential_answers;
 mod differential_http2;
