@@ -62,6 +62,8 @@ fn nonsense_about_the_fleet_is_refused_with_its_remedy() {
         ("health: {statuses: [99]}", "health.statuses[0]: 99 is no status; write one from 100 to 599"),
         ("breaker: {failures: 0}", "breaker.failures: must be at least 1"),
         ("breaker: {server_errors: 0}", "breaker.server_errors: must be at least 1"),
+        ("breaker: {server_error_share: 0}", "breaker.server_error_share: percent of the last answers"),
+        ("breaker: {server_error_share: 101}", "breaker.server_error_share: percent of the last answers"),
         ("breaker: {open: 0s}", "breaker.open: 0 leaves"),
         ("breaker: {longest_open: 1ms}", "breaker.longest_open: shorter than open"),
         ("retries: {attempts: 0}", "retries.attempts: must be from 1, no retry, to 16"),

@@ -282,7 +282,8 @@ impl Attempts {
         }
     }
 
-    fn has_untried(&self) -> bool {
+    /// Whether there is a server that has not been tried.
+    pub fn has_untried(&self) -> bool {
         let Some(table) = &self.table else { return true };
         let mut places = table.primaries.places.iter().chain(&table.backups.places);
         places.any(|(place, _)| !self.tried.contains(place))

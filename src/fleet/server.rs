@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::{
     balance,
-    breaker::{Breaker, Verdict},
+    breaker::{Breaker, Sent, Verdict},
     health::Health,
 };
 use crate::{
@@ -58,8 +58,8 @@ pub(super) struct Counts {
 pub struct Lease {
     server: Arc<Server>,
     breaker: BreakerOptions,
-    /// Whether the breaker waits for what becomes of it.
-    is_probe: bool,
+    /// Why it was sent, as far as the breaker waits for what becomes of it.
+    sent: Sent,
 }
 
 /// What became of an attempt.
@@ -180,17 +180,17 @@ impl Server {
     /// Gives it a request. `None` when its breaker has just let another one through as a probe;
     /// `anyway` sends it all the same.
     pub(super) fn lease(self: &Arc<Self>, breaker: BreakerOptions, now: Instant, anyway: bool) -> Option<Lease> {
-        let mut is_probe = false;
+        let mut sent = Sent::Regularly;
         if breaker.enabled && self.is_disturbed.load(Ordering::Relaxed) {
             let mut state = self.breaker.lock();
             if !state.permits(now) && !anyway {
                 return None;
             }
-            is_probe = state.begin(&breaker, now);
+            sent = state.begin(&breaker, now);
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.counts.picks.fetch_add(1, Ordering::Relaxed);
-        Some(Lease { server: Arc::clone(self), breaker, is_probe })
+        Some(Lease { server: Arc::clone(self), breaker, sent })
     }
 
     /// The result of a health check.
@@ -257,8 +257,8 @@ impl Lease {
         if matches!(verdict, Verdict::Good | Verdict::Whole) && !self.server.is_disturbed.load(Ordering::Relaxed) {
             return None;
         }
-        let is_probe = std::mem::take(&mut self.is_probe);
-        self.change_breaker(|breaker, options, now| breaker.record(verdict, is_probe, options, now))
+        let sent = std::mem::replace(&mut self.sent, Sent::Regularly);
+        self.change_breaker(|breaker, options, now| breaker.record(verdict, sent, options, now))
     }
 
     fn change_breaker(&self, change: impl FnOnce(&mut Breaker, &BreakerOptions, Instant)) -> Option<Change> {
@@ -280,7 +280,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.is_probe {
+        if self.sent == Sent::ToProbe {
             self.change_breaker(|breaker, _, now| breaker.abandon(now));
         }
     }

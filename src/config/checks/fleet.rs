@@ -106,6 +106,12 @@ fn breaker(config: &Config, problems: &mut Vec<Problem>) {
     let (breaker, path) = (&config.breaker, KeyPath::root("breaker"));
     at_least_one(&path, "failures", breaker.failures, 5, problems);
     at_least_one(&path, "server_errors", breaker.server_errors, 20, problems);
+    if !(1..=100).contains(&breaker.server_error_share) {
+        problems.push(Problem::new(
+            path.key("server_error_share"),
+            "percent of the last answers: 1 to 100, for example 99",
+        ));
+    }
     sensible(&path, "open", breaker.open, "1s", problems);
     sensible(&path, "longest_open", breaker.longest_open, "30s", problems);
     if breaker.longest_open < breaker.open {

@@ -20,8 +20,8 @@ pub struct Timeouts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub first_byte: Duration,
-    /// Between two bytes of an answer, and how long a server may take nothing of a request. Default 15 min. Does not
-    /// apply to a WebSocket.
+    /// Between two bytes of an answer, a WebSocket aside, and how long a server may take nothing of a request or of a
+    /// WebSocket. Default 15 min.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub silence: Duration,
@@ -44,7 +44,7 @@ pub struct Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathTimeouts {
-    /// The path and everything below it.
+    /// The path as Bifrost has it and everything below it, and the same below the path of each public URL.
     pub prefix: PathPrefix,
     /// As `timeouts.connect`.
     #[serde(default, with = "humantime_serde")]

@@ -2,10 +2,12 @@
 
 use std::{
     io,
+    os::fd::AsRawFd,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
 
+use pingora::protocols::l4::ext::get_tcp_info;
 #[cfg(fuzzing)]
 use tokio::io::DuplexStream;
 use tokio::{
@@ -112,6 +114,23 @@ impl Connection {
             stream @ ServerStream::Tls(_) => Pin::new(stream).poll_flush(context),
             _ => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl ServerStream {
+    /// Whether the other end has taken all that was sent to it, as far as TCP tells: what comes to a connection that it
+    /// has closed already is answered with a reset, and never acknowledged.
+    pub fn has_taken_all(&self) -> bool {
+        // As Linux numbers the states of RFC 9293 section 3.3.2.
+        const CLOSED: u8 = 7;
+        let stream = match self {
+            ServerStream::Plain(stream) => stream,
+            ServerStream::Tls(stream) => stream.get_ref().0,
+            #[cfg(fuzzing)]
+            ServerStream::Memory(_) => return true,
+        };
+        let info = get_tcp_info(stream.as_raw_fd());
+        info.is_ok_and(|info| info.tcpi_state != CLOSED && info.tcpi_unacked == 0)
     }
 }
 

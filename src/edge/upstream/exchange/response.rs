@@ -141,6 +141,9 @@ impl Exchanging<'_> {
         };
         rules.write(client.io().unsent(), head, framing, keeps);
         drop(rules);
+        if ends_with_connection {
+            client.io().end_with_response();
+        }
         self.exchange.account.written = Some(Written { status: head.status, body: 0 });
         Ok(None)
     }
