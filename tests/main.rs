@@ -84,6 +84,7 @@ mod retries;
 mod rolling_update;
 mod scriptable_bifrost;
 mod secrets;
+mod sessions_of_servers;
 mod shipped_config;
 mod slow_clients;
 mod stalled_servers;
