@@ -85,6 +85,7 @@ mod rolling_update;
 mod scriptable_bifrost;
 mod secrets;
 mod sessions_of_servers;
+mod setup_token;
 mod shipped_config;
 mod slow_clients;
 mod stalled_servers;

@@ -11,7 +11,7 @@ use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     edge::CLIENTS,
     nobody,
-    program::{bridgehead, config},
+    program::{bridgehead, config, without_credentials},
     tls_server::{BOTH, Trust},
 };
 
@@ -30,9 +30,7 @@ fn yaml(fleet: &[SocketAddr]) -> String {
 fn command(yaml: &str, credentials: &[(&str, &str)]) -> (Command, tempfile::NamedTempFile) {
     let file = config(yaml);
     let mut command = bridgehead();
-    for name in ["BRIDGEHEAD_API_TOKEN", "BRIDGEHEAD_API_USER", "BRIDGEHEAD_API_PASSWORD"] {
-        command.env_remove(name);
-    }
+    without_credentials(&mut command);
     command.envs(credentials.iter().copied()).arg("verify").arg("--config").arg(file.path());
     (command, file)
 }

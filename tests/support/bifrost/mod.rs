@@ -16,6 +16,7 @@ mod plain;
 mod record;
 mod reply;
 mod route;
+mod setup;
 
 use std::{
     io,
@@ -60,6 +61,7 @@ struct State {
     oauth: Mutex<oauth::Store>,
     oauth2: Mutex<oauth2::Store>,
     table: Mutex<clients::Table>,
+    setup: Mutex<setup::Lock>,
 }
 
 impl Bifrost {

@@ -12,6 +12,7 @@ use super::{
     State, clients, consent, mcp, oauth, oauth2, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
+    setup,
 };
 
 /// Bodies above this size are read and counted, but not kept for a handler.
@@ -126,6 +127,9 @@ async fn check(state: &Arc<State>, request: &Request<Incoming>) -> Result<Reply,
 async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if ask.method == Method::OPTIONS {
         return Ok(reply::empty(StatusCode::OK));
+    }
+    if let Some(refusal) = setup::refusal(ask) {
+        return Ok(refusal);
     }
     if let Some(reply) = oauth2::answer(ask) {
         return Ok(reply);
