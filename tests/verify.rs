@@ -105,6 +105,7 @@ fn every_way_in_which_a_server_can_differ_is_a_disagreement() {
     for (discovery, part) in [
         (Discovery::Off, "\"server\":false"),
         (Discovery::Page, "which have no discovery"),
+        (Discovery::Gap, "which have no discovery"),
         (Discovery::Oauth2(Mode::Both), "Bifrost 1.6.3 and later"),
         (Discovery::OwnIssuer, "http://bifrost.internal:8080"),
         (Discovery::Redirect, "302, a redirect"),
@@ -138,9 +139,10 @@ fn a_server_that_has_disagreed_disagrees_whatever_it_leaves_unanswered() {
 
 #[test]
 fn with_discovery_off_a_web_page_is_as_good_as_no_document() {
-    let fleet = [Bifrost::start(), Bifrost::start()];
+    let fleet = [Bifrost::start(), Bifrost::start(), Bifrost::start()];
     fleet[0].set_discovery(Discovery::Page);
     fleet[1].set_discovery(Discovery::Off);
+    fleet[2].set_discovery(Discovery::Gap);
     let (report, code) = report(&format!("{HEAD}{}", servers(&fleet.each_ref().map(Bifrost::address))), &[]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["discovery"], "off");

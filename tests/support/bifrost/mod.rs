@@ -5,6 +5,8 @@
 //! does, and records every request that reaches it. It runs on a thread and runtime of its own,
 //! so a test that blocks, or that uses a single-threaded runtime, does not stall it.
 
+mod admission;
+mod claude_code;
 mod clients;
 mod consent;
 mod grants;
@@ -20,7 +22,7 @@ mod setup;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdListener},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -60,8 +62,22 @@ struct State {
     gate: Mutex<Option<Gate>>,
     oauth: Mutex<oauth::Store>,
     oauth2: Mutex<oauth2::Store>,
+    claude_code: Mutex<claude_code::Gateway>,
     table: Mutex<clients::Table>,
     setup: Mutex<setup::Lock>,
+    rules: Mutex<admission::Rules>,
+    /// Between two comments on an idle stream, in place of what the original has.
+    heartbeat: Mutex<Option<Duration>>,
+    /// Its `server.base_path`, or nothing.
+    base_path: Mutex<String>,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    /// The number of its connection.
+    connection: u64,
+    address: IpAddr,
 }
 
 impl Bifrost {
@@ -132,6 +148,18 @@ impl Bifrost {
             Some(gate) if !gate.0.is_closed() => gate.clone(),
             _ => current.insert(Gate(Arc::new(Semaphore::new(0)))).clone(),
         }
+    }
+
+    /// Sends heartbeats so often where the original sends some: every 15 s on a stream of `/mcp`, every second on one of
+    /// a chat.
+    pub fn set_heartbeat(&self, interval: Duration) {
+        *lock(&self.state.heartbeat) = Some(interval);
+    }
+
+    /// Says what its `server.base_path` is: with a slash at its beginning and none at its end. Source: changelog of
+    /// Helm chart 2.1.47, for 2.4.0: redirects have the path, and requests are taken with it or without.
+    pub fn set_base_path(&self, path: &str) {
+        path.clone_into(&mut lock(&self.state.base_path));
     }
 
     /// Takes this token for one of a login from now on, as an MCP server of a Bifrost's own does.
@@ -211,8 +239,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut connection = 0;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, Arc::clone(&state), connection));
+            Ok((stream, peer)) => {
+                tokio::spawn(serve(stream, Arc::clone(&state), Caller { connection, address: peer.ip() }));
                 connection += 1;
             }
             // Out of file descriptors, for example: it may pass.
@@ -221,11 +249,11 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>, connection: u64) {
+async fn serve(stream: TcpStream, state: Arc<State>, caller: Caller) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let state = Arc::clone(&state);
-        async move { route::answer(state, request, connection).await }
+        async move { route::answer(state, request, caller).await }
     });
     // An error here is a client that went away or a handler that wanted the connection cut.
     let _ = http1::Builder::new()

@@ -5,11 +5,7 @@
 
 use hyper::{StatusCode, header};
 
-use super::{
-    Bifrost, lock,
-    reply::{self, Reply},
-    route::Ask,
-};
+use super::{Bifrost, lock, reply::Reply, route::Ask};
 
 const COOKIE: &str = "bifrost_setup_session";
 /// Behind `/api`; a path outside it is public anyway.
@@ -56,5 +52,5 @@ pub(super) fn refusal(ask: &Ask) -> Option<Reply> {
         (Some(token), Some(sent)) if token == sent => return None,
         (Some(_), Some(_)) => (StatusCode::FORBIDDEN, "the setup token is wrong"),
     };
-    Some(reply::bifrost_error(status, message))
+    Some(ask.error(status, message))
 }
