@@ -111,3 +111,4 @@ mod verify;
 mod verify_interval;
 mod websocket;
 mod websocket_streams;
+mod which_bifrost;
