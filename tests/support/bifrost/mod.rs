@@ -139,7 +139,7 @@ impl Bifrost {
 
     /// Closes the gate in front of streamed events, for every stream that starts from now on.
     ///
-    /// While it is closed, each of the five chat chunks, and each notification of the `count`
+    /// While it is closed, each of the five chat chunks, and each step of the `count`
     /// tool, waits for one permit. Response heads and the events that end a stream do not wait.
     /// Until [`Gate::release_all`] is called, further calls return the same gate.
     pub fn gate(&self) -> Gate {

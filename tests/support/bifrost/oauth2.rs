@@ -134,7 +134,7 @@ impl Bifrost {
 }
 
 /// Answers what this generation alone has; `None` when it has no such path or method.
-pub(super) fn answer(ask: &Ask) -> Option<Reply> {
+pub(super) async fn answer(ask: &Ask) -> Option<Reply> {
     let Generation::Oauth2(mode) = ask.generation() else { return None };
     let path = ask.path.as_str();
     Some(match (ask.method.as_str(), path) {
@@ -147,7 +147,7 @@ pub(super) fn answer(ask: &Ask) -> Option<Reply> {
         ("GET" | "PUT", _) if path.starts_with(FLOWS) => consent(ask, &path[FLOWS.len()..]),
         // The page is the dashboard's, whose script reads the fragment.
         ("GET", "/oauth/consent") => plain::dashboard(),
-        ("GET" | "POST", _) if is_mcp(path) => mcp::handle(ask),
+        ("GET" | "POST", _) if is_mcp(path) => mcp::handle(ask).await,
         ("GET", _) => return None,
         (_, JWKS | AUTHORIZE) => not_allowed("GET, OPTIONS"),
         (_, REGISTER | TOKEN) => not_allowed("GET, OPTIONS, POST"),

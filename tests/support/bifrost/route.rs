@@ -155,7 +155,7 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if let Some(refusal) = setup::refusal(ask) {
         return Ok(refusal);
     }
-    if let Some(reply) = oauth2::answer(ask) {
+    if let Some(reply) = oauth2::answer(ask).await {
         return Ok(reply);
     }
     if let Some(reply) = claude_code::answer(ask) {
@@ -173,7 +173,7 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
         ("POST", oauth::SUBMIT) if is_per_user => consent::submit(ask),
         ("POST", oauth::TOKEN) if is_per_user => consent::token(ask),
         ("GET", clients::PATH) => clients::list(ask),
-        ("GET" | "POST", "/mcp") => mcp::handle(ask),
+        ("GET" | "POST", "/mcp") => mcp::handle(ask).await,
         ("GET", "/health") => plain::health(ask),
         ("POST", "/v1/chat/completions") => plain::chat(ask),
         _ => unmatched(ask),
