@@ -28,6 +28,7 @@ mod config_profile;
 mod config_tls_files;
 mod config_yaml;
 mod connection_limits;
+mod cors_errors;
 mod device_flow;
 mod differential;
 mod differential_answers;
