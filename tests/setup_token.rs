@@ -18,6 +18,9 @@ const WRONG: (&str, &str) = ("BRIDGEHEAD_API_SETUP_TOKEN", "planted-wrong");
 const TOKEN: (&str, &str) = ("BRIDGEHEAD_API_TOKEN", Bifrost::TOKEN);
 const HEADER: &str = "x-bifrost-setup-token";
 
+/// A server, the variables, and the cause and the remedy that are told.
+type Case<'a> = (&'a Bifrost, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
 fn fresh(token: Option<&str>) -> Bifrost {
     let bifrost = Bifrost::start();
     let github = json!([{
@@ -86,7 +89,7 @@ fn a_refusal_names_its_cause_and_the_remedy() {
     closed.end_setup();
     closed.close_api();
     let other = ("BRIDGEHEAD_API_TOKEN", "planted-other");
-    let cases: [(&Bifrost, &[(&str, &str)], &str, &str); 8] = [
+    let cases: [Case; 8] = [
         (
             &locked,
             &[],

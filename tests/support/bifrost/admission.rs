@@ -66,8 +66,11 @@ impl Bifrost {
     }
 }
 
+/// The name of the virtual key of a request that is let in, if it has one, or the refusal.
+type Admission = Result<Option<String>, Box<Reply>>;
+
 /// Lets a request to `/mcp` or `/mcp/<slug>` in; the name of its virtual key, if it has one, or the refusal.
-pub(super) fn admit(ask: &Ask) -> Result<Option<String>, Reply> {
+pub(super) fn admit(ask: &Ask) -> Admission {
     let generation = ask.generation();
     let key = virtual_key(ask, generation);
     let admitted = match generation {
@@ -76,7 +79,7 @@ pub(super) fn admit(ask: &Ask) -> Result<Option<String>, Reply> {
         Generation::PerUser { .. } | Generation::Gap => by_key(ask, key.as_deref(), KEY_1_6, false),
     }?;
     if lock(&ask.state.rules).is_unready {
-        return Err(ask.error(StatusCode::SERVICE_UNAVAILABLE, "MCP server is not ready"));
+        return Err(Box::new(ask.error(StatusCode::SERVICE_UNAVAILABLE, "MCP server is not ready")));
     }
     Ok(admitted)
 }
@@ -105,37 +108,37 @@ pub(super) fn bearer(ask: &Ask) -> Option<&str> {
 }
 
 /// By a virtual key, or by nothing where nothing is demanded.
-fn by_key(ask: &Ask, key: Option<&str>, missing: &str, is_challenged: bool) -> Result<Option<String>, Reply> {
+fn by_key(ask: &Ask, key: Option<&str>, missing: &str, is_challenged: bool) -> Admission {
     let refuse = |message: &str| {
         let reply = ask.error(StatusCode::UNAUTHORIZED, message);
-        if is_challenged { challenge(ask, reply) } else { reply }
+        Err(Box::new(if is_challenged { challenge(ask, reply) } else { reply }))
     };
     let rules = lock(&ask.state.rules);
     let is_enforced = rules.is_enforced.unwrap_or(matches!(ask.generation(), Generation::Oauth2(_)));
     match key {
         Some(key) => match rules.keys.get(key) {
             Some(name) => Ok(Some(name.clone())),
-            None => Err(refuse("virtual key not found")),
+            None => refuse("virtual key not found"),
         },
-        None if is_enforced => Err(refuse(missing)),
+        None if is_enforced => refuse(missing),
         None => Ok(None),
     }
 }
 
 /// By the token of a login of 1.5.
-fn by_session(ask: &Ask) -> Result<Option<String>, Reply> {
+fn by_session(ask: &Ask) -> Admission {
     let store = lock(&ask.state.oauth);
     if bearer(ask).is_some_and(|token| store.knows_token(token)) {
         return Ok(None);
     }
     let reply = ask.error(StatusCode::UNAUTHORIZED, "oauth authentication required for mcp access");
     let value = format!("Bearer resource_metadata=\"{}{RESOURCE_METADATA}\"", ask.base());
-    Err(reply::with_header(reply, header::WWW_AUTHENTICATE, &value))
+    Err(Box::new(reply::with_header(reply, header::WWW_AUTHENTICATE, &value)))
 }
 
-fn by_oauth2(ask: &Ask, mode: Mode, key: Option<&str>) -> Result<Option<String>, Reply> {
+fn by_oauth2(ask: &Ask, mode: Mode, key: Option<&str>) -> Admission {
     let has_discovery = mode != Mode::Headers;
-    let refuse = |message: &str| Err(challenge(ask, ask.error(StatusCode::UNAUTHORIZED, message)));
+    let refuse = |message: &str| Err(Box::new(challenge(ask, ask.error(StatusCode::UNAUTHORIZED, message))));
     let token = bearer(ask).filter(|token| has_discovery && !is_key(token));
     let admitted = match token {
         Some(_) if key.is_some() => return refuse(CONFLICT),
@@ -150,7 +153,7 @@ fn by_oauth2(ask: &Ask, mode: Mode, key: Option<&str>) -> Result<Option<String>,
         None => by_key(ask, key, KEY_2, has_discovery)?,
     };
     match ask.path.strip_prefix("/mcp/") {
-        Some(slug) if slug != Bifrost::SLUG => Err(ask.error(StatusCode::FORBIDDEN, "access_denied")),
+        Some(slug) if slug != Bifrost::SLUG => Err(Box::new(ask.error(StatusCode::FORBIDDEN, "access_denied"))),
         _ => Ok(admitted),
     }
 }

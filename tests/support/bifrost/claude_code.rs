@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write,
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -36,9 +37,10 @@ const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const NOT_ENABLED: &str = "the claude code gateway is not enabled";
 
 const DEVICE_LIFE: Duration = Duration::from_mins(10);
-/// Between two polls; one that comes a second early is in time.
+/// Between two polls.
 const POLL: Duration = Duration::from_secs(5);
-const SLACK: Duration = Duration::from_secs(1);
+/// One that comes a second early is in time.
+const SOONEST: Duration = Duration::from_secs(4);
 /// Requests of one address in a minute, to either of the endpoints that need no credentials. The first versions had 30.
 const LIMIT: u32 = 120;
 /// Of a user code: no vowels, and nothing that looks like something else.
@@ -219,7 +221,7 @@ fn poll(ask: &Ask, code: &str) -> Reply {
     if flow.code.is_none() {
         let now = Instant::now();
         let last = lock(&ask.state.claude_code).polls.insert(code.to_owned(), now);
-        return if last.is_some_and(|last| now - last < POLL - SLACK) {
+        return if last.is_some_and(|last| now - last < SOONEST) {
             refuse("slow_down", "polling faster than the advertised interval")
         } else {
             refuse("authorization_pending", "waiting for the user to approve the sign-in")
@@ -276,9 +278,10 @@ fn managed_settings(ask: &Ask) -> Reply {
         let message = "no managed settings are configured on this gateway";
         return anthropic_error(StatusCode::NOT_FOUND, "not_found_error", message);
     };
-    let digest = Sha256::digest(settings.to_string());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let checksum = format!("sha256:{digest}");
+    let mut checksum = "sha256:".to_owned();
+    for byte in Sha256::digest(settings.to_string()) {
+        let _ = write!(checksum, "{byte:02x}");
+    }
     let tag = format!("\"{checksum}\"");
     let is_known = ask.texts(header::IF_NONE_MATCH).any(|known| known == tag);
     let reply = if is_known {

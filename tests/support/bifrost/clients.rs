@@ -138,6 +138,14 @@ impl Ask {
             _ => Generation::PerUser { has_clients: true },
         }
     }
+
+    /// The error shape of Bifrost itself, as these versions have it.
+    pub(super) fn error(&self, status: StatusCode, message: &str) -> Reply {
+        match self.generation() {
+            Generation::PerUser { .. } => reply::bifrost_error(status, message),
+            Generation::Gap | Generation::Oauth2(_) => reply::routed_error(status, message),
+        }
+    }
 }
 
 /// A discovery document, or what is there in its place.

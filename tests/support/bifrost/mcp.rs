@@ -36,7 +36,7 @@ const INVALID_PARAMS: i32 = -32602;
 pub(super) async fn handle(ask: &Ask) -> Reply {
     let key = match admission::admit(ask) {
         Ok(key) => key,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     if ask.method == Method::GET {
         return opened(ask);

@@ -59,25 +59,16 @@ struct State {
     checks: AtomicUsize,
     /// Whether `/health` says that the database is gone.
     is_red: AtomicBool,
+    /// Between two comments on an idle stream, in place of what the original has.
+    heartbeat: Mutex<Option<Duration>>,
+    setup: Mutex<setup::Lock>,
+    rules: Mutex<admission::Rules>,
     gate: Mutex<Option<Gate>>,
     oauth: Mutex<oauth::Store>,
     oauth2: Mutex<oauth2::Store>,
     claude_code: Mutex<claude_code::Gateway>,
     table: Mutex<clients::Table>,
-    setup: Mutex<setup::Lock>,
-    rules: Mutex<admission::Rules>,
-    /// Between two comments on an idle stream, in place of what the original has.
-    heartbeat: Mutex<Option<Duration>>,
-    /// Its `server.base_path`, or nothing.
     base_path: Mutex<String>,
-}
-
-/// Where a request comes from.
-#[derive(Debug, Clone, Copy)]
-struct Caller {
-    /// The number of its connection.
-    connection: u64,
-    address: IpAddr,
 }
 
 impl Bifrost {
@@ -111,6 +102,12 @@ impl Bifrost {
     /// Turns `/health` to 503, or back to 200. Everything else goes on as before.
     pub fn set_red(&self, is_red: bool) {
         self.state.is_red.store(is_red, Ordering::SeqCst);
+    }
+
+    /// Says what its `server.base_path` is. As in the original, requests are taken with it and without it.
+    pub fn set_base_path(&self, path: &str) {
+        // Source: changelog of Helm chart 2.1.47, for 2.4.0.
+        path.clone_into(&mut lock(&self.state.base_path));
     }
 
     /// How many of the edge's health checks have arrived.
@@ -156,12 +153,6 @@ impl Bifrost {
         *lock(&self.state.heartbeat) = Some(interval);
     }
 
-    /// Says what its `server.base_path` is: with a slash at its beginning and none at its end. Source: changelog of
-    /// Helm chart 2.1.47, for 2.4.0: redirects have the path, and requests are taken with it or without.
-    pub fn set_base_path(&self, path: &str) {
-        path.clone_into(&mut lock(&self.state.base_path));
-    }
-
     /// Takes this token for one of a login from now on, as an MCP server of a Bifrost's own does.
     pub fn accept_token(&self, token: &str) {
         lock(&self.state.oauth).accept(token);
@@ -176,6 +167,14 @@ impl Bifrost {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    /// The number of its connection.
+    connection: u64,
+    address: IpAddr,
 }
 
 impl Drop for Bifrost {
@@ -217,6 +216,15 @@ async fn pass(gate: Option<&Gate>) {
 impl State {
     fn current_gate(&self) -> Option<Gate> {
         lock(&self.gate).clone()
+    }
+
+    fn base_path(&self) -> String {
+        lock(&self.base_path).clone()
+    }
+
+    fn without_base_path<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(&*lock(&self.base_path));
+        below.filter(|below| below.starts_with('/')).unwrap_or(path)
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::{
 use super::{
     Caller, State, claude_code,
     clients::{self, Generation},
-    consent, lock, mcp, oauth, oauth2, plain,
+    consent, mcp, oauth, oauth2, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
     setup,
@@ -66,18 +66,10 @@ impl Ask {
         host.unwrap_or_default().to_ascii_lowercase()
     }
 
-    /// The URL the original believes it has: an origin, and its base path. Generation A trusts the request for it.
+    /// The URL the original believes it has. Generation A trusts the request for it.
     pub(super) fn base(&self) -> String {
         let tls = reply::behind_tls(&self.headers);
-        format!("{}://{}{}", if tls { "https" } else { "http" }, self.host(), lock(&self.state.base_path))
-    }
-
-    /// The error shape of Bifrost itself, as these versions have it.
-    pub(super) fn error(&self, status: StatusCode, message: &str) -> Reply {
-        match self.generation() {
-            Generation::PerUser { .. } => reply::bifrost_error(status, message),
-            Generation::Gap | Generation::Oauth2(_) => reply::routed_error(status, message),
-        }
+        format!("{}://{}{}", if tls { "https" } else { "http" }, self.host(), self.state.base_path())
     }
 
     /// Every value of a header that is text.
@@ -91,17 +83,17 @@ fn field(form: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(form).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// Records and answers one request.
+/// Records and answers one request. Below its base path the original has everything, and above it, too.
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, caller: Caller) -> Result<Reply, Abort> {
     let agent = request.headers().get(header::USER_AGENT);
-    let is_verified = ["/.well-known/", "/api/"].iter().any(|part| request.uri().path().contains(part));
+    let path = state.without_base_path(request.uri().path()).to_owned();
+    let is_verified = ["/.well-known/", "/api/", "/claude-code/"].iter().any(|prefix| path.starts_with(prefix));
     if !is_verified && agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bridgehead/")) {
-        return check(&state, &request, caller).await;
+        return check(&state, &request, path, caller).await;
     }
     let place = record(&state, &request, caller.connection);
     let (head, incoming) = request.into_parts();
     let upload = Upload::new(Arc::clone(&state), place, incoming);
-    let path = below(&lock(&state.base_path), head.uri.path()).to_owned();
 
     let is_echo = path == "/echo" || path.starts_with("/echo/");
     let mut reply = if is_echo && head.method != Method::OPTIONS {
@@ -123,19 +115,9 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, caller
     Ok(reply)
 }
 
-/// The path below the base path. One that is not below it is taken as it is.
-fn below<'a>(base: &str, path: &'a str) -> &'a str {
-    match path.strip_prefix(base) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
-}
-
 /// Answers a health check of the edge, which is counted, not recorded.
-async fn check(state: &Arc<State>, request: &Request<Incoming>, caller: Caller) -> Result<Reply, Abort> {
+async fn check(state: &Arc<State>, request: &Request<Incoming>, path: String, caller: Caller) -> Result<Reply, Abort> {
     state.checks.fetch_add(1, Ordering::SeqCst);
-    let path = below(&lock(&state.base_path), request.uri().path()).to_owned();
     dispatch(&Ask {
         state: Arc::clone(state),
         caller,
@@ -208,7 +190,7 @@ fn not_allowed(ask: &Ask) -> Reply {
 /// The redirect away from a trailing slash: absolute, and with the scheme always `http`.
 fn without_slash(ask: &Ask) -> Reply {
     let path = ask.path.trim_end_matches('/');
-    let mut location = format!("http://{}{}{path}", ask.host(), lock(&ask.state.base_path));
+    let mut location = format!("http://{}{}{path}", ask.host(), ask.state.base_path());
     if !ask.query.is_empty() {
         location = format!("{location}?{}", ask.query);
     }
