@@ -83,6 +83,7 @@ mod reload;
 mod reload_file;
 mod reload_under_load;
 mod replace;
+mod requests_in_flight;
 mod retries;
 mod rolling_update;
 mod scriptable_bifrost;

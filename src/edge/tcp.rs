@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use pingora::protocols::TcpKeepalive;
+use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -25,4 +26,12 @@ pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
             .with_interval(TCP_KEEPALIVE.interval)
             .with_retries(u32::try_from(TCP_KEEPALIVE.count).unwrap_or(u32::MAX)),
     )
+}
+
+/// Whether a connection failed for want of this process's own open files, ports or memory: no server is to blame.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable};
+    let full = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
+    matches!(error.kind(), AddrInUse | AddrNotAvailable)
+        || error.raw_os_error().is_some_and(|code| full.contains(&code))
 }

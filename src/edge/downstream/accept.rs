@@ -87,7 +87,7 @@ async fn take(
 }
 
 fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
-    let most = listeners.snapshot.load().limits.connections.most();
+    let most = listeners.snapshot.load().connections;
     let connections = listeners.counters.connections();
     // The last tenth is kept free by closing idle connections early.
     if connections.open() >= most - most / 10 {

@@ -6,7 +6,10 @@ use pingora_proxy::Session;
 
 use super::{cors, forward::ANSWERED};
 use crate::{
-    edge::exchange::{ErrorResponse, Exchange, Expired},
+    edge::{
+        exchange::{ErrorResponse, Exchange, Expired},
+        tcp::is_exhausted,
+    },
     reason::Reason,
     telemetry::{
         Counters,
@@ -39,6 +42,7 @@ fn reason(error: &Error, exchange: &Exchange) -> Reason {
             Reason::ClientGone
         }
         (ErrorSource::Downstream, _) => Reason::Malformed,
+        (_, _) if error.root_cause().downcast_ref().is_some_and(is_exhausted) => Reason::Exhausted,
         (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
         (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
         (
