@@ -11,6 +11,7 @@ mod headers;
 mod names;
 mod request;
 mod response;
+mod websocket;
 pub mod write;
 
 pub use self::{
@@ -22,4 +23,5 @@ pub use self::{
     names::Kind,
     request::{RequestHead, RequestLine, authority, read},
     response::{ResponseBody, ResponseHead},
+    websocket::switches_to_websocket,
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::{Error, ErrorType, Result};
 use tokio::{io::ReadBuf, time::Instant};
 
@@ -21,7 +21,7 @@ use crate::{
         client::{PIECE, Written, keeps_connection},
         fields::{ResponseRules, interim_header, write_interim},
     },
-    framing::{Body, ResponseBody, ResponseHead, Rest, end_of_head},
+    framing::{Body, ResponseBody, ResponseHead, Rest, end_of_head, switches_to_websocket},
     readiness::Stage,
 };
 
@@ -172,6 +172,8 @@ impl Exchanging<'_> {
         if !self.exchange.is_websocket {
             return malformed("a 101 that was not asked for");
         }
+        let key = self.session.req_header().headers.get("sec-websocket-key");
+        switches_to_websocket(head, key.map(HeaderValue::as_bytes)).or_else(malformed)?;
         self.exchange.take_head(false, Instant::now());
         self.session.set_keepalive(None);
         let Some(client) = &self.client else {
