@@ -4,6 +4,7 @@ use std::{
     mem::{self, MaybeUninit},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -129,6 +130,10 @@ impl Exchanging<'_> {
         }
         let has_content = head.status == StatusCode::RESET_CONTENT && head.framing() != Some(Body::Length(0));
         self.can_rest &= head.keeps_connection() && body != ResponseBody::Close && !has_content;
+        if let Some(kept) = head.keeps_connection_for() {
+            // A request that is sent when the server has had enough of waiting is lost.
+            self.server.kept_for = Some(kept - (kept / 2).min(Duration::from_secs(1)));
+        }
         self.body = Some(match body {
             ResponseBody::None => Rest::NOTHING,
             ResponseBody::Framed(body) => Rest::new(body),
