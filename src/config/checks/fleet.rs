@@ -147,6 +147,7 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     sensible(&path, "silence", timeouts.silence, "15m", problems);
     sensible(&path, "request", timeouts.request, "1h, or leave it out", problems);
     sensible(&path, "idle", timeouts.idle, "60s", problems);
+    sensible(&path, "ping", timeouts.ping, "10s", problems);
     sensible(&KeyPath::root("dns"), "interval", config.dns.interval, "10s", problems);
     sensible(&KeyPath::root("verify"), "interval", config.verify.interval, "5m, or leave it out", problems);
     let paths = path.key("paths");

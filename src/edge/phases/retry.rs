@@ -1,6 +1,6 @@
 //! Whether a request that failed on one server may go to another.
 
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType, protocols::http::v2::client::PING_TIMEDOUT};
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
@@ -34,7 +34,7 @@ pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, er
             | ErrorType::WriteError
             | ErrorType::H2Error
             | ErrorType::H2Downgrade
-    );
+    ) || *error.etype() == PING_TIMEDOUT;
     // A server that resets one stream of HTTP/2 is alive, and so is the connection.
     let is_reset = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset);
     let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();
