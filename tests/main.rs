@@ -107,5 +107,6 @@ mod upstream_tls;
 mod upstream_websocket;
 mod verify;
 mod verify_interval;
+mod verify_places;
 mod websocket;
 mod websocket_streams;
