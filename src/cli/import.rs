@@ -137,7 +137,7 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
     tell(table);
     switch(&name.to_string(), &merged, table.server.as_ref());
-    if let Some(path) = table.base_path.as_ref().filter(|_| merged.lacks_path) {
+    if let Some(path) = &merged.missing_path {
         eprintln!(
             "warning: {name}: the source is below the path {path}, its server.base_path, and none of public_urls has \
              that path: write it at the end of the URL that clients type"

@@ -45,8 +45,8 @@ pub struct Merged {
     pub goes_off: bool,
     /// Whether the issuer that the source names is no public URL of the file.
     pub lacks_issuer: bool,
-    /// Whether no public URL of the file has the path below which the source is.
-    pub lacks_path: bool,
+    /// The path below which the source is, if no public URL of the file has it.
+    pub missing_path: Option<String>,
 }
 
 /// Why a table cannot be merged.
@@ -118,7 +118,7 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         is_switched: switched != edited,
         goes_off: was_on && !Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
-        lacks_path: table.base_path.as_ref().is_some_and(|path| !config.base_paths().contains(&path.as_str())),
+        missing_path: table.base_path.clone().filter(|path| !config.base_paths().contains(&path.as_str())),
         text,
     })
 }
