@@ -119,6 +119,14 @@ impl Reason {
         self.status().is_some_and(|status| status.is_client_error()) || self == Reason::VersionNotSupported
     }
 
+    /// Whether no server could give a response, or not in time.
+    pub fn is_of_the_fleet(self) -> bool {
+        matches!(
+            self.status(),
+            Some(StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+        )
+    }
+
     fn message(self) -> &'static str {
         match self {
             Reason::NoServer => "no Bifrost server is available",

@@ -30,6 +30,7 @@ mod config_profile;
 mod config_tls_files;
 mod config_yaml;
 mod connection_limits;
+mod cors_errors;
 mod differential;
 mod differential_answers;
 mod differential_http2;

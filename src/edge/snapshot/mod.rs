@@ -10,7 +10,7 @@ pub(super) use self::{peer::ServerTls, servers::Upstream, waits::Waits};
 pub use self::{peer::system_authorities, servers::Servers};
 use super::plugin::DiscoveryFilter;
 use crate::{
-    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts},
+    config::{AdminHost, Config, Cors, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts},
     fleet::Runtime,
     limits::AccessRules,
     trust::TrustedProxies,
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub refuses_unknown_hosts: bool,
     /// Which clients may reach which paths.
     pub access: AccessRules,
+    /// Which web pages may read what the edge says in a server's stead.
+    pub cors: Cors,
     /// What is taken from clients.
     pub limits: Limits,
     /// How the edge stops.
@@ -70,6 +72,7 @@ impl Snapshot {
             dns: config.dns,
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
             access: AccessRules::new(&config.access, &config.base_paths()),
+            cors: config.cors.clone(),
             limits: config.limits.clone(),
             stop: config.stop,
             profile: config.profile,
