@@ -122,6 +122,7 @@ mod upstream_tls;
 mod upstream_websocket;
 mod verify;
 mod verify_interval;
+mod verify_places;
 mod websocket;
 mod websocket_streams;
 mod which_bifrost;
