@@ -2,6 +2,7 @@
 //! Pure but for the clock of [`Rates`].
 
 mod access;
+mod buffers;
 mod client_key;
 mod connections;
 mod rate;
@@ -10,6 +11,7 @@ mod readings;
 
 pub use self::{
     access::AccessRules,
+    buffers::{Buffers, Held},
     connections::{Connections, Full, Slot},
     rate::RateLimiter,
     rates::Rates,

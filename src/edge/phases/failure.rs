@@ -8,7 +8,10 @@ use pingora_proxy::Session;
 
 use super::{cors, forward::ANSWERED};
 use crate::{
-    edge::exchange::{ErrorResponse, Exchange, Expired},
+    edge::{
+        client::Connection,
+        exchange::{ErrorResponse, Exchange, Expired},
+    },
     reason::Reason,
     telemetry::{
         Counters,
@@ -83,6 +86,9 @@ pub(in crate::edge) async fn answer(
     }
     let reason = reason(error, exchange);
     counters.failed(reason);
+    if let (Reason::Malformed, Some(connection)) = (reason, Connection::of(session)) {
+        connection.mistake();
+    }
     exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
     if reason.status().is_none() || exchange.is_answered(session) {
