@@ -65,6 +65,7 @@ fn nonsense_about_the_fleet_is_refused_with_its_remedy() {
         ("breaker: {server_error_share: 0}", "breaker.server_error_share: percent of the last answers"),
         ("breaker: {server_error_share: 101}", "breaker.server_error_share: percent of the last answers"),
         ("breaker: {open: 0s}", "breaker.open: 0 leaves"),
+        ("timeouts: {ping: 0s}", "timeouts.ping: 0 leaves"),
         ("breaker: {longest_open: 1ms}", "breaker.longest_open: shorter than open"),
         ("retries: {attempts: 0}", "retries.attempts: must be from 1, no retry, to 16"),
         ("retries: {attempts: 17}", "retries.attempts: must be from 1"),

@@ -147,3 +147,22 @@ fn the_id_that_a_trusted_proxy_gives_a_request_is_kept_and_nobody_elses() {
         assert_eq!(bifrost.recorded().last().unwrap().headers_all("x-request-id"), [received]);
     }
 }
+
+/// When an answer was made, its server knows (RFC 9110 section 6.6.1): of a stored one that was long ago.
+#[test]
+fn the_date_of_an_answer_is_its_servers_where_it_has_one() {
+    const DATE: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
+    let edge = Edge::in_front_of(&[raw::answers([
+        b"HTTP/1.1 200 OK\r\nDate: Tue, 01 Jan 2019 00:00:00 GMT\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 500 No\r\ndate: Tue, 01 Jan 2019 00:00:00 GMT\r\nContent-Length: 2\r\n\r\nok",
+        raw::OK,
+        b"HTTP/1.1 200 OK\r\nConnection: Date\r\nDate: x\r\nContent-Length: 2\r\n\r\nok",
+    ])]);
+    let mut client = edge.connect();
+    for is_servers in [true, true, false, false] {
+        let answer = client.ask("GET", "/", &edge.host(), "");
+        let dates: Vec<_> = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("date")).collect();
+        assert_eq!((dates.len(), dates[0].1 == DATE), (1, is_servers), "{dates:?}");
+        assert!(httpdate::parse_http_date(&dates[0].1).is_ok(), "{dates:?}");
+    }
+}

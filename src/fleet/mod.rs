@@ -29,7 +29,7 @@ use self::{
 };
 pub use self::{
     runtime::{Report, Runtime, ServerReport},
-    server::{Change, Lease, Outcome, Server, State},
+    server::{Change, Era, Lease, Outcome, Server, State},
 };
 use crate::config::{self, Balance, BreakerOptions, Config, Policy, Retries, ServerAddress};
 

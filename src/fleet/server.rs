@@ -36,6 +36,8 @@ pub struct Server {
     breaker: Mutex<Breaker>,
     /// Whether the breaker has anything to remember, to be read without its lock.
     is_disturbed: AtomicBool,
+    /// How often it has been down.
+    downs: Arc<AtomicU64>,
     pub(super) counts: Counts,
     /// How long it takes for the head of an answer.
     pub(super) first_byte: Latency,
@@ -60,6 +62,27 @@ pub struct Lease {
     breaker: BreakerOptions,
     /// Why it was sent, as far as the breaker waits for what becomes of it.
     sent: Sent,
+}
+
+/// The time in which a connection to a server was made: it ends when the server goes down, because a connection that
+/// hangs may look alive.
+#[derive(Debug, Clone, Default)]
+pub struct Era {
+    downs: Arc<AtomicU64>,
+    /// How often it had been down.
+    number: u64,
+}
+
+impl Era {
+    /// Whether the server has been down since.
+    pub fn is_over(&self) -> bool {
+        self.downs.load(Ordering::Relaxed) != self.number
+    }
+
+    /// Counts the eras of a server.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 /// What became of an attempt.
@@ -137,6 +160,7 @@ impl Server {
             is_down: AtomicBool::new(false),
             breaker: Mutex::new(Breaker::CLOSED),
             is_disturbed: AtomicBool::new(false),
+            downs: Arc::default(),
             counts: Counts::default(),
             first_byte: Latency::default(),
         }
@@ -193,6 +217,11 @@ impl Server {
         Some(Lease { server: Arc::clone(self), breaker, sent })
     }
 
+    /// The era of a connection that is made now.
+    pub fn era(&self) -> Era {
+        Era { downs: Arc::clone(&self.downs), number: self.downs.load(Ordering::Relaxed) }
+    }
+
     /// The result of a health check.
     pub fn checked(&self, is_good: bool, options: &HealthChecks) -> Option<Change> {
         let mut health = self.health.lock();
@@ -200,7 +229,10 @@ impl Server {
         *health = after;
         self.is_down.store(after.is_down(), Ordering::Relaxed);
         match (before.is_down(), after.is_down()) {
-            (false, true) => Some(Change::Down),
+            (false, true) => {
+                self.downs.fetch_add(1, Ordering::Relaxed);
+                Some(Change::Down)
+            }
             (true, false) => Some(Change::Up),
             _ => None,
         }

@@ -13,6 +13,7 @@ mod names;
 mod request;
 mod response;
 mod target;
+mod websocket;
 pub mod write;
 
 pub use self::{
@@ -25,4 +26,5 @@ pub use self::{
     request::{RequestHead, RequestLine, read},
     response::{ResponseBody, ResponseHead},
     target::{authority, with_origin_form},
+    websocket::switches_to_websocket,
 };

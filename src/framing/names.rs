@@ -22,7 +22,7 @@ pub enum Kind {
     Cookie,
     /// What a server lets somebody in by: `Authorization` and Bifrost's own `X-BF-...`.
     Credentials,
-    /// When the response was made; the edge writes its own.
+    /// When the message was made, which a trailer cannot say.
     Date,
     /// Everything else.
     Other,

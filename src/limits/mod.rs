@@ -1,10 +1,11 @@
-//! What the edge allows clients: how many connections, how often they may ask, and which paths they may reach.
-//! Pure but for the clock of [`Rates`].
+//! What the edge allows clients: how many connections and requests at a time, how often they may ask, and which paths
+//! they may reach. Pure but for the clock of [`Rates`] and the question of [`OpenFiles`].
 
 mod access;
 mod buffers;
 mod client_key;
-mod connections;
+mod concurrency;
+mod open_files;
 mod rate;
 mod rates;
 mod readings;
@@ -12,7 +13,8 @@ mod readings;
 pub use self::{
     access::AccessRules,
     buffers::{Buffers, Held},
-    connections::{Connections, Full, Slot},
+    concurrency::{Concurrency, Full, Slot},
+    open_files::OpenFiles,
     rate::RateLimiter,
     rates::Rates,
 };

@@ -1,6 +1,6 @@
 //! What is settled about a request before it goes anywhere.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Version, header};
 use pingora::{Result, http::RequestHeader};
@@ -15,7 +15,7 @@ use crate::{
     },
     framing,
     host::Host,
-    limits::Rates,
+    limits::{Concurrency, Rates},
     reason::Reason,
 };
 
@@ -112,8 +112,13 @@ fn further_cookies(headers: &HeaderMap) -> usize {
 }
 
 /// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a
-/// path that is closed to the client, or one too many.
-pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates: &Rates) -> Result<()> {
+/// path that is closed to the client, or one too many, lately or at the moment.
+pub(in crate::edge) fn request(
+    session: &Session,
+    exchange: &mut Exchange,
+    rates: &Rates,
+    in_flight: &Arc<Concurrency>,
+) -> Result<()> {
     let header = session.req_header();
     if matches!(header.method, Method::TRACE | Method::CONNECT) {
         return refuse(Reason::MethodNotAllowed, "CONNECT or TRACE");
@@ -128,15 +133,17 @@ pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates
     if !host.is_empty() && Host::parse(host).is_none() {
         return refuse(Reason::Malformed, "a Host that is none");
     }
-    if snapshot.refuses_unknown_hosts && !origins.are_derived() && origins.find(host, b"").is_none() {
+    let base_length = origins.base_length(host, client.path());
+    if snapshot.refuses_unknown_hosts && base_length.is_none() {
         return refuse(Reason::UnknownHost, "a host that is no public URL's");
     }
-    exchange.settle_path(host, client.path());
+    exchange.base_length = base_length.unwrap_or_default();
     let address = exchange.client(session);
     if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
         return refuse(Reason::Forbidden, "a rule of access");
     }
     is_in_time(session, exchange, rates, address)?;
+    take_place(exchange, in_flight, address)?;
     announced(session, &snapshot)
 }
 
@@ -153,4 +160,20 @@ fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address
         exchange.retry_after = Some(wait);
         refuse(Reason::TooManyRequests, why)
     })
+}
+
+/// Takes one of the places for requests in flight, which the exchange keeps to its end.
+fn take_place(exchange: &mut Exchange, in_flight: &Arc<Concurrency>, address: IpAddr) -> Result<()> {
+    let snapshot = &exchange.snapshot;
+    let mut full = |why| {
+        exchange.retry_after = Some(Duration::ZERO);
+        refuse(Reason::TooManyInFlight, why)
+    };
+    let Ok(mut slot) = in_flight.enter(snapshot.in_flight.most) else { return full("limits.requests_in_flight") };
+    // As with rates.
+    if !snapshot.trusted.contains(address) && slot.of_client(address, snapshot.in_flight.most_of_client).is_err() {
+        return full("limits.requests_in_flight_per_client");
+    }
+    exchange.slot = Some(slot);
+    Ok(())
 }

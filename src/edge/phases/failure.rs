@@ -11,6 +11,7 @@ use crate::{
     edge::{
         client::Connection,
         exchange::{ErrorResponse, Exchange, Expired},
+        tcp::is_exhausted,
     },
     reason::Reason,
     telemetry::{
@@ -36,6 +37,7 @@ fn reason(error: &Error, exchange: &Exchange) -> Reason {
     }
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, _) => of_client(error),
+        (_, _) if error.root_cause().downcast_ref().is_some_and(is_exhausted) => Reason::Exhausted,
         (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
         (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
         (

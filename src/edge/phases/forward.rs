@@ -95,7 +95,8 @@ pub(in crate::edge) async fn peer(
     let within = exchange.connect_within();
     let upstream = exchange.snapshot.servers.upstream(picked.configured);
     let is_new = picked.needs_new_connection;
-    Ok(Box::new(upstream.peer_for_request(picked.address, within, &exchange.waits, is_new)))
+    let era = exchange.attempts.server().map_or(0, |server| server.era().number());
+    Ok(Box::new(upstream.peer_for_request(picked.address, within, &exchange.waits, is_new, era)))
 }
 
 /// Whether the server speaks HTTP/2. A WebSocket needs HTTP/1.1, whatever else the server speaks.
@@ -116,7 +117,8 @@ async fn attempt(
     let snapshot = Arc::clone(&exchange.snapshot);
     let upstream = snapshot.servers.upstream(picked.configured);
     let within = exchange.connect_within();
-    let connected = connect(pool, upstream, picked.address, within, picked.needs_new_connection, &mut now).await;
+    let (address, is_new, to) = (picked.address, picked.needs_new_connection, exchange.attempts.server());
+    let connected = connect(pool, upstream, address, within, is_new, to, &mut now).await;
     exchange.account.connected(now);
     let mut server = connected.map_err(|mut error| {
         retry::not_connected(exchange, &mut error);

@@ -1,18 +1,22 @@
 //! Whether a request that failed on one server may go to another.
 
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType, protocols::http::v2::client::PING_TIMEDOUT};
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
-use crate::{edge::exchange::Exchange, fleet::Outcome};
+use crate::{
+    edge::{exchange::Exchange, tcp::is_exhausted},
+    fleet::Outcome,
+};
 
 /// No connection could be made. Nothing was sent, so that even a POST may go to another server.
 pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
     exchange.account.connected(Instant::now());
-    if *error.etype() != ErrorType::InternalError {
+    let is_exhausted = error.root_cause().downcast_ref().is_some_and(is_exhausted);
+    if !is_exhausted {
         exchange.record(Outcome::ConnectFailed);
     }
-    error.set_retry(exchange.expired().is_none() && may_retry(exchange));
+    error.set_retry(!is_exhausted && exchange.expired().is_none() && may_retry(exchange));
 }
 
 /// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
@@ -30,7 +34,7 @@ pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, er
             | ErrorType::WriteError
             | ErrorType::H2Error
             | ErrorType::H2Downgrade
-    );
+    ) || *error.etype() == PING_TIMEDOUT;
     // A server that resets one stream of HTTP/2 is alive, and so is the connection.
     let is_reset = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset);
     let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();

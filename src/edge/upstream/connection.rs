@@ -5,6 +5,7 @@ use std::{
     os::fd::AsRawFd,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use pingora::protocols::l4::ext::get_tcp_info;
@@ -18,6 +19,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::clock::Timer;
+use crate::fleet::Era;
 
 /// A connection to a server, between exchanges or with one on it.
 pub(in crate::edge) struct Connection {
@@ -27,6 +29,10 @@ pub(in crate::edge) struct Connection {
     sent: usize,
     /// Whether it has carried an exchange before this one.
     pub(super) is_reused: bool,
+    /// Whether its server has been down since it was made.
+    pub(super) era: Era,
+    /// For how long its server keeps it without a request, if it says so.
+    pub(super) kept_for: Option<Duration>,
     /// The alarm of the exchange's clock.
     pub(super) timer: Timer,
 }
@@ -45,7 +51,7 @@ const MOST_UNSENT: usize = 16 * 1024;
 impl Connection {
     pub fn new(stream: ServerStream) -> Self {
         let (unsent, sent, is_reused, timer) = (Vec::new(), 0, false, Timer::default());
-        Connection { stream, unsent, sent, is_reused, timer }
+        Connection { stream, unsent, sent, is_reused, era: Era::default(), kept_for: None, timer }
     }
 
     /// Whether it can carry another exchange, while it rests: a server that says something now closes it, or has gone
