@@ -24,6 +24,7 @@ pub use self::{
         access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
         config::{AccessRule, Config, DiscoveryOptions, UnknownHosts},
+        cors::Cors,
         dns::Dns,
         fleet::{Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
         limits::{ClientRate, Count, Limits, RateLimit, Size},
@@ -45,7 +46,8 @@ pub use self::{
     problem::{KeyPath, Problem, Problems, Step},
     values::{
         network::Network,
-        path_prefix::PathPrefix,
+        origin_pattern::{AllowedHeader, OriginPattern},
+        path_prefix::{PathPrefix, below_bases},
         public_url::{PublicUrl, Scheme},
         server_address::ServerAddress,
     },

@@ -21,12 +21,18 @@ pub struct Limits {
     /// Open connections of one client address, or of one IPv6 network of 64 bits. Default 1,000. Trusted
     /// proxies may open any number.
     pub connections_per_client: Count,
+    /// Requests at a time, WebSockets and streams included, discovery aside; what is above is answered 503. Default:
+    /// three eighths of the files that the process may have open, of which each takes one.
+    pub requests_in_flight: Option<Count>,
+    /// The same of one client address, or of one IPv6 network of 64 bits. Default 1,000, or half of
+    /// `requests_in_flight` where that is less. Trusted proxies that do not say who asks may have any number.
+    pub requests_in_flight_per_client: Option<Count>,
     /// The head of a request, in bytes. Default 64 KiB, at most 512 KiB.
     #[schemars(extend("allOf" = [{
         "minimum": 1024, "maximum": Limits::LARGEST_HEAD, "pattern": patterns::head_size()
     }]))]
     pub head: Size,
-    /// The headers of a request. Default 100, at most 256.
+    /// The headers of a request. Default 100, at most 256. All `cookie` fields of HTTP/2 count as one.
     #[schemars(range(min = 1, max = Limits::MOST_HEADERS))]
     pub headers: usize,
     /// From the first byte of a request to the last one of its head; and for all that comes before the first
@@ -58,8 +64,9 @@ pub struct Limits {
     /// Requests of one client address, or of one IPv6 network of 64 bits, discovery aside. Default 1,000 a
     /// second, and 2,000 at once.
     pub requests: ClientRate,
-    /// The same for a `POST` to the token or the registration endpoint. Default 20 a second, and 200 at once:
-    /// the users of a hosted client come from few addresses.
+    /// The same for a `POST` to the token or the registration endpoint, and for the steps of a login at the Claude Code
+    /// gateway. Default 100 a second, and 400 at once: the users of a hosted client, or of one office, come from few
+    /// addresses, and each Claude Code that waits for its user asks every 5 s.
     pub logins: ClientRate,
 }
 
@@ -128,6 +135,8 @@ impl Default for Limits {
         Limits {
             connections: Count(Some(10_000)),
             connections_per_client: Count(Some(1_000)),
+            requests_in_flight: None,
+            requests_in_flight_per_client: None,
             head: Size(Some(ByteSize::kib(64).as_u64())),
             headers: 100,
             head_time: Duration::from_secs(10),
@@ -139,7 +148,7 @@ impl Default for Limits {
             body_rate: Size(Some(500)),
             client_silence: Duration::from_mins(1),
             requests: ClientRate(Some(RateLimit { per_second: 1_000.0, burst: 2_000 })),
-            logins: ClientRate(Some(RateLimit { per_second: 20.0, burst: 200 })),
+            logins: ClientRate(Some(RateLimit { per_second: 100.0, burst: 400 })),
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathTimeouts {
-    /// The path and everything below it.
+    /// The path as Bifrost has it and everything below it, and the same below the path of each public URL.
     pub prefix: PathPrefix,
     /// As `timeouts.connect`.
     #[serde(default, with = "humantime_serde")]

@@ -45,10 +45,12 @@ pub(in crate::config) fn server_name() -> String {
     format!("^({}|{IPV6}|[0-9A-Fa-f:]+)$", host("A-Za-z"))
 }
 
-/// An origin in lower case, without its scheme's default port.
+/// An origin in lower case, without its scheme's default port, and a path that needs no escape.
 pub(super) fn public_url() -> String {
     let host = host("a-z");
-    format!(r"^(?!http://.*:80$)(?!https://.*:443$)https?://({host}|\[[0-9a-f:.]+\])(:{PORT})?$")
+    let no_default_port = "(?!http://[^/]*:80(/|$))(?!https://[^/]*:443(/|$))";
+    let path = r"(/(?!\.\.?(/|$))(?!\.[wW][eE][lL][lL]-[kK][nN][oO][wW][nN](/|$))[A-Za-z0-9._~-]+)*";
+    format!(r"^{no_default_port}https?://({host}|\[[0-9a-f:.]+\])(:{PORT})?{path}$")
 }
 
 /// An address, or a network in CIDR notation.
@@ -56,6 +58,12 @@ pub(super) fn network() -> String {
     let ipv6 = "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(/0*(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?";
     format!("^({}(/0*(3[0-2]|[12]?[0-9]))?|{ipv6})$", ipv4())
 }
+
+/// The origin of web pages.
+pub(super) const ORIGIN: &str = r#"^(\*|[A-Za-z0-9+.-]+://[!"$-.0->A-~]+)$"#;
+
+/// The name of a header, or `*`.
+pub(super) const HEADER_NAME: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 /// A path without a query or wildcard.
 pub(super) const PATH_PREFIX: &str = r#"^/[!"$-)+->@-~]*$"#;

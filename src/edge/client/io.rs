@@ -115,7 +115,7 @@ impl Io {
         if let Some(transport) = &mut self.transport {
             transport.wait_at_most(most_stalled);
         }
-        self.reading = Reading::Body(Rest::new(body));
+        self.reading = Reading::Body(Rest::of_request(body));
         self.unread.split_to(head)
     }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use pingora::{Result, http::ResponseHeader, protocols::http::v2::server::HttpSession};
+use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::request_id::X_REQUEST_ID;
 use crate::{
-    edge::client::{ClientStream, LINGER},
+    edge::client::{ClientStream, Http2Session, LINGER},
     framing::write,
     reason::Reason,
 };
@@ -40,6 +40,11 @@ pub(in crate::edge) struct ErrorResponse {
 }
 
 impl ErrorResponse {
+    /// Tells its status.
+    pub fn status(&self) -> u16 {
+        self.header.status.as_u16()
+    }
+
     /// Tells how long its body is.
     pub fn body_length(&self) -> usize {
         self.body.len()
@@ -69,8 +74,18 @@ impl ErrorResponse {
         answer
     }
 
+    /// Answers a preflight in a server's stead: without a body.
+    pub fn preflight(id: &HeaderValue) -> Self {
+        let mut response = ErrorResponse {
+            header: ResponseHeader::build(StatusCode::NO_CONTENT, Some(8)).expect("a status of the http crate is one"),
+            body: Bytes::new(),
+        };
+        let _inserted = response.header.insert_header(X_REQUEST_ID, id);
+        response
+    }
+
     /// A name and a value of the http crate are a header.
-    fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         let _inserted = self.header.insert_header(name, value);
     }
 
@@ -82,10 +97,10 @@ impl ErrorResponse {
     }
 
     /// On a stream of HTTP/2 that Pingora's proxy knows nothing of.
-    pub async fn write_to(self, mut session: HttpSession) {
+    pub async fn write_to(self, mut session: Http2Session) {
         // The client may be gone.
-        if session.write_response_header(Box::new(self.header), false).is_ok() {
-            let _written = session.write_body(self.body, true).await;
+        if session.write_head(Box::new(self.header), false).is_ok() {
+            let _written = session.write(self.body, true).await;
         }
     }
 

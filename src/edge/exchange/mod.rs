@@ -22,7 +22,10 @@ use super::{
     client::Client,
     snapshot::{Snapshot, Waits},
 };
-use crate::fleet::{Attempts, Outcome, Picked, log_change};
+use crate::{
+    fleet::{Attempts, Outcome, Picked, log_change},
+    limits::Slot,
+};
 
 /// One request and its response: the `CTX` of the edge's `ProxyHttp`.
 pub struct Exchange {
@@ -33,6 +36,8 @@ pub struct Exchange {
     pub(super) attempt: Attempt,
     /// How long to wait, for the path of the request.
     pub(super) waits: Waits,
+    /// How much of the path of the request is that of the public URL that it is for.
+    base_length: usize,
     /// When the whole request must be over.
     pub(super) end: Option<Instant>,
     pub(super) is_websocket: bool,
@@ -44,6 +49,8 @@ pub struct Exchange {
     /// When a client that asks too often may ask again.
     pub(super) retry_after: Option<Duration>,
     pub(super) account: Account,
+    /// Its place among the requests in flight; none for what the edge answers by itself.
+    pub(super) slot: Option<Slot>,
     /// Keeps a stopping edge alive until the exchange is over.
     _in_flight: TaskTrackerToken,
 }
@@ -87,6 +94,7 @@ impl Exchange {
             attempts: Attempts::default(),
             attempt: Attempt::default(),
             waits: snapshot.servers.common_waits(),
+            base_length: 0,
             end: None,
             is_websocket: false,
             has_head: false,
@@ -95,8 +103,21 @@ impl Exchange {
             client: None,
             retry_after: None,
             account: Account::begin(),
+            slot: None,
             _in_flight: in_flight,
         }
+    }
+
+    /// Finds out where, in the path of the request, that of a Bifrost begins.
+    pub(super) fn settle_path(&mut self, host: &[u8], path: &[u8]) {
+        self.base_length = self.snapshot.discovery.discovery().origins().base_length(host, path);
+    }
+
+    /// The path of the request as a Bifrost has it: without that of the public URL. Once it has been settled; before, as
+    /// it was sent.
+    pub(super) fn bifrost_path<'a>(&self, session: &'a Session) -> &'a [u8] {
+        let path = session.req_header().uri.path().as_bytes();
+        path.get(self.base_length..).unwrap_or(path)
     }
 
     /// Names the request in the log, to the server and to the client. Made when it is first needed:

@@ -66,7 +66,9 @@ impl<'a> ResponseRules<'a> {
                 8 if is("location") => {
                     self.repair(&repair, |repair| repair::location(value, &repair.own, repair.origins))
                 }
-                16 if is("www-authenticate") => self.repair(&repair, |repair| repair::challenge(value, &repair.own)),
+                16 if is("www-authenticate") => {
+                    self.repair(&repair, |repair| repair::challenge(value, &repair.own, repair.origins))
+                }
                 29 if is(EXPOSED) => {
                     let mut items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
                     is_exposed |= items.any(|item| item.eq_ignore_ascii_case(b"www-authenticate"));
@@ -93,7 +95,7 @@ impl<'a> ResponseRules<'a> {
         let repair = found.get_or_init(|| {
             let snapshot = &self.exchange.snapshot;
             let origins = snapshot.discovery.discovery().origins();
-            let own = own_origin(&Client::of(self.session, &snapshot.trusted), origins)?;
+            let own = own_url(&Client::of(self.session, &snapshot.trusted), origins)?;
             // There may be a TLS terminator that nobody has told the edge of: Bifrost may know better.
             let may_know_better = origins.are_derived() && own.scheme() == Scheme::Http;
             (!may_know_better).then_some(Repair { own, origins })
@@ -193,7 +195,7 @@ fn passes(name: &[u8], status: StatusCode, nominated: &[&[u8]]) -> bool {
     }
 }
 
-/// The origin that the request is for.
-pub(super) fn own_origin<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
-    origins.of_request(client.host()?, client.scheme())
+/// The public URL that the request is for, or the origin that is derived from it.
+pub(super) fn own_url<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
+    origins.of_request(client.host()?, client.path(), client.scheme())
 }

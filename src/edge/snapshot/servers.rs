@@ -47,7 +47,7 @@ impl Servers {
             hash_key: config.balance.hash_key.clone(),
             idle,
             waits: Waits::of(&config.timeouts),
-            waits_by_path: Waits::by_path(&config.timeouts),
+            waits_by_path: Waits::by_path(&config.timeouts, &config.base_paths()),
             has_http2: config.servers.iter().any(|server| server.http2),
         }
     }

@@ -18,7 +18,7 @@ pub(super) use self::{
     exchange::{Ended, Exchanging, deliver},
     pool::Pool,
     tunnel::{is_opened_by, tunnel},
-    upload::{Upload, announced, piece},
+    upload::{Upload, announce, announced, piece},
 };
 use self::{dial::dial, pool::Key};
 use super::snapshot::Upstream;

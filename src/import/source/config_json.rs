@@ -150,7 +150,7 @@ mod tests {
         let issuer = |json: &str| issuer_of(Some(&serde_json::from_str(json).unwrap()));
         for (json, part) in [
             ("\"https://a.example/\"", "trailing slash"),
-            ("\"https://a.example/base\"", "path"),
+            ("\"https://a.example/base/\"", "trailing slash"),
             ("\"https://a.example:443\"", "default"),
             ("\"https://A.example\"", "upper case"),
             ("\"https://user:planted@a.example\"", "user name"),

@@ -60,6 +60,7 @@ struct State {
     oauth: Mutex<oauth::Store>,
     oauth2: Mutex<oauth2::Store>,
     table: Mutex<clients::Table>,
+    base_path: Mutex<String>,
 }
 
 impl Bifrost {
@@ -93,6 +94,11 @@ impl Bifrost {
     /// Turns `/health` to 503, or back to 200. Everything else goes on as before.
     pub fn set_red(&self, is_red: bool) {
         self.state.is_red.store(is_red, Ordering::SeqCst);
+    }
+
+    /// Says what its `server.base_path` is. As in the original, requests are taken with it and without it.
+    pub fn set_base_path(&self, path: &str) {
+        path.clone_into(&mut lock(&self.state.base_path));
     }
 
     /// How many of the edge's health checks have arrived.
@@ -187,6 +193,15 @@ async fn pass(gate: Option<&Gate>) {
 impl State {
     fn current_gate(&self) -> Option<Gate> {
         lock(&self.gate).clone()
+    }
+
+    fn base_path(&self) -> String {
+        lock(&self.base_path).clone()
+    }
+
+    fn without_base_path<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(&*lock(&self.base_path));
+        below.filter(|below| below.starts_with('/')).unwrap_or(path)
     }
 }
 

@@ -61,10 +61,10 @@ impl Ask {
         host.unwrap_or_default().to_ascii_lowercase()
     }
 
-    /// The origin the original believes it has. Generation A trusts the request for it.
+    /// The URL the original believes it has. Generation A trusts the request for it.
     pub(super) fn base(&self) -> String {
         let tls = reply::behind_tls(&self.headers);
-        format!("{}://{}", if tls { "https" } else { "http" }, self.host())
+        format!("{}://{}{}", if tls { "https" } else { "http" }, self.host(), self.state.base_path())
     }
 
     /// Every value of a header that is text.
@@ -78,17 +78,17 @@ fn field(form: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(form).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// Records and answers one request.
+/// Records and answers one request. Below its base path the original has everything, and above it, too.
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connection: u64) -> Result<Reply, Abort> {
     let agent = request.headers().get(header::USER_AGENT);
-    let is_verified = ["/.well-known/", "/api/"].iter().any(|prefix| request.uri().path().starts_with(prefix));
+    let path = state.without_base_path(request.uri().path()).to_owned();
+    let is_verified = ["/.well-known/", "/api/", "/claude-code/"].iter().any(|prefix| path.starts_with(prefix));
     if !is_verified && agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bridgehead/")) {
-        return check(&state, &request).await;
+        return check(&state, &request, path).await;
     }
     let place = record(&state, &request, connection);
     let (head, incoming) = request.into_parts();
     let upload = Upload::new(Arc::clone(&state), place, incoming);
-    let path = head.uri.path();
 
     let is_echo = path == "/echo" || path.starts_with("/echo/");
     let mut reply = if is_echo && head.method != Method::OPTIONS {
@@ -97,7 +97,7 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connec
         let ask = Ask {
             state,
             method: head.method.clone(),
-            path: path.to_owned(),
+            path,
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
             // The original reads every body whole before it looks at the request.
@@ -110,12 +110,12 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connec
 }
 
 /// Answers a health check of the edge, which is counted, not recorded.
-async fn check(state: &Arc<State>, request: &Request<Incoming>) -> Result<Reply, Abort> {
+async fn check(state: &Arc<State>, request: &Request<Incoming>, path: String) -> Result<Reply, Abort> {
     state.checks.fetch_add(1, Ordering::SeqCst);
     dispatch(&Ask {
         state: Arc::clone(state),
         method: request.method().clone(),
-        path: request.uri().path().to_owned(),
+        path,
         query: String::new(),
         headers: request.headers().clone(),
         body: Some(Vec::new()),
@@ -175,7 +175,7 @@ fn not_allowed(path: &str) -> Reply {
 /// The redirect away from a trailing slash: absolute, and with the scheme always `http`.
 fn without_slash(ask: &Ask) -> Reply {
     let path = ask.path.trim_end_matches('/');
-    let mut location = format!("http://{}{path}", ask.host());
+    let mut location = format!("http://{}{}{path}", ask.host(), ask.state.base_path());
     if !ask.query.is_empty() {
         location = format!("{location}?{}", ask.query);
     }

@@ -25,7 +25,7 @@ use crate::{
         exchange::{Exchange, Expired},
     },
     fleet::Outcome,
-    framing::lists,
+    framing::{items, lists},
 };
 
 /// How a tunnel ends.
@@ -40,12 +40,13 @@ enum End {
     Stalled,
 }
 
-/// Whether the request opens a WebSocket (section 4.1). Pingora takes any `Upgrade` for one.
+/// Whether the request opens a WebSocket (section 4.1), and nothing but that is asked for.
 pub(in crate::edge) fn is_opened_by(session: &mut Session) -> bool {
     let request = session.req_header();
     let is_opening = request.method == Method::GET
         && request.version == Version::HTTP_11
         && lists(&request.headers, header::UPGRADE, b"websocket")
+        && items(&request.headers, header::UPGRADE).all(|to| to.is_empty() || to.eq_ignore_ascii_case(b"websocket"))
         && lists(&request.headers, header::CONNECTION, b"upgrade");
     is_opening && session.as_downstream_mut().is_body_empty()
 }
