@@ -16,15 +16,13 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, servers_yaml},
     problems::GOOD,
-    program::bridgehead,
+    program::{bridgehead, without_credentials},
     tls_server::{Folder, Trust},
 };
 
 fn import(arguments: &[&str]) -> Command {
     let mut command = bridgehead();
-    for name in ["BRIDGEHEAD_API_TOKEN", "BRIDGEHEAD_API_USER", "BRIDGEHEAD_API_PASSWORD"] {
-        command.env_remove(name);
-    }
+    without_credentials(&mut command);
     command.arg("import").args(arguments);
     command
 }

@@ -74,7 +74,7 @@ fn every_spelling_that_the_edge_takes_is_taken() {
         "limits: {http2_resets: \"7\", requests: unlimited, logins: {per_second: 0.5, burst: 1}, head_time: 2 min 5sec}\n",
         "discovery: {max_age: 0s}\n",
         "discovery: {max_age: \"0\"}\n",
-        "balance: {policy: hash, hash_key: \"header: Mcp-Session-Id\", hash_load: 2}\n",
+        "balance: {policy: hash, hash_key: \"header: X-Team\", hash_load: 2}\n",
         "balance: {policy: hash, hash_key: client_address}\n",
         "access: [{path: /api/, allow: [10.0.0.0/8, \"::1\", \"fd00::/8\"]}, {path: /, deny: [192.0.2.1]}]\n",
         "trusted_proxies: [\"::/0\", 127.0.0.1]\n",

@@ -4,9 +4,11 @@
 mod base_url;
 mod clients;
 mod credentials;
+mod refusal;
 
+pub(crate) use self::refusal::refusal;
 pub use self::{
     base_url::BaseUrl,
     clients::{CLIENTS, ClientList, Named, Page, Pages, page_path},
-    credentials::{Credentials, PASSWORD, TOKEN, USER},
+    credentials::{Credentials, PASSWORD, SETUP_TOKEN, TOKEN, USER},
 };

@@ -17,7 +17,7 @@ use crate::{
     edge::{Asker, system_authorities},
     import::{
         ApiClient, AuthorizationServer, Issuer, MergeFault, Merged, Original, Table, authorization_server_of_config,
-        clients_of_config, diff, merge,
+        base_path_of_config, clients_of_config, diff, merge,
     },
 };
 
@@ -44,7 +44,8 @@ const HELP: &str = "\
 Prints the section mcp_clients, or with --into a unified diff. References such as env.NAME are kept; of what is or may
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
 nothing is, and standard error says what was left out. Of a config.json that has client.mcp_server_auth_mode, it also
-takes that and the profile, oauth2.
+takes that and the profile, oauth2; and whether it has a Claude Code gateway. A server.base_path is told, and compared
+with public_urls.
 
 With --into, nothing outside these keys changes, and entries that say the same keep their text. Of an entry that says
 something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
@@ -59,7 +60,8 @@ Exit codes:
 Environment, for a URL:
   BRIDGEHEAD_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
   BRIDGEHEAD_API_USER     a user of it, and
-  BRIDGEHEAD_API_PASSWORD its password, sent as Basic";
+  BRIDGEHEAD_API_PASSWORD its password, sent as Basic; and
+  BRIDGEHEAD_API_SETUP_TOKEN  the setup token of a Bifrost whose dashboard has no login yet";
 
 /// What ends the command before it is done.
 enum Ended {
@@ -95,18 +97,20 @@ fn import(arguments: &Arguments) -> Result<(), Ended> {
 
 fn table(source: &str, is_pruned: bool) -> Result<Table, Ended> {
     let failed = |fault: String| Ended::Failed(format!("{source}: {fault}"));
-    let (entries, server, why_empty) = if BaseUrl::is_meant(source) {
-        (of_url(source)?, None, EMPTY_API)
+    let (mut server, mut base_path) = (None, None);
+    let (entries, why_empty) = if BaseUrl::is_meant(source) {
+        (of_url(source)?, EMPTY_API)
     } else {
         let text = read(source).map_err(failed)?;
-        let server = authorization_server_of_config(&text).map_err(failed)?;
-        (clients_of_config(&text).map_err(failed)?, server, EMPTY_FILE)
+        server = authorization_server_of_config(&text).map_err(failed)?;
+        base_path = base_path_of_config(&text).map_err(failed)?;
+        (clients_of_config(&text).map_err(failed)?, EMPTY_FILE)
     };
     let mut table = Table::new(&entries).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|fault| format!("{source}: {fault}")).collect();
         Ended::Failed(lines.join("\n"))
     })?;
-    table.server = server;
+    (table.server, table.base_path) = (server, base_path);
     // Merged, it would at best change nothing, and with --prune empty the table.
     match &table.server {
         _ if !table.is_empty() => Ok(table),
@@ -134,6 +138,12 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
     tell(table);
     switch(&name.to_string(), &merged, table.server.as_ref());
+    if let Some(path) = &merged.missing_path {
+        eprintln!(
+            "warning: {name}: the source is below the path {path}, its server.base_path, and none of public_urls has \
+             that path: write it at the end of the URL that clients type"
+        );
+    }
     let Merged { added, replaced, removed, kept, text, .. } = merged;
     eprintln!("{name}: {added} added, {replaced} replaced, {removed} taken out, {kept} only in it");
     if text == original.text() {
@@ -151,7 +161,9 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
 fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
     let Merged { deciding_before, deciding, mode, is_switched, goes_off, lacks_issuer, .. } = merged;
     if let Some(mode) = mode.filter(|_| *is_switched) {
-        eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}", mode.name());
+        let gateway =
+            if server.is_some_and(|server| server.has_claude_code) { ", claude_code_gateway true" } else { "" };
+        eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}{gateway}", mode.name());
     }
     match mode {
         None if *deciding == 0 && *deciding_before > 0 => eprintln!(
@@ -193,6 +205,12 @@ fn tell(table: &Table) {
     eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");
     if let Some(server) = &table.server {
         eprintln!("client.mcp_server_auth_mode is {}: that decides, and no MCP client", server.mode.name());
+        if server.has_claude_code {
+            eprintln!("it has a Claude Code gateway, whatever that mode");
+        }
+    }
+    if let Some(path) = &table.base_path {
+        eprintln!("its server.base_path is {path}: public_urls end with it, as in https://gateway.example.com{path}");
     }
 }
 

@@ -167,7 +167,7 @@ fn attempts_and_retries_are_bounded() {
 
 #[test]
 fn the_same_key_goes_to_the_same_server() {
-    let yaml = THREE.replace("round_robin", "hash, hash_key: \"header:Mcp-Session-Id\"");
+    let yaml = THREE.replace("round_robin", "hash, hash_key: client_address");
     let fleet = fleet(&yaml);
     let pick = |key: &str| {
         let mut attempts = Attempts::default();

@@ -16,7 +16,9 @@ pub use self::{
     merge::{MergeFault, Merged, merge},
     source::{
         api::ApiClient,
-        config_json::{AuthorizationServer, Issuer, authorization_server_of_config, clients_of_config},
+        config_json::{
+            AuthorizationServer, Issuer, authorization_server_of_config, base_path_of_config, clients_of_config,
+        },
         table::{Dropped, Fault, Table},
     },
 };

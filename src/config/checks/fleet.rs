@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::{
     keys::{
         config::Config,
-        fleet::{Policy, Retries, Server},
+        fleet::{HashKey, Policy, Retries, Server},
     },
     problem::{KeyPath, Problem, unique},
 };
@@ -34,6 +34,16 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         warnings.push(Problem::new(
             KeyPath::root("timeouts").key("request"),
             "ends a request, long streams included, before first_byte does; most operators leave it out",
+        ));
+    }
+    if let Some(HashKey::Header(name)) = &config.balance.hash_key
+        && name == "mcp-session-id"
+    {
+        warnings.push(Problem::new(
+            KeyPath::root("balance").key("hash_key"),
+            "the server makes Mcp-Session-Id in its answer to the first request, which goes to any server, so that its \
+             hash leads to one that may not know the session; write client_address, or a header or cookie that clients \
+             send from the first request on. Bifrost's /mcp has no sessions and needs no hash",
         ));
     }
 }
@@ -73,7 +83,7 @@ fn balance(config: &Config, problems: &mut Vec<Problem>) {
     let (balance, path) = (&config.balance, KeyPath::root("balance"));
     match (balance.policy, &balance.hash_key) {
         (Policy::Hash, None) => {
-            let message = "missing, and policy: hash needs it; add for example hash_key: \"header:Mcp-Session-Id\"";
+            let message = "missing, and policy: hash needs it; add for example hash_key: client_address";
             problems.push(Problem::new(path.key("hash_key"), message));
         }
         (Policy::LeastRequests | Policy::RoundRobin, Some(_)) => {

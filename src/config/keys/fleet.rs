@@ -67,12 +67,13 @@ pub enum Policy {
     Hash,
 }
 
-/// What a request is hashed by: `header:NAME`, `cookie:NAME` or `client_address`.
+/// What a request is hashed by: `header:NAME`, `cookie:NAME` or `client_address`. It keeps a session on its server only
+/// if the client sends it from the first request on; `Mcp-Session-Id` is made by the server in its answer to that one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
     "pattern" = patterns::HASH_KEY,
-    "examples" = ["header:Mcp-Session-Id", "cookie:session", "client_address"]
+    "examples" = ["client_address", "header:X-Team", "cookie:team"]
 ))]
 pub enum HashKey {
     /// The value of this header.

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::lookup::lookup;
-use crate::api::{BaseUrl, CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path};
+use crate::api::{BaseUrl, CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path, refusal};
 
 /// Asks with connections of its own, so that a server that has stopped to listen is found out.
 pub struct Asker(Connector);
@@ -148,7 +148,7 @@ impl Asker {
 
     async fn page<T: DeserializeOwned>(&self, api: &Api<'_>, path: &str) -> Result<Page<T>, String> {
         let mut headers = vec![(header::ACCEPT, HeaderValue::from_static("application/json"))];
-        headers.extend(api.credentials.map(|credentials| (header::AUTHORIZATION, credentials.header().clone())));
+        headers.extend(api.credentials.into_iter().flat_map(Credentials::headers));
         let path = format!("{}{path}", api.prefix);
         let get = Get { host: api.host, path: &path, headers: &headers, most: MOST_BYTES };
         let got = match timeout(PATIENCE, self.get(&api.peer, &get)).await {
@@ -156,17 +156,15 @@ impl Asker {
             Ok(Err(error)) => return Err(format!("{CLIENTS}: {}", why(&error))),
             Err(_) => return Err(format!("{CLIENTS}: no answer within {PATIENCE:?}")),
         };
-        let fault = match (got.status, api.credentials.is_some()) {
-            (StatusCode::OK, _) => match got.body {
+        let fault = match got.status {
+            StatusCode::OK => match got.body {
                 Some(body) => return Page::read(&body),
                 None => format!("an answer longer than {} MiB", MOST_BYTES / (1024 * 1024)),
             },
-            (StatusCode::UNAUTHORIZED, true) => "401, the credentials are not accepted".to_owned(),
-            (StatusCode::UNAUTHORIZED, false) => "401, credentials are needed".to_owned(),
-            (status, _) if status.is_redirection() => {
+            status if status.is_redirection() => {
                 format!("{}, a redirect, which is not followed", status.as_u16())
             }
-            (status, _) => format!("status {}", status.as_u16()),
+            status => refusal(status, api.credentials).unwrap_or_else(|| format!("status {}", status.as_u16())),
         };
         Err(format!("{CLIENTS}: {fault}"))
     }

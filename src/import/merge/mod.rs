@@ -12,7 +12,7 @@ use crate::{
     discovery::Discovery,
     import::{
         edit::{edit, fate::Fate, layout::Edits, nodes, rewrite::rewrite},
-        keys::{KEY, MODE, PROFILE},
+        keys::{GATEWAY, KEY, MODE, PROFILE},
         source::{
             config_json::Issuer,
             table::{Table, name_of},
@@ -39,12 +39,14 @@ pub struct Merged {
     pub deciding: usize,
     /// What decides about discovery now; `None` under a profile where the MCP clients do.
     pub mode: Option<McpServerAuthMode>,
-    /// Whether that, or the profile, is another one than before.
+    /// Whether that, the profile, or whether there is a Claude Code gateway, is another one than before.
     pub is_switched: bool,
     /// Whether discovery was on before, and is not now.
     pub goes_off: bool,
     /// Whether the issuer that the source names is no public URL of the file.
     pub lacks_issuer: bool,
+    /// The path below which the source is, if no public URL of the file has it.
+    pub missing_path: Option<String>,
 }
 
 /// Why a table cannot be merged.
@@ -116,17 +118,21 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         is_switched: switched != edited,
         goes_off: was_on && !Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
+        missing_path: table.base_path.clone().filter(|path| !config.base_paths().contains(&path.as_str())),
         text,
     })
 }
 
-/// The text, with the profile and the mode that the source says; `None` when it cannot be edited so.
+/// The text, with the profile, the mode and the Claude Code gateway that the source says; `None` when it cannot be edited so.
 fn switched(text: &str, table: &Table) -> Option<String> {
     let Some(server) = &table.server else { return Some(text.to_owned()) };
     let before: Mapping = serde_yaml::from_str(text).ok()?;
     let mut after = before.clone();
     after.insert(PROFILE.into(), Profile::Oauth2.name().into());
     after.insert(MODE.into(), server.mode.name().into());
+    if server.has_claude_code || before.contains_key(GATEWAY) {
+        after.insert(GATEWAY.into(), server.has_claude_code.into());
+    }
     if before == after {
         return Some(text.to_owned());
     }

@@ -16,7 +16,7 @@ use crate::{
     config::{AuthType, Loaded, Problems, Profile},
     import::{
         edit::render,
-        keys::{KEY, MODE, PROFILE},
+        keys::{GATEWAY, KEY, MODE, PROFILE},
     },
 };
 
@@ -26,6 +26,8 @@ pub struct Table {
     pub(in crate::import) clients: Vec<Mapping>,
     /// What decides about discovery in place of it, if the source says so: the profile is `oauth2` then.
     pub server: Option<AuthorizationServer>,
+    /// The path below which the source is, if it says so.
+    pub base_path: Option<String>,
     /// What was left out.
     pub dropped: Vec<Dropped>,
 }
@@ -119,7 +121,8 @@ impl Table {
     pub fn section(&self) -> Result<String, Problems> {
         let entries: String = self.clients.iter().map(|client| render::block(client, 2, "\n")).collect();
         let switch = self.server.as_ref().map_or_else(String::new, |server| {
-            format!("{PROFILE}: {}\n{MODE}: {}\n", Profile::Oauth2.name(), server.mode.name())
+            let gateway = if server.has_claude_code { format!("{GATEWAY}: true\n") } else { String::new() };
+            format!("{PROFILE}: {}\n{MODE}: {}\n{gateway}", Profile::Oauth2.name(), server.mode.name())
         });
         let list = if entries.is_empty() { format!("{KEY}: []\n") } else { format!("{KEY}:\n{entries}") };
         let section = switch + &list;
