@@ -14,6 +14,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    reading::Reading,
     resets::Resets,
     socket::{PIECE, Transport, poll_piece},
     write_limit::WriteLimit,
@@ -44,14 +45,6 @@ pub(in crate::edge) struct Io {
 /// Whether a connection stays open for another request.
 type Keeps = bool;
 
-/// How much of what comes Pingora may read.
-enum Reading {
-    /// What is left of a body.
-    Body(Rest),
-    /// All of it: frames of HTTP/2, whose resets are counted.
-    Frames { received: Frames, sent: Frames, resets: Arc<Resets> },
-}
-
 /// A connection that is out of Pingora's hands.
 pub(in crate::edge) struct Detached {
     pub transport: WriteLimit,
@@ -67,17 +60,6 @@ const MOST_UNSENT: usize = 16 * 1024;
 const MOST_HEARD: usize = 1024 * 1024;
 /// So much is read ahead of the requests that come next.
 const MOST_AHEAD: usize = 64 * 1024;
-
-impl Reading {
-    const NOTHING: Self = Reading::Body(Rest::NOTHING);
-
-    fn is_over(&self) -> bool {
-        match self {
-            Reading::Body(rest) => rest.is_over(),
-            Reading::Frames { .. } => false,
-        }
-    }
-}
 
 impl Io {
     pub fn new(transport: Transport, most_stalled: Duration) -> Self {

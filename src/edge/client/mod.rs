@@ -4,6 +4,7 @@ mod connection;
 mod http2_session;
 mod identity;
 mod io;
+mod reading;
 mod resets;
 mod session;
 mod socket;
