@@ -32,15 +32,12 @@ impl<'a> Host<'a> {
     /// Reads one. None when it is empty, or no host, or has what is no port behind it.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = str::from_utf8(text).ok()?;
-        let (name, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
-                (HostName::V6(address.parse().ok()?), port)
-            }
-            None => {
-                let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-                (HostName::parse(name)?, port)
-            }
+        let (name, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            (HostName::V6(address.parse().ok()?), port)
+        } else {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (HostName::parse(name)?, port)
         };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,

@@ -71,7 +71,7 @@ fn the_java_sdk_of_mcp_calls_a_tool() {
     let url = format!("http://{}/mcp", edge.host());
     let Some(printed) = run("Call", &[&url, TOKEN, "count"]) else { return };
     let seen: Value = serde_json::from_str(&printed).unwrap();
-    assert_eq!(seen, json!({"server": "bifrost", "tools": ["count"], "result": "counted to 3"}));
+    assert_eq!((&seen["tools"], &seen["result"]), (&json!(["count"]), &json!("counted to 3")));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn string(bytes: &[u8]) -> Option<(bool, &[u8], &[u8])> {
 }
 
 /// The lengths of codes, and the last code of each length: shorter ones are smaller (appendix B).
-const LAST_CODES: [(u32, u32); 21] = [
+const LAST_CODES: [(u32, u64); 21] = [
     (5, 0x9),
     (6, 0x2d),
     (7, 0x7b),
@@ -110,12 +110,12 @@ const LAST_CODES: [(u32, u32); 21] = [
 ];
 
 /// The code of `#`.
-const FRAGMENT: (u32, u32) = (12, 0xffa);
+const FRAGMENT: (u32, u64) = (12, 0xffa);
 
 /// Whether a string in the Huffman code has a `#` in it.
 fn is_in_code(coded: &[u8]) -> bool {
     // Nine ones in a row are in that code, and in few others that a path has.
-    if !coded.windows(2).any(|two| u32::from(two[0].trailing_ones()) + u32::from(two[1].leading_ones()) >= 9) {
+    if !coded.windows(2).any(|two| two[0].trailing_ones() + two[1].leading_ones() >= 9) {
         return false;
     }
     let (mut bits, mut has) = (0_u64, 0);
@@ -126,7 +126,7 @@ fn is_in_code(coded: &[u8]) -> bool {
             bits = bits << 8 | u64::from(*byte);
             has += 8;
         }
-        let code = |length: u32| (has >= length).then(|| (bits >> (has - length)) as u32 & (u32::MAX >> (32 - length)));
+        let code = |length: u32| (has >= length).then(|| bits >> (has - length) & ((1 << length) - 1));
         let found = LAST_CODES.iter().find(|(length, last)| code(*length).is_some_and(|code| code <= *last));
         // What is left is padding.
         let Some((length, _)) = found else { return false };

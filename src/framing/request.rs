@@ -131,8 +131,9 @@ impl<'a> RequestLine<'a> {
 #[derive(Default)]
 struct Headers<'a> {
     count: usize,
-    /// Empty when there is nothing in it.
-    host: Option<Option<Host<'a>>>,
+    has_host: bool,
+    /// None also when there is nothing in it.
+    host: Option<Host<'a>>,
     length: Option<u64>,
     is_chunked: bool,
 }
@@ -160,7 +161,7 @@ impl<'a> Headers<'a> {
     }
 
     fn host(&mut self, value: &'a [u8]) -> Result<(), Refusal> {
-        if self.host.is_some() {
+        if std::mem::replace(&mut self.has_host, true) {
             return Err(Refusal::malformed("more than one Host"));
         }
         let host = Host::parse(value);
@@ -171,7 +172,7 @@ impl<'a> Headers<'a> {
                 _ => "a Host that is none",
             }));
         }
-        self.host = Some(host);
+        self.host = host;
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl<'a> Headers<'a> {
 
     /// RFC 9112 section 3.2.
     fn check_host(&self, request: &RequestLine<'_>) -> Result<(), Refusal> {
-        if self.host.is_none() && !request.is_1_0 {
+        if !self.has_host && !request.is_1_0 {
             return Err(Refusal::malformed("no Host"));
         }
         let Some(authority) = request.authority() else { return Ok(()) };
@@ -203,7 +204,7 @@ impl<'a> Headers<'a> {
             return Err(Refusal::malformed("a target without a host that is one, or with a user name"));
         };
         // An empty one says nothing.
-        match self.host.flatten() {
+        match self.host {
             Some(host) if !host.is_same(&target, Some(default_port(request.target))) => {
                 Err(Refusal::malformed("a target that disagrees with Host"))
             }

@@ -56,7 +56,7 @@ pub struct Limits {
     pub http2_resets: Count,
     /// Bytes of request bodies that all connections of HTTP/2 together may have taken and not passed on. Default
     /// 256 MiB. A request is counted with what it may still send before it is read, at most 256 KiB; one too many is
-    /// refused so that its client may send it again (REFUSED_STREAM, RFC 9113 section 8.7).
+    /// refused so that its client may send it again (`REFUSED_STREAM`, RFC 9113 section 8.7).
     pub http2_uploads: Size,
     /// The largest body of a request. Default 100 MiB, as in Bifrost.
     pub request_body: Size,

@@ -67,9 +67,9 @@ impl Http2Session {
         held: Option<Held>,
         resets: Arc<Resets>,
     ) -> Self {
-        let (head, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         Http2Session {
-            request: head.into(),
+            request: parts.into(),
             body,
             body_read: 0,
             kept: None,

@@ -1,4 +1,4 @@
-//! How much of what a client sends is for whom.
+//! How far what comes from a client has been read.
 
 use std::sync::Arc;
 

@@ -74,10 +74,13 @@ struct Http2<'a> {
     is_refused: bool,
 }
 
+/// A request, and how to answer it.
+type Stream = (Request<RecvStream>, SendResponse<Bytes>);
+
 /// What happens next on a connection.
 #[expect(clippy::large_enum_variant, reason = "it is moved once")]
 enum Event {
-    Accepted(Option<Result<(Request<RecvStream>, SendResponse<Bytes>), h2::Error>>),
+    Accepted(Option<Result<Stream, h2::Error>>),
     TooManyResets,
     Stopping,
     /// Nothing, for too long.

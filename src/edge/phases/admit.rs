@@ -97,7 +97,7 @@ fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
 
 /// Has a request of HTTP/2 say its host in one way.
 fn one_host(request: &mut RequestHeader) -> Result<()> {
-    let Some(authority) = request.uri.authority().map(|authority| authority.as_str()) else { return Ok(()) };
+    let Some(authority) = request.uri.authority().map(http::uri::Authority::as_str) else { return Ok(()) };
     let host = request.headers.get(header::HOST);
     if host.is_some_and(|host| host != authority) {
         let authority = authority.to_owned();
