@@ -88,8 +88,8 @@ fn import(arguments: &Arguments) -> Result<(), Ended> {
         return into(file, &table, arguments);
     }
     let section = table.section().map_err(|problems| Ended::Failed(problems.to_string()))?;
-    show(&section)?;
-    tell(&table);
+    show(&section.text)?;
+    tell(&table, &section.remarks);
     Ok(())
 }
 
@@ -132,7 +132,7 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
         fault => failed(fault.to_string()),
     })?;
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
-    tell(table);
+    tell(table, &merged.remarks);
     switch(&name.to_string(), &merged, table.server.as_ref());
     let Merged { added, replaced, removed, kept, text, .. } = merged;
     eprintln!("{name}: {added} added, {replaced} replaced, {removed} taken out, {kept} only in it");
@@ -184,10 +184,13 @@ fn show(text: &str) -> Result<(), Ended> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Ended::Output)
 }
 
-/// Says what is not there.
-fn tell(table: &Table) {
+/// Says what is not there, and what is newer than the edge.
+fn tell(table: &Table, remarks: &[String]) {
     for dropped in &table.dropped {
         eprintln!("{dropped}");
+    }
+    for remark in remarks {
+        eprintln!("{remark}");
     }
     let (clients, deciding) = (table.len(), table.deciding());
     eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");

@@ -129,7 +129,7 @@ impl Discovery {
         });
         let documents = documents.collect();
         let mode = config.auth_mode();
-        let decides = |client: &&McpClient| mode.is_none() && client.auth_type() == AuthType::PerUserOauth;
+        let decides = |client: &&McpClient| mode.is_none() && client.auth_type == AuthType::PerUserOauth;
         let deciding = || config.mcp_clients.iter().filter(decides);
         Discovery {
             origins: Origins::new(&config.public_urls),

@@ -17,6 +17,7 @@ pub use self::{
     source::{
         api::ApiClient,
         config_json::{AuthorizationServer, Issuer, authorization_server_of_config, clients_of_config},
-        table::{Dropped, Fault, Table},
+        sieve::{Dropped, Fault, Reason},
+        table::{Section, Table},
     },
 };

@@ -38,7 +38,7 @@ impl Expected {
         Expected {
             discovery: Discovery::compile(config),
             profile: config.profile,
-            clients: config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type())).collect(),
+            clients: config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type.clone())).collect(),
             out_of_use: out_of_use.map(|server| server.address.clone()).collect(),
         }
     }

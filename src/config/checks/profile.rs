@@ -59,7 +59,7 @@ fn switched_off(config: &Config, warnings: &mut Vec<Problem>) {
 }
 
 fn has_per_user_oauth(config: &Config) -> bool {
-    config.mcp_clients.iter().any(|client| client.auth_type() == AuthType::PerUserOauth)
+    config.mcp_clients.iter().any(|client| client.auth_type == AuthType::PerUserOauth)
 }
 
 /// A Bifrost that is told its issuer has no other, whatever the host of a request.

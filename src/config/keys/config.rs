@@ -12,7 +12,7 @@ use super::{
     fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::Limits,
     listener::Listener,
-    mcp_client::McpClient,
+    mcp_client::McpClients,
     profile::{McpServerAuthMode, Profile},
     shapes,
     stop::StopOptions,
@@ -116,10 +116,9 @@ pub struct Config {
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<Network>>")]
     pub trusted_proxies: Vec<Network>,
-    /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`.
-    #[serde(default, deserialize_with = "empty_when_null")]
-    #[schemars(with = "Option<Vec<McpClient>>")]
-    pub mcp_clients: Vec<McpClient>,
+    /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`. Default: empty.
+    #[serde(default)]
+    pub mcp_clients: McpClients,
 }
 
 /// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no

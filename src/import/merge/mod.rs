@@ -15,7 +15,8 @@ use crate::{
         keys::{KEY, MODE, PROFILE},
         source::{
             config_json::Issuer,
-            table::{Table, name_of},
+            sieve::name_of,
+            table::{Table, remarks},
         },
     },
 };
@@ -45,6 +46,8 @@ pub struct Merged {
     pub goes_off: bool,
     /// Whether the issuer that the source names is no public URL of the file.
     pub lacks_issuer: bool,
+    /// What an operator should know of the table now, a line each.
+    pub remarks: Vec<String>,
 }
 
 /// Why a table cannot be merged.
@@ -103,7 +106,8 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
     // A file that was none before, and is one now, turned nothing on.
     let was_on = Loaded::from_text(file, text).is_ok_and(|before| Discovery::compile(&before.config).is_on());
     let text = format!("{mark}{switched}");
-    let config = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?.config;
+    let loaded = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?;
+    let (remarks, config) = (remarks(&loaded), loaded.config);
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
     Ok(Merged {
         added: added.len(),
@@ -111,11 +115,12 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         removed: count(|fate| *fate == Fate::Goes),
         kept: count(|fate| *fate == Fate::Only),
         deciding_before: entries.iter().filter(|entry| decides(entry)).count(),
-        deciding: config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth).count(),
+        deciding: config.mcp_clients.iter().filter(|client| client.auth_type == AuthType::PerUserOauth).count(),
         mode: config.auth_mode(),
         is_switched: switched != edited,
         goes_off: was_on && !Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
+        remarks,
         text,
     })
 }
@@ -166,7 +171,7 @@ fn fates<'a>(entries: &'a [Value], table: &'a Table, prune: bool) -> (Vec<Fate<'
 
 /// Whether an entry of the file turns discovery on.
 fn decides(entry: &Value) -> bool {
-    entry.get("auth_type").and_then(Value::as_str) == Some(AuthType::PerUserOauth.name())
+    entry.get("auth_type").and_then(Value::as_str) == Some(AuthType::DECIDING)
 }
 
 fn name(client: &Mapping) -> Option<&str> {

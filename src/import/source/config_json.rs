@@ -71,7 +71,10 @@ const MODE: &str = "mcp_server_auth_mode";
 
 fn parse(text: &str) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_json::from_str(text).map_err(|fault| {
+    let ordered = serde_json::from_str::<Value>(text);
+    // Of a key that is there twice Go takes the last.
+    let last = || serde_yaml::to_value(serde_json::from_str::<serde_json::Value>(text).ok()?).ok();
+    ordered.or_else(|fault| last().ok_or(fault)).map_err(|fault| {
         format!("not JSON, at line {}, column {}; name a Bifrost's config.json", fault.line(), fault.column())
     })
 }
@@ -104,12 +107,12 @@ pub fn clients_of_config(text: &str) -> Result<Vec<Value>, String> {
     for (key, list) in lists {
         match list {
             None | Some(Value::Null) => {}
-            Some(Value::Sequence(list)) if clients.is_none() => clients = Some(list.clone()),
+            Some(Value::Sequence(list)) if clients.as_ref().is_none_or(Vec::is_empty) => clients = Some(list.clone()),
             Some(Value::Sequence(list)) if list.is_empty() => {}
             Some(Value::Sequence(_)) => {
                 return Err("has both mcp.client_configs and mcp.mcp_clients; leave one of them out".into());
             }
-            Some(_) => return Err(format!("mcp.{key} is no list")),
+            Some(_) => return Err(format!("mcp.{key} is no list; Bifrost reads a list of objects there")),
         }
     }
     clients.ok_or_else(|| "has neither mcp.client_configs nor mcp.mcp_clients".into())
@@ -127,6 +130,8 @@ mod tests {
             assert_eq!(clients[0]["name"], "a");
         }
         assert!(clients_of_config(r#"{"mcp":{"client_configs":[]}}"#).unwrap().is_empty());
+        let twice = r#"{"mcp":{"client_configs":[{"name":"a","x":1,"x":2}],"client_configs":[{"name":"b"}]}}"#;
+        assert_eq!(clients_of_config(twice).unwrap()[0]["name"], "b");
     }
 
     #[test]

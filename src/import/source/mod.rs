@@ -4,5 +4,5 @@ pub(super) mod api;
 pub(super) mod config_json;
 pub(super) mod duration;
 pub(super) mod fields;
-pub(super) mod secrets;
+pub(super) mod sieve;
 pub(super) mod table;
