@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use bridgehead::{
-    config::{AuthType, Loaded},
+    config::{AuthType, KeyPath, Loaded, McpServerAuthMode, Problem, Profile},
     discovery::Discovery,
 };
 use serde_json::Value;
@@ -26,6 +26,8 @@ struct Case {
     /// What is said when it is pasted.
     warnings: &'static [&'static str],
     notes: &'static [&'static str],
+    /// The profile that is written.
+    profile: Option<&'static str>,
     /// What the file says of the mode.
     mode: Option<&'static str>,
     /// What is left out by an import, or said of it.
@@ -48,6 +50,7 @@ const CASES: [Case; 9] = [
             "mcp_clients[1].http_url: MCP client \"weather_service\": the old name of \"connection_string\", and taken \
              for it",
         ],
+        profile: None,
         mode: None,
         left_out: &[
             "\"filesystem\": id: an old name, written as client_id",
@@ -64,6 +67,7 @@ const CASES: [Case; 9] = [
         clients: 1,
         warnings: &[],
         notes: &[],
+        profile: Some("oauth2"),
         mode: None,
         left_out: &[
             "\"everything\": stdio_config.args[0]: left out, it may hold a secret",
@@ -76,17 +80,37 @@ const CASES: [Case; 9] = [
         clients: 6,
         warnings: &[],
         notes: &[],
+        profile: None,
         mode: None,
         left_out: &["\"docs\": connection_string: a part that may be a secret was left out"],
     },
-    Case { name: "auto_execute", deciding: &[], clients: 1, warnings: &[], notes: &[], mode: None, left_out: &[] },
-    Case { name: "openapi", deciding: &["login"], clients: 2, warnings: &[], notes: &[], mode: None, left_out: &[] },
+    Case {
+        name: "auto_execute",
+        deciding: &[],
+        clients: 1,
+        warnings: &[],
+        notes: &[],
+        profile: None,
+        mode: None,
+        left_out: &[],
+    },
+    Case {
+        name: "openapi",
+        deciding: &["login"],
+        clients: 2,
+        warnings: &[],
+        notes: &[],
+        profile: Some("oauth2"),
+        mode: None,
+        left_out: &[],
+    },
     Case {
         name: "auth_types",
         deciding: &["peruser"],
         clients: 4,
         warnings: &[],
         notes: &[],
+        profile: Some("oauth2"),
         mode: Some("both"),
         left_out: &[],
     },
@@ -96,6 +120,7 @@ const CASES: [Case; 9] = [
         clients: 2,
         warnings: &[],
         notes: &[],
+        profile: Some("oauth2"),
         mode: None,
         left_out: &[],
     },
@@ -105,6 +130,7 @@ const CASES: [Case; 9] = [
         clients: 1,
         warnings: &[],
         notes: &[],
+        profile: Some("oauth2"),
         mode: Some("oauth"),
         left_out: &[],
     },
@@ -117,6 +143,7 @@ const CASES: [Case; 9] = [
              edge knows; treated as if it were not there",
         ],
         notes: &[],
+        profile: None,
         mode: None,
         left_out: &[
             "\"aslist\": headers.Authorization: left out, it may hold a secret",
@@ -157,8 +184,9 @@ fn is_on(head: &str, deciding: &[&str]) -> bool {
     }
 }
 
-fn lines(problems: &[bridgehead::config::Problem]) -> Vec<String> {
-    problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+fn lines(problems: &[Problem]) -> Vec<String> {
+    let of_table = problems.iter().filter(|problem| problem.path != KeyPath::root("profile"));
+    of_table.map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
 }
 
 #[test]
@@ -205,8 +233,11 @@ fn an_import_prints_a_table_that_says_the_same_and_what_is_not_in_it() {
         assert!(errors.contains(&told), "{errors}");
         let loaded = load(&format!("{GOOD}{URL}{out}"));
         assert_eq!(lines(&loaded.warnings), Vec::<String>::new(), "{}", case.name);
-        let mode = loaded.config.mcp_server_auth_mode.map(bridgehead::config::McpServerAuthMode::name);
+        let mode = loaded.config.mcp_server_auth_mode.map(McpServerAuthMode::name);
         assert_eq!(mode, case.mode, "{}", case.name);
+        assert_eq!(loaded.config.profile.map(Profile::name), case.profile, "{}", case.name);
+        let name = case.file().display().to_string();
+        assert_eq!(errors.lines().filter(|line| line.starts_with(&format!("{name}: "))).count(), 1, "{errors}");
         assert_eq!(loaded.config.mcp_clients.len(), case.clients);
     }
 }
@@ -223,7 +254,12 @@ fn an_import_into_a_file_under_either_profile_gives_what_the_source_says() {
             assert_eq!(code, 0, "{} under {head}: {errors}", case.name);
             let text = fs::read_to_string(&target).unwrap();
             let loaded = load(&text);
-            let now = case.mode.map_or_else(|| head.to_owned(), |mode| format!("profile: oauth2 {mode}"));
+            let now = match (case.profile, case.mode) {
+                (_, Some(mode)) => format!("profile: oauth2 {mode}"),
+                // It says no mode, so that of the file stays, or there is none.
+                (Some(_), None) => head.replace("per_user_oauth", "headers"),
+                (None, None) => head.to_owned(),
+            };
             let discovery = Discovery::compile(&loaded.config);
             assert_eq!(discovery.is_on(), is_on(&now, case.deciding), "{} under {head}", case.name);
             assert_eq!((discovery.clients(), lines(&loaded.warnings)), (case.clients, Vec::new()), "{}", case.name);

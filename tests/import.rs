@@ -55,7 +55,9 @@ fn the_table_of_a_config_json_comes_out_without_its_secrets_and_passes_check() {
     let source = file(&folder, "config.json", planted().to_string());
     let (out, errors, code) = run(&mut import(&[&source]));
     assert_eq!(code, 0, "{errors}");
+    // By its oauth_config, which the first generation did not have there.
     let expected = "\
+profile: oauth2
 mcp_clients:
   - name: github
     client_id: 0b7e

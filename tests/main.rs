@@ -110,6 +110,7 @@ mod upstream_http2_resets;
 mod upstream_tls;
 mod upstream_websocket;
 mod verify;
+mod verify_at_start;
 mod verify_interval;
 mod websocket;
 mod websocket_streams;

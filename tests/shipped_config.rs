@@ -42,7 +42,7 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.listeners, default.listeners);
     assert_eq!(written.discovery, default.discovery);
     assert_eq!(written.unknown_hosts, default.unknown_hosts);
-    assert_eq!(written.profile, default.profile);
+    assert_eq!(written.profile(), default.profile());
     assert_eq!(written.trusted_proxies, default.trusted_proxies);
     assert_eq!(written.access_log, Some(AccessLog::default()));
     assert_eq!(written.threads, default.threads);

@@ -311,7 +311,10 @@ fn no_secret_of_the_table_is_kept_or_shown() {
 #[test]
 fn a_large_table_of_news_is_told_in_so_many_lines_and_the_rest_counted() {
     let many: Vec<_> = (0..2000).map(|number| format!("- {{name: c{number}, warp: 1, speed: 2}}\n")).collect();
-    let text = format!("{GOOD}{URL}mcp_clients:\n{}- {{name: last, auth_type: per_user_oauth}}\n", many.concat());
+    let text = format!(
+        "{GOOD}{URL}profile: per_user_oauth\nmcp_clients:\n{}- {{name: last, auth_type: per_user_oauth}}\n",
+        many.concat()
+    );
     let loaded = Loaded::from_text("f.yaml".as_ref(), &text).unwrap();
     assert_eq!(loaded.warnings.len(), 101);
     let last = loaded.warnings.last().unwrap();

@@ -122,7 +122,7 @@ impl Discovery {
         };
         let documents = config.public_urls.iter().map(|base| {
             [Document::AuthorizationServer, Document::ProtectedResource].map(|document| {
-                let body = documents::render(document, config.profile.generation(), base);
+                let body = documents::render(document, config.profile().generation(), base);
                 let full = Answer::document(body, config.discovery.max_age);
                 DocumentAnswers { not_modified: prepare(full.not_modified()), full: prepare(full) }
             })
@@ -134,7 +134,7 @@ impl Discovery {
         Discovery {
             origins: Origins::new(&config.public_urls),
             options: config.discovery,
-            profile: config.profile,
+            profile: config.profile(),
             mode,
             deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),
             deciding_count: deciding().count(),

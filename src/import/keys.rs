@@ -4,4 +4,4 @@
 pub(super) const KEY: &str = "mcp_clients";
 /// The keys that say what turns discovery on.
 pub(super) const PROFILE: &str = "profile";
-pub(super) const MODE: &str = "mcp_server_auth_mode";
+pub const MODE: &str = "mcp_server_auth_mode";

@@ -13,10 +13,12 @@ mod source;
 pub use self::{
     diff::diff,
     edit::write::{Original, WriteFault},
+    keys::MODE,
     merge::{MergeFault, Merged, merge},
     source::{
         api::ApiClient,
-        config_json::{AuthorizationServer, Issuer, authorization_server_of_config, clients_of_config},
+        config_json::{AuthorizationServer, Issuer, clients_of_config},
+        generation::{Known, Running, known_of_config, known_of_running},
         sieve::{Dropped, Fault, Reason},
         table::{Section, Table},
     },

@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::config::{
-    keys::{
-        config::{AccessRule, Config},
-        mcp_client::AuthType,
-        profile::{McpServerAuthMode, Profile},
+use crate::{
+    config::{
+        keys::{
+            config::{AccessRule, Config},
+            mcp_client::AuthType,
+            profile::{McpServerAuthMode, Profile},
+        },
+        problem::{KeyPath, Problem},
+        values::network::Network,
     },
-    problem::{KeyPath, Problem},
-    values::network::Network,
+    generation::{self, VERSION},
 };
 
 pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
     let path = KeyPath::root("mcp_server_auth_mode");
-    match (config.profile, config.mcp_server_auth_mode) {
+    match (config.profile(), config.mcp_server_auth_mode) {
         (Profile::PerUserOauth, Some(_)) => {
             let message = "used with profile: oauth2 alone; under per_user_oauth an MCP client with auth_type \
                            per_user_oauth turns discovery on. Set that profile, or remove this";
@@ -40,6 +43,21 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         several_issuers(config, mode, warnings);
     }
     closed_logins(config, warnings);
+    assumed(config, warnings);
+}
+
+/// Nobody gets a generation of Bifrost without knowing it.
+fn assumed(config: &Config, warnings: &mut Vec<Problem>) {
+    if config.profile.is_some() {
+        return;
+    }
+    let (assumed, other) = (&generation::PER_USER_OAUTH, &generation::OAUTH2);
+    let message = format!(
+        "not set, so {} is assumed, for Bifrost {}; Bifrost {}, 2.x among them, needs {}. GET {VERSION} of a server, or \
+         bridgehead verify, tells which it is: write the profile here",
+        assumed.name, assumed.versions, other.versions, other.name
+    );
+    warnings.push(Problem::new(KeyPath::root("profile"), message));
 }
 
 /// Discovery is off, and nothing in the file says that it was to be.
@@ -84,7 +102,7 @@ fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
     };
     let mcp = rule_of("/mcp").map(|(_, rule)| rule);
     let mut closed: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-    for path in config.profile.generation().login_paths() {
+    for path in config.profile().generation().login_paths() {
         if let Some((place, rule)) = rule_of(path)
             && !is_as_open(rule, mcp)
         {
@@ -102,7 +120,7 @@ fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
         let message = format!(
             "closes {}, through which the logins of profile {} pass, to some who may reach /mcp; {remedy}",
             paths.join(", "),
-            config.profile.name()
+            config.profile().name()
         );
         warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
     }

@@ -61,9 +61,10 @@ pub struct Config {
     /// What becomes of a request whose host is none of the public URLs'.
     #[serde(default)]
     pub unknown_hosts: UnknownHosts,
-    /// Which generation of Bifrost's discovery contract is served.
+    /// Which generation of Bifrost's discovery contract is served. When left out, a warning says which one is assumed.
     #[serde(default)]
-    pub profile: Profile,
+    #[schemars(extend("default" = Profile::default().name()))]
+    pub profile: Option<Profile>,
     /// What turns discovery on under the profile `oauth2`; no other has it. The same as Bifrost's own key
     /// `client.mcp_server_auth_mode`. Default: `headers`, which is off.
     #[serde(default)]
@@ -169,10 +170,15 @@ impl Config {
     /// No machine has more cores to give.
     pub(in crate::config) const MOST_THREADS: usize = 1024;
 
+    /// The generation of Bifrost's discovery contract that is served.
+    pub fn profile(&self) -> Profile {
+        self.profile.unwrap_or_default()
+    }
+
     /// The mode that decides about discovery, with Bifrost's default for one that is not written; `None` where the
     /// MCP client table decides.
     pub fn auth_mode(&self) -> Option<McpServerAuthMode> {
-        match self.profile {
+        match self.profile() {
             Profile::PerUserOauth => None,
             Profile::Oauth2 => Some(self.mcp_server_auth_mode.unwrap_or_default()),
         }

@@ -38,6 +38,8 @@ pub struct Merged {
     pub deciding_before: usize,
     /// How many it has now; with none of them discovery is off, unless a mode decides.
     pub deciding: usize,
+    /// The profile now.
+    pub profile: Profile,
     /// What decides about discovery now; `None` under a profile where the MCP clients do.
     pub mode: Option<McpServerAuthMode>,
     /// Whether that, or the profile, is another one than before.
@@ -116,6 +118,7 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         kept: count(|fate| *fate == Fate::Only),
         deciding_before: entries.iter().filter(|entry| decides(entry)).count(),
         deciding: config.mcp_clients.iter().filter(|client| client.auth_type == AuthType::PerUserOauth).count(),
+        profile: config.profile(),
         mode: config.auth_mode(),
         is_switched: switched != edited,
         goes_off: was_on && !Discovery::compile(&config).is_on(),
@@ -127,11 +130,16 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
 
 /// The text, with the profile and the mode that the source says; `None` when it cannot be edited so.
 fn switched(text: &str, table: &Table) -> Option<String> {
-    let Some(server) = &table.server else { return Some(text.to_owned()) };
+    let Some(profile) = table.profile else { return Some(text.to_owned()) };
     let before: Mapping = serde_yaml::from_str(text).ok()?;
     let mut after = before.clone();
-    after.insert(PROFILE.into(), Profile::Oauth2.name().into());
-    after.insert(MODE.into(), server.mode.name().into());
+    after.insert(PROFILE.into(), profile.name().into());
+    match &table.server {
+        Some(server) => drop(after.insert(MODE.into(), server.mode.name().into())),
+        // There is none under it.
+        None if profile == Profile::PerUserOauth => drop(after.shift_remove(MODE)),
+        None => {}
+    }
     if before == after {
         return Some(text.to_owned());
     }
@@ -144,7 +152,7 @@ fn switched(text: &str, table: &Table) -> Option<String> {
 /// Whether the one issuer that the source has is none of the public URLs.
 fn lacks_issuer(config: &Config, table: &Table) -> bool {
     match table.server.as_ref().map(|server| &server.issuer) {
-        Some(Issuer::Origin(issuer)) => !config.public_urls.contains(issuer),
+        Some(Issuer::Url { url, .. }) => !config.public_urls.contains(url),
         Some(Issuer::Other(_)) => true,
         Some(Issuer::Missing | Issuer::Reference) | None => false,
     }

@@ -3,10 +3,13 @@
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use crate::config::{McpServerAuthMode, PublicUrl};
+use crate::{
+    config::{McpServerAuthMode, PublicUrl},
+    import::keys::MODE,
+};
 
 /// What a Bifrost of the generation `oauth2` says of its authorization server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthorizationServer {
     /// Its `client.mcp_server_auth_mode`.
     pub mode: McpServerAuthMode,
@@ -14,13 +17,19 @@ pub struct AuthorizationServer {
     pub issuer: Issuer,
 }
 
-/// An `issuer_url`, which Bifrost puts into documents and tokens as it is written, down to a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An `issuer_url`, which Bifrost puts into documents and tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Issuer {
     /// There is none, or an empty one.
+    #[default]
     Missing,
-    /// An origin, as a public URL is one.
-    Origin(PublicUrl),
+    /// What may be a public URL.
+    Url {
+        /// It, without a slash at its end.
+        url: PublicUrl,
+        /// Whether it has one, which Bifrost leaves out since 2.4.0, and did not before.
+        has_slash: bool,
+    },
     /// A reference, such as `env.NAME`, whose value is not known here.
     Reference,
     /// Anything else: why no public URL can be the same. Without a password.
@@ -31,8 +40,7 @@ pub enum Issuer {
 ///
 /// # Errors
 /// Why that cannot be told; without anything of the text.
-pub fn authorization_server_of_config(text: &str) -> Result<Option<AuthorizationServer>, String> {
-    let config = parse(text)?;
+pub(super) fn authorization_server_in(config: &Value) -> Result<Option<AuthorizationServer>, String> {
     let Some(client) = config.get("client") else { return Ok(None) };
     let mode = match client.get(MODE) {
         None | Some(Value::Null) => return Ok(None),
@@ -51,13 +59,16 @@ fn issuer_of(value: Option<&Value>) -> Issuer {
         None | Some(Value::Null) => Issuer::Missing,
         Some(Value::String(text)) if text.is_empty() => Issuer::Missing,
         Some(Value::String(text)) if text.starts_with("env.") || text.starts_with("vault.") => Issuer::Reference,
-        Some(Value::String(text)) => match PublicUrl::try_from(text.clone()) {
-            Ok(origin) => Issuer::Origin(origin),
-            Err(why) => Issuer::Other(why),
-        },
+        Some(Value::String(text)) => {
+            let url = text.trim_end_matches('/');
+            match PublicUrl::try_from(url.to_owned()) {
+                Ok(origin) => Issuer::Url { url: origin, has_slash: url != text },
+                Err(why) => Issuer::Other(why),
+            }
+        }
         Some(Value::Mapping(object)) => {
             let is_reference = |key: &str| object.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-            if is_reference("ref") || is_reference("env_var") {
+            if ["ref", "secret_ref", "env_var"].into_iter().any(is_reference) {
                 Issuer::Reference
             } else {
                 issuer_of(object.get("value").filter(|value| !value.is_mapping()))
@@ -67,9 +78,7 @@ fn issuer_of(value: Option<&Value>) -> Issuer {
     }
 }
 
-const MODE: &str = "mcp_server_auth_mode";
-
-fn parse(text: &str) -> Result<Value, String> {
+pub(super) fn parse(text: &str) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let ordered = serde_json::from_str::<Value>(text);
     // Of a key that is there twice Go takes the last.
@@ -90,11 +99,14 @@ fn is_mode_set(config: &Value) -> bool {
 /// # Errors
 /// Why there are none; without anything of the text.
 pub fn clients_of_config(text: &str) -> Result<Vec<Value>, String> {
-    let config = parse(text)?;
+    entries_in(&parse(text)?)
+}
+
+pub(super) fn entries_in(config: &Value) -> Result<Vec<Value>, String> {
     let mcp = match config.get("mcp") {
         Some(mcp @ Value::Mapping(_)) => mcp,
         // There the table decides nothing, and may be missing.
-        Some(Value::Null) | None if is_mode_set(&config) => return Ok(Vec::new()),
+        Some(Value::Null) | None if is_mode_set(config) => return Ok(Vec::new()),
         Some(Value::Null) | None => {
             return Err("has no key mcp; name a Bifrost's config.json, or the URL of a Bifrost that keeps its MCP \
                         clients in a database"
@@ -136,17 +148,19 @@ mod tests {
 
     #[test]
     fn what_turns_discovery_on_is_read_and_a_table_is_not_missed_then() {
-        let read = |text: &str| authorization_server_of_config(text).unwrap();
+        let read = |text: &str| authorization_server_in(&parse(text).unwrap()).unwrap();
         let both =
             r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a.example"}}}"#;
         let server = read(both).unwrap();
         assert_eq!(server.mode, McpServerAuthMode::Both);
-        assert_eq!(server.issuer, Issuer::Origin(PublicUrl::try_from("https://a.example".to_owned()).unwrap()));
+        let url = PublicUrl::try_from("https://a.example".to_owned()).unwrap();
+        assert_eq!(server.issuer, Issuer::Url { url, has_slash: false });
         assert!(clients_of_config(both).unwrap().is_empty());
         for silent in ["{}", r#"{"client":{}}"#, r#"{"client":{"mcp_server_auth_mode":""}}"#] {
             assert_eq!(read(silent), None, "{silent}");
         }
-        let fault = authorization_server_of_config(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap_err();
+        let planted = parse(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap();
+        let fault = authorization_server_in(&planted).unwrap_err();
         assert!(fault.contains("none of headers, both, oauth") && !fault.contains("planted"), "{fault}");
     }
 
@@ -154,12 +168,11 @@ mod tests {
     fn an_issuer_that_no_public_url_can_be_is_told_without_its_user() {
         let issuer = |json: &str| issuer_of(Some(&serde_json::from_str(json).unwrap()));
         for (json, part) in [
-            ("\"https://a.example/\"", "trailing slash"),
             ("\"https://a.example/base\"", "path"),
             ("\"https://a.example:443\"", "default"),
             ("\"https://A.example\"", "upper case"),
             ("\"https://user:planted@a.example\"", "user name"),
-            ("{\"value\":\"https://a.example/\",\"ref\":\"\",\"type\":\"\"}", "trailing slash"),
+            ("{\"value\":\"https://A.example/\",\"ref\":\"\",\"type\":\"\"}", "upper case"),
         ] {
             let Issuer::Other(why) = issuer(json) else { panic!("{json}") };
             assert!(why.contains(part) && !why.contains("planted"), "{why}");
@@ -168,7 +181,9 @@ mod tests {
             assert_eq!(issuer(json), Issuer::Reference, "{json}");
         }
         assert_eq!(issuer("{\"value\":\"\"}"), Issuer::Missing);
-        assert!(matches!(issuer("{\"value\":\"https://a.example\"}"), Issuer::Origin(_)));
+        assert!(matches!(issuer("{\"value\":\"https://a.example\"}"), Issuer::Url { has_slash: false, .. }));
+        assert!(matches!(issuer("\"https://a.example/\""), Issuer::Url { has_slash: true, .. }));
+        assert_eq!(issuer("{\"value\":\"\",\"secret_ref\":\"vault.a\"}"), Issuer::Reference);
     }
 
     #[test]

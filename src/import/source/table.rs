@@ -20,8 +20,12 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     pub(in crate::import) clients: Vec<Mapping>,
+    /// The profile for the Bifrost that it is of, if that can be known.
+    pub profile: Option<Profile>,
     /// What decides about discovery in place of it, if the source says so: the profile is `oauth2` then.
     pub server: Option<AuthorizationServer>,
+    /// How these were found out, in a line.
+    pub told: String,
     /// What was left out.
     pub dropped: Vec<Dropped>,
 }
@@ -91,11 +95,10 @@ impl Table {
     /// What would be wrong with it.
     pub fn section(&self) -> Result<Section, Problems> {
         let entries: String = self.clients.iter().map(|client| render::block(client, 2, "\n")).collect();
-        let switch = self.server.as_ref().map_or_else(String::new, |server| {
-            format!("{PROFILE}: {}\n{MODE}: {}\n", Profile::Oauth2.name(), server.mode.name())
-        });
+        let profile = self.profile.map(|profile| format!("{PROFILE}: {}\n", profile.name())).unwrap_or_default();
+        let mode = self.server.as_ref().map(|server| format!("{MODE}: {}\n", server.mode.name())).unwrap_or_default();
         let list = if entries.is_empty() { format!("{KEY}: []\n") } else { format!("{KEY}:\n{entries}") };
-        let text = switch + &list;
+        let text = profile + &mode + &list;
         let loaded = Loaded::from_text("the imported table".as_ref(), &format!("{text}{REST}"))?;
         Ok(Section { text, remarks: remarks(&loaded) })
     }

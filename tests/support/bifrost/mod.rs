@@ -16,6 +16,7 @@ mod plain;
 mod record;
 mod reply;
 mod route;
+mod said;
 
 use std::{
     io,
@@ -60,6 +61,7 @@ struct State {
     oauth: Mutex<oauth::Store>,
     oauth2: Mutex<oauth2::Store>,
     table: Mutex<clients::Table>,
+    said: Mutex<said::Said>,
 }
 
 impl Bifrost {

@@ -12,6 +12,7 @@ use super::{
     State, clients, consent, mcp, oauth, oauth2, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
+    said,
 };
 
 /// Bodies above this size are read and counted, but not kept for a handler.
@@ -128,6 +129,9 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
         return Ok(reply::empty(StatusCode::OK));
     }
     if let Some(reply) = oauth2::answer(ask) {
+        return Ok(reply);
+    }
+    if let Some(reply) = said::answer(ask) {
         return Ok(reply);
     }
     if let Some(reply) = plain::aid(ask).await? {
