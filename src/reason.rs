@@ -17,6 +17,8 @@ pub enum Reason {
     ExchangeTimedOut,
     AnswerBroken,
     Internal,
+    Exhausted,
+    TooManyInFlight,
     // What the edge refuses.
     Malformed,
     MethodNotAllowed,
@@ -42,7 +44,7 @@ pub struct Refusal {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 20] = [
         Reason::NoServer,
         Reason::ConnectTimedOut,
         Reason::ConnectFailed,
@@ -51,6 +53,8 @@ impl Reason {
         Reason::ExchangeTimedOut,
         Reason::AnswerBroken,
         Reason::Internal,
+        Reason::Exhausted,
+        Reason::TooManyInFlight,
         Reason::Malformed,
         Reason::MethodNotAllowed,
         Reason::VersionNotSupported,
@@ -74,6 +78,8 @@ impl Reason {
             Reason::ExchangeTimedOut => "exchange_timed_out",
             Reason::AnswerBroken => "answer_broken",
             Reason::Internal => "internal",
+            Reason::Exhausted => "exhausted",
+            Reason::TooManyInFlight => "too_many_in_flight",
             Reason::Malformed => "malformed",
             Reason::MethodNotAllowed => "method_not_allowed",
             Reason::VersionNotSupported => "version_not_supported",
@@ -95,7 +101,7 @@ impl Reason {
     /// The status for the client; `None` when there is no client to tell.
     pub fn status(self) -> Option<StatusCode> {
         Some(match self {
-            Reason::NoServer => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::NoServer | Reason::Exhausted | Reason::TooManyInFlight => StatusCode::SERVICE_UNAVAILABLE,
             Reason::ConnectTimedOut | Reason::AnswerTimedOut | Reason::SilenceTimedOut | Reason::ExchangeTimedOut => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -119,6 +125,14 @@ impl Reason {
         self.status().is_some_and(|status| status.is_client_error()) || self == Reason::VersionNotSupported
     }
 
+    /// Whether no server could give a response, or not in time.
+    pub fn is_of_the_fleet(self) -> bool {
+        matches!(
+            self.status(),
+            Some(StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+        )
+    }
+
     fn message(self) -> &'static str {
         match self {
             Reason::NoServer => "no Bifrost server is available",
@@ -129,6 +143,8 @@ impl Reason {
             Reason::ExchangeTimedOut => "the request took longer than the edge allows",
             Reason::AnswerBroken => "the Bifrost server broke off without a complete answer",
             Reason::Internal => "the edge failed to handle the request",
+            Reason::Exhausted => "the edge has no open file, port or memory left for a connection to a Bifrost server",
+            Reason::TooManyInFlight => "too many requests are in flight; come again later",
             Reason::Malformed => "the request is malformed",
             Reason::MethodNotAllowed => "this method is not allowed",
             Reason::VersionNotSupported => "this version of HTTP is not supported",

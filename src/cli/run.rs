@@ -12,7 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{outcome::load, summary::summary};
 use crate::{
-    config::{Config, Loaded},
+    config::{Config, Count, Loaded},
+    limits::OpenFiles,
     process::{Ended, Inherited, Order, Predecessor, Process, on_signals, survive_early_signals},
     state::Reloader,
     telemetry,
@@ -102,20 +103,26 @@ fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
     Ok((process, orders, AbortOnDropHandle::new(tokio::spawn(reloader.run(asked)))))
 }
 
-/// A connection needs a file of its own and one to a process. The system gives a process fewer than it may have,
-/// unless it asks.
+/// Connections and requests in flight need open files. The system gives a process fewer than it may have, unless it
+/// asks.
 fn raise_open_files(config: &Config) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!("the process may have {} open files, and not more: {error}", current.unwrap_or_default());
     }
-    let wanted = config.limits.connections.0.map(|connections| 2 * connections as u64);
-    if let (Some(wanted), Some(maximum)) = (wanted, maximum)
-        && maximum < wanted
-    {
-        warn!(
-            "limits.connections needs up to {wanted} open files, and the process may have {maximum}; raise ulimit -n, \
-             or lower the limit"
-        );
+    let (limits, files) = (&config.limits, OpenFiles::of_process());
+    let wanted = |limit: Option<Count>| limit.and_then(|limit| limit.0).unwrap_or_default();
+    for (key, wanted, share) in [
+        ("connections", wanted(Some(limits.connections)), files.connections()),
+        ("requests_in_flight", wanted(limits.requests_in_flight), files.requests()),
+    ] {
+        if wanted > share {
+            warn!(
+                "limits.{key}: of the {} files that the process may have open, {share} are for them, not {wanted}: a \
+                 request in flight takes one more than its connection, and clients of HTTP/2 have many on each; raise \
+                 ulimit -n (LimitNOFILE in systemd), or lower the limit",
+                files.most()
+            );
+        }
     }
 }

@@ -24,6 +24,7 @@ pub use self::{
         access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
         config::{AccessRule, Config, DiscoveryOptions, UnknownHosts},
+        cors::Cors,
         dns::Dns,
         fleet::{Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
         limits::{ClientRate, Count, Limits, RateLimit, Size},
@@ -43,6 +44,7 @@ pub use self::{
     problem::{KeyPath, Problem, Problems, Step},
     values::{
         network::Network,
+        origin_pattern::{AllowedHeader, OriginPattern},
         path_prefix::PathPrefix,
         public_url::{PublicUrl, Scheme},
         server_address::ServerAddress,

@@ -27,7 +27,11 @@ use super::{
     snapshot::Snapshot,
     upstream::{self, Pool},
 };
-use crate::{limits::Rates, readiness::Stage, telemetry::Counters};
+use crate::{
+    limits::{Concurrency, Rates},
+    readiness::Stage,
+    telemetry::Counters,
+};
 
 /// The edge: discovery answered, everything else forwarded. Clones are the same edge.
 #[derive(Clone)]
@@ -38,6 +42,8 @@ pub(super) struct Parts {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub counters: Arc<Counters>,
     pub rates: Rates,
+    /// Those that are being forwarded.
+    pub requests: Arc<Concurrency>,
     pub pool: Arc<Pool>,
     pub in_flight: TaskTracker,
     pub phase: watch::Receiver<Stage>,
@@ -60,7 +66,7 @@ impl Edge {
         if redirect::answer(session, exchange, self.0.redirects_to_https).await? {
             return Ok(true);
         }
-        admit::request(session, exchange, &self.0.rates)?;
+        admit::request(session, exchange, &self.0.rates, &self.0.requests)?;
         forward::settle(session, exchange);
         forward::forward(session, exchange, &self.0.pool, &self.0.phase).await
     }

@@ -16,12 +16,13 @@ use super::{
 use crate::{
     config::{Config, Retries},
     fleet::Runtime,
-    limits::Rates,
+    limits::{OpenFiles, Rates},
     readiness::Stage,
     telemetry::Counters,
 };
 
-/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them. Of more requests in
+/// Idle connections to servers that are kept for each worker, until `timeouts.idle` ends them, where the process may have
+/// so many open files. Of more requests in
 /// flight than these the rest connects anew each time.
 const IDLE_CONNECTIONS: usize = 1024;
 
@@ -61,8 +62,9 @@ impl Edge {
         phase: watch::Receiver<Stage>,
         redirects_to_https: bool,
     ) -> Self {
-        let pool = Pool::new(IDLE_CONNECTIONS * threads.max(1), threads);
-        Edge(Arc::new(Parts { snapshot, counters, rates: Rates::new(), pool, in_flight, phase, redirects_to_https }))
+        let idle = IDLE_CONNECTIONS.saturating_mul(threads.max(1)).min(OpenFiles::of_process().idle());
+        let (rates, requests, pool) = (Rates::new(), Arc::default(), Pool::new(idle, threads));
+        Edge(Arc::new(Parts { snapshot, counters, rates, requests, pool, in_flight, phase, redirects_to_https }))
     }
 
     /// What is served: swapped whole when there is a new configuration.

@@ -26,6 +26,7 @@ use crate::{
 pub struct Server {
     name: ServerAddress,
     address: SocketAddr,
+    is_named_by_address: bool,
     /// For rendezvous hashing, the same in every edge in front of the fleet.
     pub(super) id: u64,
     in_flight: AtomicUsize,
@@ -128,6 +129,7 @@ impl Server {
     pub(super) fn new(name: ServerAddress, address: SocketAddr) -> Self {
         Server {
             id: balance::id((name.as_str(), address)),
+            is_named_by_address: name.ip() == Some(address),
             name,
             address,
             in_flight: AtomicUsize::new(0),
@@ -148,6 +150,11 @@ impl Server {
     /// The address that is connected to.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether the configuration names it by that very address.
+    pub fn is_named_by_address(&self) -> bool {
+        self.is_named_by_address
     }
 
     /// The requests that it has now.

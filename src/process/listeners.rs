@@ -41,7 +41,7 @@ impl BoundListener {
     /// The listener and its socket, on the current runtime.
     pub fn into_parts(self) -> io::Result<(edge::Listener, ListeningSocket)> {
         let socket = match self.socket {
-            BoundSocket::Tcp(socket) => ListeningSocket::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            BoundSocket::Tcp(socket) => ListeningSocket::tcp(socket)?,
             BoundSocket::Unix(socket) => ListeningSocket::Unix(tokio::net::UnixListener::from_std(socket)?),
         };
         Ok((edge::Listener::new(&self.config, self.tls.map(|tls| tls.used())), socket))

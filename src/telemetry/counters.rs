@@ -20,12 +20,12 @@ use super::{
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
 };
-use crate::{config, limits::Connections, reason::Reason};
+use crate::{config, limits::Concurrency, reason::Reason};
 
 /// What the edge has done with clients so far.
 pub struct Counters {
     started: SystemTime,
-    connections: Arc<Connections>,
+    connections: Arc<Concurrency>,
     traffic: TrafficCounters,
     discovery: DiscoveryCounters,
     access_log: OnceCell<AccessLog>,
@@ -137,7 +137,7 @@ impl Counters {
     }
 
     /// The connections that are open.
-    pub fn connections(&self) -> &Arc<Connections> {
+    pub fn connections(&self) -> &Arc<Concurrency> {
         &self.connections
     }
 

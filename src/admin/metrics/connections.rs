@@ -63,12 +63,13 @@ fn tls(families: &mut Families, counters: &Counters) {
 }
 
 /// By the key in the configuration; what one answer tells of several limits has the name of the first one.
-fn limits(counters: &Counters) -> [(&'static str, u64); 7] {
+fn limits(counters: &Counters) -> [(&'static str, u64); 8] {
     let failed =
         |reason| counters.failures().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default();
     [
         ("connections", closed(counters, Closed::Limit)),
         ("connections_per_client", closed(counters, Closed::ClientLimit)),
+        ("requests_in_flight", failed(Reason::TooManyInFlight)),
         ("http2_resets", closed(counters, Closed::Http2Resets)),
         ("head", failed(Reason::HeadTooLarge)),
         ("request_body", failed(Reason::BodyTooLarge)),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
+    cors::Cors,
     dns::Dns,
     fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::Limits,
@@ -113,6 +114,10 @@ pub struct Config {
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<AccessRule>>")]
     pub access: Vec<AccessRule>,
+    /// Which web pages may read what the edge itself says in a server's stead.
+    #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<Cors>")]
+    pub cors: Cors,
     /// Peers whose `X-Forwarded-*` headers and PROXY protocol are believed. Default: none.
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<Network>>")]

@@ -21,6 +21,12 @@ pub struct Limits {
     /// Open connections of one client address, or of one IPv6 network of 64 bits. Default 1,000. Trusted
     /// proxies may open any number.
     pub connections_per_client: Count,
+    /// Requests at a time, WebSockets and streams included, discovery aside; what is above is answered 503. Default:
+    /// three eighths of the files that the process may have open, of which each takes one.
+    pub requests_in_flight: Option<Count>,
+    /// The same of one client address, or of one IPv6 network of 64 bits. Default 1,000, or half of
+    /// `requests_in_flight` where that is less. Trusted proxies that do not say who asks may have any number.
+    pub requests_in_flight_per_client: Option<Count>,
     /// The head of a request, in bytes. Default 64 KiB, at most 512 KiB.
     #[schemars(extend("allOf" = [{
         "minimum": 1024, "maximum": Limits::LARGEST_HEAD, "pattern": patterns::head_size()
@@ -128,6 +134,8 @@ impl Default for Limits {
         Limits {
             connections: Count(Some(10_000)),
             connections_per_client: Count(Some(1_000)),
+            requests_in_flight: None,
+            requests_in_flight_per_client: None,
             head: Size(Some(ByteSize::kib(64).as_u64())),
             headers: 100,
             head_time: Duration::from_secs(10),

@@ -3,6 +3,7 @@
 pub(super) mod access_log;
 pub(super) mod admin;
 pub(super) mod config;
+pub(super) mod cors;
 pub(super) mod dns;
 pub(super) mod fleet;
 pub(super) mod limits;

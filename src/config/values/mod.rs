@@ -3,6 +3,7 @@
 pub(super) mod nearest;
 pub(super) mod network;
 pub(super) mod null;
+pub(super) mod origin_pattern;
 pub(super) mod path_prefix;
 pub(super) mod patterns;
 pub(super) mod public_url;

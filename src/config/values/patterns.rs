@@ -57,6 +57,12 @@ pub(super) fn network() -> String {
     format!("^({}(/0*(3[0-2]|[12]?[0-9]))?|{ipv6})$", ipv4())
 }
 
+/// The origin of web pages.
+pub(super) const ORIGIN: &str = r#"^(\*|[A-Za-z0-9+.-]+://[!"$-.0->A-~]+)$"#;
+
+/// The name of a header, or `*`.
+pub(super) const HEADER_NAME: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
 /// A path without a query or wildcard.
 pub(super) const PATH_PREFIX: &str = r#"^/[!"$-)+->@-~]*$"#;
 

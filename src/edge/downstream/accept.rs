@@ -27,11 +27,19 @@ pub enum ListeningSocket {
 }
 
 impl ListeningSocket {
+    /// Listens on a TCP socket, which does not block, on the current runtime.
+    ///
+    /// # Errors
+    /// When it cannot be watched, or has not the options of a socket of TCP.
+    pub fn tcp(socket: std::net::TcpListener) -> io::Result<Self> {
+        tune(&socket)?;
+        Ok(ListeningSocket::Tcp(TcpListener::from_std(socket)?))
+    }
+
     async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
             ListeningSocket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                tune(&stream)?;
                 Ok((Socket::Tcp(stream), Some(peer)))
             }
             ListeningSocket::Unix(listener) => {
@@ -87,7 +95,7 @@ async fn take(
 }
 
 fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
-    let most = listeners.snapshot.load().limits.connections.most();
+    let most = listeners.snapshot.load().connections;
     let connections = listeners.counters.connections();
     // The last tenth is kept free by closing idle connections early.
     if connections.open() >= most - most / 10 {
@@ -100,5 +108,28 @@ fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, p
             listeners.connections.spawn(connection);
         }
         Err(_full) => listeners.close(Closed::Limit, peer, "limits.connections"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::edge::tcp::TCP_KEEPALIVE;
+
+    #[tokio::test]
+    async fn an_accepted_connection_has_the_options_of_its_listener() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let listening = ListeningSocket::tcp(socket).unwrap();
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listening.accept());
+        let Ok((Socket::Tcp(stream), Some(_))) = accepted else { panic!("no connection") };
+        let options = SockRef::from(&stream);
+        assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), TCP_KEEPALIVE.idle);
+        assert_eq!(options.tcp_keepalive_interval().unwrap(), TCP_KEEPALIVE.interval);
     }
 }

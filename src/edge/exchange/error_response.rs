@@ -40,6 +40,11 @@ pub(in crate::edge) struct ErrorResponse {
 }
 
 impl ErrorResponse {
+    /// Tells its status.
+    pub fn status(&self) -> u16 {
+        self.header.status.as_u16()
+    }
+
     /// Tells how long its body is.
     pub fn body_length(&self) -> usize {
         self.body.len()
@@ -69,8 +74,18 @@ impl ErrorResponse {
         answer
     }
 
+    /// Answers a preflight in a server's stead: without a body.
+    pub fn preflight(id: &HeaderValue) -> Self {
+        let mut response = ErrorResponse {
+            header: ResponseHeader::build(StatusCode::NO_CONTENT, Some(8)).expect("a status of the http crate is one"),
+            body: Bytes::new(),
+        };
+        let _inserted = response.header.insert_header(X_REQUEST_ID, id);
+        response
+    }
+
     /// A name and a value of the http crate are a header.
-    fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         let _inserted = self.header.insert_header(name, value);
     }
 

@@ -22,7 +22,10 @@ use super::{
     client::Client,
     snapshot::{Snapshot, Waits},
 };
-use crate::fleet::{Attempts, Outcome, Picked, log_change};
+use crate::{
+    fleet::{Attempts, Outcome, Picked, log_change},
+    limits::Slot,
+};
 
 /// One request and its response: the `CTX` of the edge's `ProxyHttp`.
 pub struct Exchange {
@@ -44,6 +47,8 @@ pub struct Exchange {
     /// When a client that asks too often may ask again.
     pub(super) retry_after: Option<Duration>,
     pub(super) account: Account,
+    /// Its place among the requests in flight; none for what the edge answers by itself.
+    pub(super) slot: Option<Slot>,
     /// Keeps a stopping edge alive until the exchange is over.
     _in_flight: TaskTrackerToken,
 }
@@ -93,6 +98,7 @@ impl Exchange {
             client: None,
             retry_after: None,
             account: Account::begin(),
+            slot: None,
             _in_flight: in_flight,
         }
     }

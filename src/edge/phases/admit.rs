@@ -1,6 +1,6 @@
 //! What is settled about a request before it goes anywhere.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{Method, Version};
 use pingora::{Result, http::RequestHeader};
@@ -14,7 +14,7 @@ use crate::{
         upstream::announced,
     },
     framing,
-    limits::Rates,
+    limits::{Concurrency, Rates},
     reason::Reason,
 };
 
@@ -72,8 +72,13 @@ fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
 }
 
 /// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a
-/// path that is closed to the client, or one too many.
-pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates: &Rates) -> Result<()> {
+/// path that is closed to the client, or one too many, lately or at the moment.
+pub(in crate::edge) fn request(
+    session: &Session,
+    exchange: &mut Exchange,
+    rates: &Rates,
+    in_flight: &Arc<Concurrency>,
+) -> Result<()> {
     let header = session.req_header();
     if matches!(header.method, Method::TRACE | Method::CONNECT) {
         return refuse(Reason::MethodNotAllowed, "CONNECT or TRACE");
@@ -96,6 +101,7 @@ pub(in crate::edge) fn request(session: &Session, exchange: &mut Exchange, rates
         return refuse(Reason::Forbidden, "a rule of access");
     }
     is_in_time(session, exchange, rates, address)?;
+    take_place(exchange, in_flight, address)?;
     announced(session, &snapshot)
 }
 
@@ -113,4 +119,20 @@ fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address
         exchange.retry_after = Some(wait);
         refuse(Reason::TooManyRequests, why)
     })
+}
+
+/// Takes one of the places for requests in flight, which the exchange keeps to its end.
+fn take_place(exchange: &mut Exchange, in_flight: &Arc<Concurrency>, address: IpAddr) -> Result<()> {
+    let snapshot = &exchange.snapshot;
+    let mut full = |why| {
+        exchange.retry_after = Some(Duration::ZERO);
+        refuse(Reason::TooManyInFlight, why)
+    };
+    let Ok(mut slot) = in_flight.enter(snapshot.in_flight.most) else { return full("limits.requests_in_flight") };
+    // As with rates.
+    if !snapshot.trusted.contains(address) && slot.of_client(address, snapshot.in_flight.most_of_client).is_err() {
+        return full("limits.requests_in_flight_per_client");
+    }
+    exchange.slot = Some(slot);
+    Ok(())
 }

@@ -4,9 +4,12 @@ use log::{Level, debug, info, log, log_enabled};
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 
-use super::forward::ANSWERED;
+use super::{cors, forward::ANSWERED};
 use crate::{
-    edge::exchange::{ErrorResponse, Exchange, Expired},
+    edge::{
+        exchange::{ErrorResponse, Exchange, Expired},
+        tcp::is_exhausted,
+    },
     reason::Reason,
     telemetry::{
         Counters,
@@ -39,6 +42,7 @@ fn reason(error: &Error, exchange: &Exchange) -> Reason {
             Reason::ClientGone
         }
         (ErrorSource::Downstream, _) => Reason::Malformed,
+        (_, _) if error.root_cause().downcast_ref().is_some_and(is_exhausted) => Reason::Exhausted,
         (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
         (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
         (
@@ -72,13 +76,19 @@ pub(in crate::edge) async fn answer(
     counters.failed(reason);
     exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
-    let Some(status) = reason.status().filter(|_| !exchange.is_answered(session)) else { return 0 };
-    let mut answer = ErrorResponse::new(reason, exchange.request_id());
-    answer.retry_after(exchange.retry_after);
-    match answer.write(session).await {
+    if reason.status().is_none() || exchange.is_answered(session) {
+        return 0;
+    }
+    let id = exchange.request_id().clone();
+    let (request, cors) = (session.req_header(), &exchange.snapshot.cors);
+    let mut response = cors::preflight(request, reason, &id, cors).unwrap_or_else(|| ErrorResponse::new(reason, &id));
+    response.retry_after(exchange.retry_after);
+    cors::allow(&mut response, request, cors);
+    let status = response.status();
+    match response.write(session).await {
         Ok(()) => {
             exchange.account.is_told = true;
-            status.as_u16()
+            status
         }
         Err(error) => {
             debug!("request {}: the client went away before it could be told: {error}", exchange.shown_id());

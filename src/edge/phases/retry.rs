@@ -4,15 +4,19 @@ use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
-use crate::{edge::exchange::Exchange, fleet::Outcome};
+use crate::{
+    edge::{exchange::Exchange, tcp::is_exhausted},
+    fleet::Outcome,
+};
 
 /// No connection could be made. Nothing was sent, so that even a POST may go to another server.
 pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error) {
     exchange.account.connected(Instant::now());
-    if *error.etype() != ErrorType::InternalError {
+    let is_exhausted = error.root_cause().downcast_ref().is_some_and(is_exhausted);
+    if !is_exhausted {
         exchange.record(Outcome::ConnectFailed);
     }
-    error.set_retry(exchange.expired().is_none() && may_retry(exchange));
+    error.set_retry(!is_exhausted && exchange.expired().is_none() && may_retry(exchange));
 }
 
 /// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated

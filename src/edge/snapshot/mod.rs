@@ -10,9 +10,11 @@ pub(super) use self::{peer::ServerTls, servers::Upstream, waits::Waits};
 pub use self::{peer::system_authorities, servers::Servers};
 use super::plugin::DiscoveryFilter;
 use crate::{
-    config::{AdminHost, Config, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts},
+    config::{
+        AdminHost, Config, Cors, Count, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts,
+    },
     fleet::Runtime,
-    limits::AccessRules,
+    limits::{AccessRules, OpenFiles},
     trust::TrustedProxies,
     verify::Expected,
 };
@@ -36,6 +38,12 @@ pub struct Snapshot {
     pub refuses_unknown_hosts: bool,
     /// Which clients may reach which paths.
     pub access: AccessRules,
+    /// Which web pages may read what the edge says in a server's stead.
+    pub cors: Cors,
+    /// How many connections clients may have, as far as there are open files for them.
+    pub connections: usize,
+    /// How many requests may be forwarded at a time.
+    pub in_flight: InFlight,
     /// What is taken from clients.
     pub limits: Limits,
     /// How the edge stops.
@@ -48,6 +56,14 @@ pub struct Snapshot {
     pub readiness_path: Option<ReadinessPath>,
     /// By which names the admin listener may be asked.
     pub admin_hosts: Vec<AdminHost>,
+}
+
+/// How many requests may be in flight, discovery aside.
+pub struct InFlight {
+    /// In all.
+    pub most: usize,
+    /// Of each client.
+    pub most_of_client: usize,
 }
 
 /// How often the servers are verified, and against what.
@@ -63,6 +79,7 @@ impl Snapshot {
     /// Compiles a configuration, with what the runtime knows of its servers.
     pub fn compile(config: &Config, runtime: Arc<Runtime>, generation: u64) -> Self {
         let trusted = Arc::new(TrustedProxies::new(&config.trusted_proxies));
+        let files = OpenFiles::of_process();
         Snapshot {
             generation,
             discovery: DiscoveryFilter::with_trusted(config, Arc::clone(&trusted)),
@@ -71,6 +88,9 @@ impl Snapshot {
             dns: config.dns,
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
             access: AccessRules::new(&config.access),
+            cors: config.cors.clone(),
+            connections: config.limits.connections.0.map_or(usize::MAX, |most| most.min(files.connections())),
+            in_flight: InFlight::new(&config.limits, files),
             limits: config.limits.clone(),
             stop: config.stop,
             profile: config.profile(),
@@ -91,5 +111,16 @@ impl VerifyPlan {
             None => return None,
         };
         Some(VerifyPlan { interval, expected: Arc::new(expected) })
+    }
+}
+
+impl InFlight {
+    /// Requests in flight of one client, where the configuration does not say.
+    const OF_CLIENT: usize = 1000;
+
+    fn new(limits: &Limits, files: OpenFiles) -> Self {
+        let most = limits.requests_in_flight.map_or(files.requests(), Count::most);
+        let of_client = Self::OF_CLIENT.min((most / 2).max(1));
+        InFlight { most, most_of_client: limits.requests_in_flight_per_client.map_or(of_client, Count::most) }
     }
 }

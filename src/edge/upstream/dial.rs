@@ -3,7 +3,6 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use pingora::{Error, ErrorType, Result};
-use rustix::io::Errno;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
@@ -16,8 +15,7 @@ use crate::edge::{snapshot::ServerTls, tcp::tune};
 /// Connects to a server, and shakes hands for TLS, within a time.
 ///
 /// # Errors
-/// As Pingora's own: refused, timed out, no route, no handshake, or another reason; an internal error when it is this
-/// process that has no more files or ports.
+/// As Pingora's own: refused, timed out, no route, no handshake, or another reason.
 pub(super) async fn dial(address: SocketAddr, tls: Option<&ServerTls>, within: Duration) -> Result<Connection> {
     #[cfg(fuzzing)]
     if let Some(stream) = crate::edge::fuzzing::dialled() {
@@ -33,7 +31,6 @@ pub(super) async fn dial(address: SocketAddr, tls: Option<&ServerTls>, within: D
             io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
             io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => ErrorType::ConnectNoRoute,
-            _ if is_our_own(&error) => ErrorType::InternalError,
             _ => ErrorType::ConnectError,
         };
         Error::because(kind, format!("connecting to {address}"), error)
@@ -47,12 +44,4 @@ pub(super) async fn dial(address: SocketAddr, tls: Option<&ServerTls>, within: D
         }
         Err(_) => Error::e_explain(ErrorType::TLSHandshakeTimedout, format!("shaking hands with {address}")),
     }
-}
-
-/// Whether no server is to blame.
-fn is_our_own(error: &io::Error) -> bool {
-    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    let full = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
-    matches!(error.kind(), AddrInUse | AddrNotAvailable | PermissionDenied)
-        || error.raw_os_error().is_some_and(|code| full.contains(&code))
 }

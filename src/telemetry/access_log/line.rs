@@ -1,16 +1,17 @@
 //! An entry as a line.
 
 use std::{
-    fmt::{self, Display},
-    io::{self, Write},
     net::{IpAddr, SocketAddr},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use http::{Method, Version};
 use serde::{Serialize, Serializer};
 
-use super::entry::Entry;
+use super::{
+    append::{Append, Milliseconds, append_display},
+    entry::Entry,
+};
 use crate::{config::AccessLogFormat, fleet::Server, reason::Reason};
 
 /// The fields of a line; what a request does not have is left out. Times are in milliseconds.
@@ -38,13 +39,15 @@ struct Line<'a> {
     server: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_address: Option<SocketAddr>,
-    attempts: usize,
+    #[serde(skip)]
+    is_server_named_by_address: bool,
+    attempts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    total_ms: Option<f64>,
+    total_ms: Option<Milliseconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    first_byte_ms: Option<f64>,
+    first_byte_ms: Option<Milliseconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    connect_ms: Option<f64>,
+    connect_ms: Option<Milliseconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,14 +73,15 @@ struct Escaped<'a> {
 /// Appends the line of an entry, its end included.
 pub fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
     let line = Line::of(entry);
-    let before = to.len();
-    // A vector takes everything, and numbers and text are JSON.
-    let is_written = match format {
-        AccessLogFormat::Text => line.text(to).is_ok(),
-        AccessLogFormat::Json => serde_json::to_writer(&mut *to, &line).is_ok(),
-    };
-    if !is_written {
-        to.truncate(before);
+    match format {
+        AccessLogFormat::Text => line.text(to),
+        AccessLogFormat::Json => {
+            let before = to.len();
+            // A vector takes everything, and numbers and text are JSON.
+            if serde_json::to_writer(&mut *to, &line).is_err() {
+                to.truncate(before);
+            }
+        }
     }
     to.push(b'\n');
 }
@@ -102,10 +106,11 @@ impl<'a> Line<'a> {
             answered_by: entry.finished.by.name(),
             server: server.map(|server| server.name().as_str()),
             server_address: server.map(Server::address),
-            attempts: entry.attempts,
-            total_ms: entry.finished.took.map(milliseconds),
-            first_byte_ms: entry.finished.first_byte.map(milliseconds),
-            connect_ms: entry.connecting.map(milliseconds),
+            is_server_named_by_address: server.is_some_and(Server::is_named_by_address),
+            attempts: entry.attempts as u64,
+            total_ms: entry.finished.took.map(Milliseconds),
+            first_byte_ms: entry.finished.first_byte.map(Milliseconds),
+            connect_ms: entry.connecting.map(Milliseconds),
             reason: entry.reason.map(Reason::name),
             document: entry.discovery.map(|(answer, _)| answer.document.name()),
             profile: entry.discovery.map(|(_, profile)| profile.name()),
@@ -114,45 +119,40 @@ impl<'a> Line<'a> {
     }
 
     /// Time, client, request and status, then what there is to say besides. Nothing in it has a space of its own.
-    fn text(&self, to: &mut Vec<u8>) -> io::Result<()> {
-        fn pair(to: &mut Vec<u8>, name: &str, value: Option<impl Display>) -> io::Result<()> {
-            value.map_or(Ok(()), |value| write!(to, " {name}{value}"))
+    fn text(&self, to: &mut Vec<u8>) {
+        fn pair(to: &mut Vec<u8>, name: &str, value: Option<impl Append>) {
+            if let Some(value) = value {
+                name.append(to);
+                value.append(to);
+            }
         }
         let or_none = |text: Option<&'a str>| text.filter(|text| !text.is_empty()).unwrap_or("-");
-        write!(to, "{}", self.time)?;
+        self.time.append(to);
         match self.client {
-            Some(client) => write!(to, " {client}")?,
-            None => to.extend_from_slice(b" unix"),
+            Some(client) => pair(to, " ", Some(client)),
+            None => " unix".append(to),
         }
-        write!(to, " {} ", or_none(self.method))?;
-        if self.path.is_empty() {
-            to.push(b'-');
-        }
-        write!(to, "{} {} {}", self.path, or_none(self.version), self.status)?;
-        pair(to, "by=", Some(self.answered_by))?;
-        pair(to, "server=", self.server)?;
-        let is_named_so = |address: &SocketAddr| self.server.is_some_and(|name| name.parse() == Ok(*address));
-        pair(to, "address=", self.server_address.filter(|address| !is_named_so(address)))?;
-        pair(to, "reason=", self.reason)?;
-        pair(to, "total_ms=", self.total_ms)?;
-        pair(to, "first_byte_ms=", self.first_byte_ms)?;
-        pair(to, "connect_ms=", self.connect_ms)?;
-        pair(to, "in=", Some(self.bytes_in))?;
-        pair(to, "out=", Some(self.bytes_out))?;
-        pair(to, "attempts=", Some(self.attempts).filter(|attempts| *attempts > 0))?;
-        pair(to, "host=", Some(&self.host).filter(|host| !host.is_empty()))?;
-        pair(to, "tls=", Some(self.tls))?;
-        pair(to, "class=", Some(self.class))?;
-        pair(to, "document=", self.document)?;
-        pair(to, "profile=", self.profile)?;
-        pair(to, "generation=", self.generation)?;
-        pair(to, "id=", Some(&self.id))
-    }
-}
-
-impl Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_rfc3339_millis(self.0).fmt(f)
+        pair(to, " ", Some(or_none(self.method)));
+        pair(to, if self.path.is_empty() { " -" } else { " " }, Some(&self.path));
+        pair(to, " ", Some(or_none(self.version)));
+        pair(to, " ", Some(u64::from(self.status)));
+        pair(to, " by=", Some(self.answered_by));
+        pair(to, " server=", self.server);
+        pair(to, " address=", self.server_address.filter(|_| !self.is_server_named_by_address));
+        pair(to, " reason=", self.reason);
+        pair(to, " total_ms=", self.total_ms);
+        pair(to, " first_byte_ms=", self.first_byte_ms);
+        pair(to, " connect_ms=", self.connect_ms);
+        pair(to, " in=", Some(self.bytes_in));
+        pair(to, " out=", Some(self.bytes_out));
+        pair(to, " attempts=", Some(self.attempts).filter(|attempts| *attempts > 0));
+        pair(to, " host=", Some(&self.host).filter(|host| !host.is_empty()));
+        pair(to, " tls=", Some(if self.tls { "true" } else { "false" }));
+        pair(to, " class=", Some(self.class));
+        pair(to, " document=", self.document);
+        pair(to, " profile=", self.profile);
+        pair(to, " generation=", self.generation);
+        pair(to, " id=", Some(&self.id));
     }
 }
 
@@ -162,34 +162,50 @@ impl Escaped<'_> {
     }
 }
 
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-        for piece in self.bytes.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
-            match std::str::from_utf8(piece) {
-                Ok(plain) if is_plain(&piece[0]) => f.write_str(plain)?,
-                _ => piece.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))?,
-            }
-        }
-        if self.is_cut { f.write_str("...") } else { Ok(()) }
+impl Append for Time {
+    fn append(&self, to: &mut Vec<u8>) {
+        append_display(humantime::format_rfc3339_millis(self.0), to);
     }
+}
+
+impl Append for &Escaped<'_> {
+    fn append(&self, to: &mut Vec<u8>) {
+        let mut left = self.bytes;
+        while !left.is_empty() {
+            let plain = left.iter().position(|byte| !is_plain(*byte)).unwrap_or(left.len());
+            to.extend_from_slice(&left[..plain]);
+            if let Some(other) = left.get(plain) {
+                append_display(format_args!("%{other:02X}"), to);
+            }
+            left = left.get(plain + 1..).unwrap_or_default();
+        }
+        if self.is_cut {
+            to.extend_from_slice(b"...");
+        }
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
 }
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serialize_appended(self, serializer)
     }
 }
 
 impl Serialize for Escaped<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serialize_appended(&self, serializer)
     }
 }
 
-/// To the microsecond.
-fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
+/// The same text in both forms.
+fn serialize_appended<S: Serializer>(value: &impl Append, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut text = Vec::new();
+    value.append(&mut text);
+    serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
 }
 
 fn version(version: Version) -> &'static str {

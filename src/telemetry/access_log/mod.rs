@@ -4,6 +4,7 @@
 //! cannot keep up, lines are dropped and counted: no request ever waits for it. A line holds no query, no header
 //! but the host and the request id, and no body.
 
+mod append;
 mod entry;
 mod line;
 mod writer;

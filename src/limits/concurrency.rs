@@ -1,4 +1,4 @@
-//! How many connections there are, in all and of each client.
+//! How many there are at a time, in all and of each client: of connections, and of requests in flight.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 
 use super::client_key::ClientKey;
 
-/// The connections that are open.
+/// Those that there are: connections that are open, or requests in flight.
 #[derive(Default)]
-pub struct Connections {
+pub struct Concurrency {
     open: AtomicUsize,
     hasher: RandomState,
     /// Those of each client that has any.
@@ -25,36 +25,36 @@ pub struct Connections {
 
 const SHARDS: usize = 16;
 
-/// A connection, for as long as it lives.
+/// One of them, for as long as it lives.
 #[must_use]
 pub struct Slot {
-    connections: Arc<Connections>,
+    counted_in: Arc<Concurrency>,
     client: Option<ClientKey>,
 }
 
 /// Which limit has been reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// That of all connections.
+    /// That of all.
     All,
     /// That of the client.
     Client,
 }
 
-impl Connections {
-    /// How many are open.
+impl Concurrency {
+    /// How many there are.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Counts a connection.
+    /// Counts one.
     ///
     /// # Errors
     /// [`Full::All`] when there are `most` already.
     pub fn enter(self: &Arc<Self>, most: usize) -> Result<Slot, Full> {
         let entered =
             self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < most).then_some(open + 1));
-        entered.map(|_| Slot { connections: Arc::clone(self), client: None }).map_err(|_| Full::All)
+        entered.map(|_| Slot { counted_in: Arc::clone(self), client: None }).map_err(|_| Full::All)
     }
 
     fn shard(&self, client: ClientKey) -> &Mutex<HashMap<ClientKey, usize>> {
@@ -64,7 +64,7 @@ impl Connections {
 }
 
 impl Slot {
-    /// Counts it as a connection of this client, too. Without a limit nobody counts.
+    /// Counts it as one of this client, too. Without a limit nobody counts.
     ///
     /// # Errors
     /// [`Full::Client`] when the client has `most` already.
@@ -73,7 +73,7 @@ impl Slot {
             return Ok(());
         }
         let client = ClientKey::of(client);
-        let mut shard = self.connections.shard(client).lock();
+        let mut shard = self.counted_in.shard(client).lock();
         let open = shard.get(&client).copied().unwrap_or_default();
         if open >= most {
             return Err(Full::Client);
@@ -87,9 +87,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        self.counted_in.open.fetch_sub(1, Ordering::Relaxed);
         let Some(client) = self.client else { return };
-        let mut shard = self.connections.shard(client).lock();
+        let mut shard = self.counted_in.shard(client).lock();
         if let Some(open) = shard.get_mut(&client) {
             *open -= 1;
             if *open == 0 {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_connection_ends() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Concurrency::default());
         let (one, two) = (connections.enter(2).ok().unwrap(), connections.enter(2).ok().unwrap());
         assert_eq!(connections.enter(2).err(), Some(Full::All));
         drop(one);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_limit() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Concurrency::default());
         let enter = |client: &str, most| {
             let mut slot = connections.enter(usize::MAX).ok().unwrap();
             slot.of_client(address(client), most).map(|()| slot)
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn many_threads_count_together() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Concurrency::default());
         let threads: Vec<_> = (0..8_u32)
             .map(|number| {
                 let connections = Arc::clone(&connections);
