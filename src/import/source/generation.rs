@@ -78,15 +78,15 @@ fn reading(generation: &Generation) -> String {
 /// What a running Bifrost shows of its generation.
 pub fn known_of_running(running: &Running) -> Known {
     let Running { version, client, document } = running;
-    let served = version.as_deref().and_then(served_by);
-    let named = match (served, version) {
+    let kind = version.as_deref().and_then(served_by);
+    let named = match (kind, version) {
         (Some(_), Some(version)) => format!("it is Bifrost {version}"),
         (None, Some(version)) => format!("its version, {version:?}, is none that is known"),
         (_, None) => format!("it does not answer {VERSION}"),
     };
     // A version that cannot be read is told by its documents.
-    let served = served.or_else(|| document.as_ref()?.0.map(Contract::served));
-    match served {
+    let kind = kind.or_else(|| document.as_ref()?.0.map(Contract::served));
+    match kind {
         None => Known { told: format!("{named}, so no profile is written"), ..Known::default() },
         Some(Served::PerUserOauth) => {
             let profile = Profile::PerUserOauth;
