@@ -1,5 +1,7 @@
 //! What each generation of Bifrost serves: the one place that changes when Bifrost's contract does.
 
+use http::Method;
+
 /// A generation of Bifrost's discovery contract. Source: the routes of Bifrost's OAuth handlers and consent page.
 #[derive(Debug)]
 pub struct Generation {
@@ -97,11 +99,30 @@ pub const VERSION: &str = "/api/version";
 /// Where a Bifrost has the keys that sign its tokens, if it has any.
 pub const JWKS: &str = "/.well-known/jwks.json";
 
+/// Where Bifrost 2.x has its Claude Code gateway, an authorization server of its own that is no part of a generation:
+/// its issuer is the public URL and this. Source: Bifrost's `ClaudeCodeGatewayHandler`.
+pub const CLAUDE_CODE: &str = "/claude-code";
+/// What logins are for there.
+pub const CLAUDE_CODE_MESSAGES: &str = "/claude-code/v1/messages";
+const CLAUDE_CODE_OAUTH: &str = "/claude-code/oauth";
+const CLAUDE_CODE_VERIFY: &str = "/claude-code/device/verify";
+/// The page where a user types the code (RFC 8628 section 3.3).
+const CLAUDE_CODE_PAGE: &str = "/oauth/device";
+
 /// The members of the authorization server metadata that name the endpoints (RFC 8414 section 2).
 pub const ENDPOINT_MEMBERS: [&str; 3] = ["token_endpoint", "authorization_endpoint", "registration_endpoint"];
 
-/// What all that is OAuth is at or below, of either generation.
-const OAUTH: [&str; 5] = ["/oauth", "/oauth2", "/api/oauth", "/api/oauth2", JWKS];
+/// What all that is OAuth is at or below, of either generation and of the Claude Code gateway.
+const OAUTH: [&str; 8] = [
+    "/oauth",
+    "/oauth2",
+    "/api/oauth",
+    "/api/oauth2",
+    JWKS,
+    CLAUDE_CODE_OAUTH,
+    CLAUDE_CODE_VERIFY,
+    "/claude-code/.well-known/oauth-authorization-server",
+];
 
 impl Generation {
     /// The paths, or those above them, through which a login passes on the servers: clients and browsers must reach
@@ -110,18 +131,45 @@ impl Generation {
         [self.registration, self.authorization, self.token].into_iter().chain(self.consent.iter().copied())
     }
 
-    /// Whether a POST to this path is a step of a login: the registration of a client or a request for a token.
-    pub fn is_login(&self, path: &[u8]) -> bool {
-        path == self.token.as_bytes() || path == self.registration.as_bytes()
+    /// Whether a request for this path, without a query, is a step of a login: a POST that registers a client or asks
+    /// for a token; and at the Claude Code gateway, which is there whatever the generation, any POST of a login, and the
+    /// page where the code is typed.
+    pub fn is_login(&self, method: &Method, path: &[u8]) -> bool {
+        match *method {
+            Method::POST => {
+                path == self.token.as_bytes()
+                    || path == self.registration.as_bytes()
+                    || [CLAUDE_CODE_OAUTH, CLAUDE_CODE_VERIFY, CLAUDE_CODE_PAGE]
+                        .iter()
+                        .any(|root| is_at_or_below(path, root))
+            }
+            Method::GET => path == CLAUDE_CODE_PAGE.as_bytes(),
+            _ => false,
+        }
     }
+}
+
+/// The paths, or those above them, through which a login at the Claude Code gateway passes: the endpoints of RFC 8628
+/// and RFC 7009, the page for the code, and what browsers pass through in any login of [`OAUTH2`].
+pub fn claude_code_login_paths() -> impl Iterator<Item = &'static str> {
+    const ENDPOINTS: [&str; 5] = [
+        "/claude-code/oauth/device_authorization",
+        "/claude-code/oauth/token",
+        "/claude-code/oauth/revoke",
+        CLAUDE_CODE_VERIFY,
+        CLAUDE_CODE_PAGE,
+    ];
+    ENDPOINTS.into_iter().chain(OAUTH2.consent.iter().copied())
 }
 
 /// Whether a path, with or without a query, is one of OAuth.
 pub fn is_oauth(path: &[u8]) -> bool {
-    OAUTH.iter().any(|root| {
-        let rest = path.strip_prefix(root.as_bytes());
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
-    })
+    OAUTH.iter().any(|root| is_at_or_below(path, root))
+}
+
+fn is_at_or_below(path: &[u8], root: &str) -> bool {
+    let rest = path.strip_prefix(root.as_bytes());
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
 }
 
 #[cfg(test)]
@@ -156,11 +204,29 @@ mod tests {
             for endpoint in [generation.registration, generation.authorization, generation.token] {
                 assert!(endpoint.starts_with(generation.endpoints), "{endpoint}");
             }
-            for path in generation.login_paths().chain(generation.keys) {
+            for path in generation.login_paths().chain(generation.keys).chain(claude_code_login_paths()) {
                 assert!(is_oauth(path.as_bytes()), "{path}");
             }
-            assert!(generation.is_login(generation.token.as_bytes()));
-            assert!(!generation.is_login(generation.authorization.as_bytes()));
+            assert!(generation.is_login(&Method::POST, generation.token.as_bytes()));
+            assert!(!generation.is_login(&Method::POST, generation.authorization.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn the_steps_of_a_login_at_the_claude_code_gateway_are_known() {
+        for (method, path, is_login) in [
+            (Method::POST, "/claude-code/oauth/device_authorization", true),
+            (Method::POST, "/claude-code/oauth/token", true),
+            (Method::POST, "/claude-code/oauth/revoke", true),
+            (Method::POST, "/claude-code/device/verify", true),
+            (Method::GET, "/oauth/device", true),
+            (Method::POST, "/oauth/device", true),
+            (Method::OPTIONS, "/claude-code/oauth/token", false),
+            (Method::POST, "/claude-code/oauthx", false),
+            (Method::POST, "/claude-code/v1/messages", false),
+            (Method::GET, "/oauth/devices", false),
+        ] {
+            assert_eq!(OAUTH2.is_login(&method, path.as_bytes()), is_login, "{method} {path}");
         }
     }
 }

@@ -41,6 +41,7 @@ pub mod edge;
 pub mod fleet;
 pub mod framing;
 pub mod generation;
+pub mod host;
 pub mod import;
 pub mod latency;
 pub mod limits;

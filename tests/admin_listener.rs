@@ -168,6 +168,24 @@ fn a_connection_is_kept_and_its_requests_may_come_at_once() {
 
 /// Probes must see the difference, and Prometheus the last numbers.
 #[test]
+fn an_empty_line_before_a_request_is_skipped_however_its_bytes_come() {
+    let edge = lonely();
+    let request = format!("GET /livez HTTP/1.1\r\nHost: {}\r\n\r\n", edge.admin);
+    for pieces in [&["\r\n", &request][..], &["\r", &format!("\n{request}")], &[&format!("\r\n\r\n{request}")]] {
+        let mut admin = Connection::to(edge.admin);
+        admin.sender().set_nodelay(true).unwrap();
+        for _ in 0..2 {
+            for piece in pieces {
+                admin.send(piece);
+                // While this is answered the piece arrives.
+                assert_eq!(edge.ask_admin("/livez").status, 200);
+            }
+            assert_eq!(admin.read_response("GET").status, 200, "{pieces:?}");
+        }
+    }
+}
+
+#[test]
 fn a_stopping_edge_lives_is_not_ready_and_says_so_until_it_has_ended() {
     let (bifrost, edge) = bifrost_and_edge();
     let gate = bifrost.gate();

@@ -83,7 +83,7 @@ fn round_robin_goes_by_weight() {
 #[test]
 fn the_same_key_goes_to_the_same_server() {
     for (key, header) in [
-        ("header:Mcp-Session-Id", "Mcp-Session-Id: SESSION\r\n"),
+        ("header:X-Team", "X-Team: SESSION\r\n"),
         ("header:x-bf-session-id", "X-Bf-Session-Id: SESSION\r\n"),
         ("cookie:token", "Cookie: a=b; token=SESSION\r\n"),
     ] {
@@ -128,16 +128,16 @@ fn clients_are_told_apart_by_their_address_behind_a_trusted_proxy() {
 }
 
 #[test]
-fn a_session_moves_when_its_server_goes_and_only_then() {
+fn a_key_moves_when_its_server_goes_and_only_then() {
     let mut fleet = fleet::<3>().map(Some);
     let addresses = fleet.each_ref().map(|bifrost| bifrost.as_ref().unwrap().address());
-    let options = "balance: {policy: hash, hash_key: \"header:Mcp-Session-Id\"}";
+    let options = "balance: {policy: hash, hash_key: \"header:X-Team\"}";
     let edge = Edge::with(&addresses, options);
     let server_of = |session: usize, fleet: &[Option<Bifrost>; 3]| {
         let recorded =
             || fleet.each_ref().map(|bifrost| bifrost.as_ref().map_or(0, |bifrost| bifrost.recorded().len()));
         let before = recorded();
-        ask(&edge, &format!("Mcp-Session-Id: {session}\r\n"));
+        ask(&edge, &format!("X-Team: {session}\r\n"));
         let after = recorded();
         (0..3).find(|place| after[*place] > before[*place]).unwrap()
     };

@@ -13,10 +13,11 @@ use socket2::SockRef;
 use crate::support::{
     PATIENCE,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
-    stages::{GRACE, Stages, stops_at_once},
+    stages::{GRACE, Stages, client_gone, stops_at_once},
     tls_client::TlsClient,
     tls_server::Trust,
     until,
+    websocket::{SWITCH, UPGRADE},
 };
 
 const CLIENTS: usize = 64;
@@ -65,9 +66,8 @@ impl Setup {
         self.edge.report().servers[0].in_flight
     }
 
-    /// Asserts that nothing is left of the clients, of whose requests so many had reached the server.
-    fn ends(self, forwarded: usize, what: &str) {
-        self.server.are_left(&self.edge, forwarded, what);
+    /// Asserts that it serves on, and stops at once.
+    fn ends(self, what: &str) {
         let mut next = self.connect();
         next.send(&self.edge.head("GET", "/ok", "Connection: close\r\n"));
         let mut answer = Vec::new();
@@ -135,6 +135,11 @@ const RESETS: [(bool, Leaves); 2] = [WAYS[1], WAYS[4]];
 
 /// Has clients come to a stage and leave there, in each of these ways.
 fn at(ways: &[(bool, Leaves)], forwarded: usize, come: impl Fn(&Setup, &mut [Client])) {
+    at_with(ways, forwarded, forwarded, come);
+}
+
+/// The same where so many of the requests count as failed.
+fn at_with(ways: &[(bool, Leaves)], forwarded: usize, failed: usize, come: impl Fn(&Setup, &mut [Client])) {
     for &(is_tls, leaves) in ways {
         let setup = Setup::new(is_tls);
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| setup.connect()).collect();
@@ -143,7 +148,10 @@ fn at(ways: &[(bool, Leaves)], forwarded: usize, come: impl Fn(&Setup, &mut [Cli
         for client in clients {
             client.leave(leaves);
         }
-        setup.ends(forwarded, &format!("{leaves:?}, TLS: {is_tls}"));
+        let what = format!("{leaves:?}, TLS: {is_tls}");
+        setup.server.are_left(&setup.edge, forwarded, &what);
+        client_gone(&setup.edge, failed, &what);
+        setup.ends(&what);
     }
 }
 
@@ -259,5 +267,26 @@ fn clients_leave_within_responses_that_they_do_not_read() {
     at(&WAYS, CLIENTS, |setup, clients| {
         begin(setup, clients, &setup.edge.head("GET", "/flows", ""));
         until("all are held up", || setup.server.stalled() == CLIENTS);
+    });
+}
+
+#[test]
+fn clients_leave_within_websockets_of_which_the_server_takes_nothing() {
+    let open = |setup: &Setup, clients: &mut [Client]| {
+        begin(setup, clients, &setup.edge.head("GET", "/websocket", UPGRADE));
+        for client in clients.iter_mut() {
+            client.read(SWITCH.len() - 10);
+        }
+    };
+    // The end of a WebSocket is no failure.
+    at_with(&WAYS, CLIENTS, 0, |setup, clients| {
+        open(setup, clients);
+        for client in clients.iter_mut() {
+            client.send(&"x".repeat(200_000));
+        }
+    });
+    at_with(&RESETS, CLIENTS, 0, |setup, clients| {
+        open(setup, clients);
+        fill(clients);
     });
 }

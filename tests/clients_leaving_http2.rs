@@ -19,7 +19,7 @@ use tokio::{
 use crate::support::{
     PATIENCE,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
-    stages::{GRACE, Stages, stops_at_once},
+    stages::{GRACE, Stages, client_gone, stops_at_once},
     tls_client::TlsClient,
     tls_server::Trust,
     until,
@@ -188,6 +188,7 @@ fn at_with(
             assert_eq!(setup.edge.report().servers[0].in_flight, requests, "{what}");
             let staying: Vec<_> = clients.into_iter().filter_map(|client| client.leave(leaves)).collect();
             setup.server.exchanges_end(&setup.edge, requests, &what);
+            client_gone(&setup.edge, requests, &what);
             // What the streams had of the connection's window is there for the next ones.
             for mut client in staying {
                 for _ in 0..2 {

@@ -89,7 +89,16 @@ fn a_list_where_a_file_belongs_says_what_to_write() {
 #[test]
 fn public_urls_are_checked() {
     for (urls, part) in [
-        ("\"http://h/path\"", "public_urls[0]: \"http://h/path\" is no public URL: it has a path; write"),
+        (
+            "\"http://h/path/\"",
+            "public_urls[0]: \"http://h/path/\" is no public URL: a trailing slash; write \"http://h/path\"",
+        ),
+        ("\"http://h/a b\"", "public_urls[0]: \"http://h/a b\" is no public URL: its path has other characters than"),
+        ("\"https://h/a\", \"http://h/b\"", "public_urls[1]: the same host with another scheme, and"),
+        (
+            "\"https://h/a\", \"https://h\", \"https://h/a\"",
+            "public_urls[2]: the same URL again; remove one (first: public_urls[0])",
+        ),
         ("\"http://h?q\"", "it has a query; write"),
         ("\"http://u@h\"", "it has a user name; write"),
         ("\"http://h/\"", "a trailing slash; write \"http://h\""),

@@ -22,16 +22,20 @@ fn encoded(text: &str) -> String {
 fn the_edge_says_who_the_client_is_and_nobody_else_may() {
     let (bifrost, edge) = bifrost_and_edge();
     let spoofed = "X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n\
-                   X-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Bf-Forwarded-Proto: https\r\nX-Request-Id: evil\r\n";
+                   X-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Bf-Forwarded-Proto: https\r\nX-Request-Id: evil\r\n\
+                   X-Forwarded_For: 6.6.6.6\r\nX_Forwarded-Host: evil\r\nX_Real_IP: 6.6.6.6\r\nX-Real_IP: 6.6.6.6\r\n\
+                   X_Request_Id: evil\r\nX-BF_Forwarded-Proto: https\r\n";
     let response = edge.connect().ask("GET", "/echo", &edge.host(), spoofed);
     let request = bifrost.only();
     assert_eq!(request.headers_all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(request.headers_all("x-forwarded-proto"), ["http"]);
     assert_eq!(request.headers_all("x-forwarded-host"), [edge.host()]);
     assert_eq!(request.headers_all("x-real-ip"), ["127.0.0.1"]);
-    for name in ["x_forwarded_for", "x-forwarded-port", "forwarded", "x-bf-forwarded-proto"] {
+    for name in ["x-forwarded-port", "forwarded", "x-bf-forwarded-proto"] {
         assert_eq!(request.header(name), None, "{name}");
     }
+    let misspelt: Vec<_> = request.headers.iter().filter(|(name, _)| name.contains('_')).collect();
+    assert!(misspelt.is_empty(), "{misspelt:?}");
     let id = request.header("x-request-id").unwrap();
     assert_eq!((id.len(), response.header("x-request-id")), (32, Some(id)));
 }
@@ -141,5 +145,24 @@ fn the_id_that_a_trusted_proxy_gives_a_request_is_kept_and_nobody_elses() {
         let received = response.header("x-request-id").unwrap();
         assert_eq!(received == given, is_kept, "{given:?} came back as {received:?}");
         assert_eq!(bifrost.recorded().last().unwrap().headers_all("x-request-id"), [received]);
+    }
+}
+
+/// When an answer was made, its server knows (RFC 9110 section 6.6.1): of a stored one that was long ago.
+#[test]
+fn the_date_of_an_answer_is_its_servers_where_it_has_one() {
+    const DATE: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
+    let edge = Edge::in_front_of(&[raw::answers([
+        b"HTTP/1.1 200 OK\r\nDate: Tue, 01 Jan 2019 00:00:00 GMT\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 500 No\r\ndate: Tue, 01 Jan 2019 00:00:00 GMT\r\nContent-Length: 2\r\n\r\nok",
+        raw::OK,
+        b"HTTP/1.1 200 OK\r\nConnection: Date\r\nDate: x\r\nContent-Length: 2\r\n\r\nok",
+    ])]);
+    let mut client = edge.connect();
+    for is_servers in [true, true, false, false] {
+        let answer = client.ask("GET", "/", &edge.host(), "");
+        let dates: Vec<_> = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("date")).collect();
+        assert_eq!((dates.len(), dates[0].1 == DATE), (1, is_servers), "{dates:?}");
+        assert!(httpdate::parse_http_date(&dates[0].1).is_ok(), "{dates:?}");
     }
 }

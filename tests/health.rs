@@ -149,7 +149,8 @@ fn server_errors_in_a_row_open_the_breaker_too() {
     let fleet = pair();
     let options = "balance: {policy: round_robin}\nbreaker: {server_errors: 4, open: 1h, longest_open: 1h}\n";
     let edge = in_front_of(&fleet, options);
-    for (status, times) in [(500, 3), (404, 1), (503, 3)] {
+    // Three times as many, from servers of which nothing but good is known.
+    for (status, times) in [(404, 1), (503, 11)] {
         for _ in 0..times {
             // One for each of the two.
             for _ in 0..2 {
@@ -160,4 +161,31 @@ fn server_errors_in_a_row_open_the_breaker_too() {
     assert_eq!(fleet.each_ref().map(|bifrost| state_of(&edge, bifrost)), [State::Unknown; 2]);
     edge.get("/status/500");
     assert_eq!(fleet.each_ref().map(|bifrost| state_of(&edge, bifrost)), [State::Open, State::Unknown]);
+}
+
+#[test]
+fn errors_of_a_provider_open_no_breaker_while_the_server_has_good_answers_for_others() {
+    let bifrost = Bifrost::start();
+    let edge = Edge::with(&[bifrost.address()], "");
+    for errors in [25, 40, 3, 45, 1] {
+        for _ in 0..errors {
+            assert_eq!(edge.get("/status/529").status, 529);
+        }
+        ask(&edge, 1);
+    }
+    let report = edge.report_of(&bifrost.address());
+    assert_eq!((report.state, report.breaker_openings, report.server_errors), (State::Unknown, 0, 114));
+}
+
+#[test]
+fn a_good_answer_for_want_of_a_better_server_closes_the_breaker() {
+    let bifrost = Bifrost::start();
+    let options = "breaker: {server_errors: 2, open: 1h, longest_open: 1h}\n";
+    let edge = Edge::with(&[bifrost.address()], options);
+    until("it is open", || edge.get("/status/500").status == 500 && state_of(&edge, &bifrost) == State::Open);
+    assert_eq!(edge.get("/status/500").status, 500);
+    assert_eq!(state_of(&edge, &bifrost), State::Open);
+    ask(&edge, 1);
+    assert_eq!(state_of(&edge, &bifrost), State::Unknown);
+    assert!(edge.report().last_resorts > 0);
 }

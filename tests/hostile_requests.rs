@@ -60,8 +60,6 @@ const MALFORMED: &[&str] = &[
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Bf-Vk\r\nX-Bf-Vk: x\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Request-Id\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Forwarded-For\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
 ];
 
 /// Sends a request and what might be taken for another one, and asserts that only the first is answered.
@@ -127,7 +125,18 @@ fn a_head_that_is_too_large_is_431() {
 #[test]
 fn a_malformed_chunk_breaks_off_the_request_and_nothing_after_it_is_read() {
     let (bifrost, edge) = bifrost_and_edge();
-    for body in ["ZZ\r\n", "3\r\nabcXX0\r\n\r\n", "3\nabc\r\n0\r\n\r\n", "3;a\nabc\r\n0\r\n\r\n", "-1\r\n\r\n"] {
+    for body in [
+        "ZZ\r\n",
+        "3\r\nabcXX0\r\n\r\n",
+        "3\nabc\r\n0\r\n\r\n",
+        "3;a\nabc\r\n0\r\n\r\n",
+        "-1\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "3;a \r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc\r\n0\r\nno field\r\n\r\n",
+        "3\r\nabc\r\n0\r\nX : y\r\n\r\n",
+        "3\r\nabc\r\n0\r\n: y\r\n\r\n",
+    ] {
         let mut client = edge.connect();
         client.send(edge.head("POST", "/echo", "Transfer-Encoding: chunked\r\n") + body);
         client.send("GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -136,6 +145,32 @@ fn a_malformed_chunk_breaks_off_the_request_and_nothing_after_it_is_read() {
     }
     let recorded = bifrost.recorded();
     assert!(recorded.iter().all(|request| request.target == "/echo" && !request.body_complete), "{recorded:?}");
+}
+
+#[test]
+fn an_empty_line_before_a_request_is_skipped_however_its_bytes_come() {
+    let (_bifrost, edge) = bifrost_and_edge();
+    let mut client = edge.connect();
+    client.sender().set_nodelay(true).unwrap();
+    let request = edge.head("GET", "/health", "");
+    let (method, rest) = request.split_at(3);
+    for pieces in [
+        &["\r", "\n", &request][..],
+        &["\r", &format!("\n{request}")],
+        &["\r\n", &request],
+        &["\r\n\r", "\n", method, rest],
+        &[&format!("{request}\r"), &format!("\n{request}")],
+        &[&format!("{request}\r\n{request}")],
+    ] {
+        for piece in pieces {
+            client.send(piece);
+            // While this is answered the piece arrives.
+            assert_eq!(edge.get("/health").status, 200);
+        }
+        for _ in 0..pieces.iter().map(|piece| piece.matches(rest).count()).sum() {
+            assert_eq!(client.read_response("GET").status, 200, "{pieces:?}");
+        }
+    }
 }
 
 #[test]

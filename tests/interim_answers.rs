@@ -2,7 +2,13 @@
 
 use std::{io::Write, sync::mpsc};
 
-use crate::support::{bifrost::Bifrost, edge::Edge, raw};
+use crate::support::{
+    bifrost::Bifrost,
+    edge::{Edge, servers_yaml},
+    http::Connection,
+    raw,
+    stock::Stock,
+};
 
 #[test]
 fn a_client_that_expects_100_gets_it_before_it_sends_the_body_and_keeps_its_connection() {
@@ -83,4 +89,40 @@ fn a_client_of_http_1_0_gets_no_interim_answer() {
     client.send(format!("POST / HTTP/1.0\r\nHost: {}\r\n{headers}\r\nhello", edge.host()));
     let response = client.read_response("POST");
     assert_eq!((response.status, response.body), (200, b"ok".to_vec()));
+}
+
+/// A `Connection: close` among them would make clients drop the connection, a length what is in front of the edge lose
+/// its place.
+#[test]
+fn interim_answers_carry_nothing_that_is_for_one_hop_or_says_where_a_body_ends() {
+    const HOPS: &str = "Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\nContent-Length: 5\r\nTrailer: a\r\n\
+                        Upgrade: h2c\r\nProxy-Connection: close\r\nTE: trailers\r\n";
+    for status in [102, 103, 104, 199] {
+        let interim = |framing: &str| format!("HTTP/1.1 {status} Early\r\nLink: </a.css>\r\n{HOPS}{framing}\r\n");
+        let interims = [interim(""), interim("").replace("Content-Length: 5", "Transfer-Encoding: chunked")];
+        let serve = move |interims: [String; 2]| {
+            raw::serve_one(move |mut stream| {
+                for interim in interims {
+                    raw::read_head(&mut stream);
+                    stream.write_all(&[interim.as_bytes(), raw::OK].concat()).unwrap();
+                }
+            })
+        };
+        let edge = Edge::in_front_of(&[serve(interims.clone())]);
+        let stock = Stock::start(&servers_yaml(&[serve(interims)]));
+        for address in [edge.address, stock.address] {
+            let mut client = Connection::to(address);
+            for _ in 0..2 {
+                client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+                let early = client.read_head();
+                assert_eq!(early.status, status);
+                let told = |name: &str| !["date", "connection"].contains(&name) || address == edge.address;
+                let fields: Vec<_> =
+                    early.headers.iter().filter(|(name, _)| told(&name.to_ascii_lowercase())).collect();
+                assert_eq!(fields.len(), 1, "{fields:?}");
+                assert_eq!(early.header("link"), Some("</a.css>"));
+                assert_eq!(client.read_response("GET").text(), "ok");
+            }
+        }
+    }
 }

@@ -7,6 +7,8 @@ use std::{
     thread,
 };
 
+use bridgehead::fleet::State;
+
 use crate::support::{
     bifrost::Bifrost,
     edge::{BROKEN_OFF, Edge, is_error},
@@ -85,7 +87,56 @@ fn many_connections_that_died_idle_cost_a_get_no_more_than_one() {
         assert_eq!(client.read_response("GET").text(), "ok");
     }
     assert_eq!(edge.get("/").text(), "ok");
-    assert_eq!(edge.report().servers[0].stale, 1);
+    let report = edge.report();
+    assert_eq!((report.servers[0].broken, report.servers[0].stale), (1, 0));
+}
+
+/// A server that answers well on a new connection, and ends it once the second request has come, read or not.
+fn breaks_used_connections(has_read: bool) -> SocketAddr {
+    let handler = || -> Box<dyn FnOnce(TcpStream) + Send> {
+        Box::new(move |mut stream| {
+            raw::read_head(&mut stream);
+            stream.write_all(raw::OK).unwrap();
+            // What is not read when a connection is closed is answered with a reset.
+            if has_read { drop(raw::read_next_head(&mut stream)) } else { drop(stream.peek(&mut [0])) }
+        })
+    };
+    raw::serve((0..20).map(|_| handler()).collect())
+}
+
+#[test]
+fn a_break_on_a_used_connection_is_the_servers_failure_once_it_had_the_whole_request() {
+    for (has_read, broken, stale) in [(true, 1, 0), (false, 0, 1)] {
+        for method in ["GET", "POST"] {
+            let edge = Edge::in_front_of(&[breaks_used_connections(has_read)]);
+            let mut client = edge.connect();
+            assert_eq!(client.ask("GET", "/", &edge.host(), "").text(), "ok");
+            let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+            let answer = client.ask(method, "/", &edge.host(), length);
+            assert_eq!(answer.status, if method == "POST" { 502 } else { 200 }, "{method}");
+            let report = edge.report();
+            let counts = (report.servers[0].broken, report.servers[0].stale);
+            assert_eq!(counts, (broken, stale), "{method}, read: {has_read}");
+        }
+    }
+}
+
+#[test]
+fn breaks_on_used_connections_in_a_row_open_the_breaker() {
+    const CONNECTIONS: usize = 3;
+    let edge =
+        Edge::with(&[has_many_dead_connections(CONNECTIONS)], "breaker: {failures: 3, open: 1h, longest_open: 1h}\n");
+    let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| edge.connect()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    for client in &mut clients {
+        assert_eq!(client.read_response("GET").text(), "ok");
+    }
+    for client in &mut clients {
+        assert_eq!(client.ask("POST", "/", &edge.host(), "Content-Length: 0\r\n").status, 502);
+    }
+    assert_eq!(edge.report().servers[0].state, State::Open);
 }
 
 #[test]

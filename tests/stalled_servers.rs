@@ -16,6 +16,7 @@ use crate::support::{
     stages::{GRACE, stops_at_once},
     stock::Stock,
     until,
+    websocket::{SWITCH, UPGRADE},
 };
 
 /// More than all buffers on the way hold.
@@ -223,4 +224,21 @@ fn a_server_that_says_nothing_to_a_client_that_expects_100_is_504() {
         assert!(raw::is_closed(&mut stream));
     };
     expecting(serve, "first_byte: 300ms", |client| is_error(&client.read_response("POST"), 504, NO_ANSWER));
+}
+
+#[test]
+fn a_server_that_takes_nothing_of_a_websocket_is_given_up() {
+    let (own, by_stock) = (Stalled::saying(SWITCH), Stalled::saying(SWITCH));
+    let (edge, stock) = (Edge::start(&own.yaml()), Stock::start(&by_stock.yaml()));
+    for address in [edge.address, stock.address] {
+        let mut client = Connection::to(address);
+        client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
+        assert_eq!(client.read_head().status, 101);
+        send_body(client.sender(), false).join().unwrap();
+        assert!(client.is_closed());
+    }
+    until("they are given up", || edge.report().servers[0].in_flight == 0 && stock.in_flight() == 0);
+    assert_eq!(edge.report().servers[0].broken, 1);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"silence_timed_out\"}"), 1);
+    stops_at_once(edge, "a WebSocket");
 }

@@ -156,6 +156,25 @@ fn stock_a_connection_carries_requests_one_after_the_other_and_pipelined() {
 
 /// What comes while a request waits is neither lost nor taken for a client that left.
 #[test]
+fn stock_an_empty_line_before_a_request_is_skipped_however_its_bytes_come() {
+    let bifrost = Bifrost::start();
+    let stock = before(&bifrost, "");
+    let request = stock.head("GET", "/health", "");
+    for pieces in [&["\r\n", &request][..], &["\r", &format!("\n{request}")], &[&format!("\r\n\r\n{request}")]] {
+        let mut client = stock.connect();
+        client.sender().set_nodelay(true).unwrap();
+        for _ in 0..2 {
+            for piece in pieces {
+                client.send(piece);
+                // While this is answered the piece arrives.
+                assert_eq!(stock.get("/health").status, 200);
+            }
+            assert_eq!(client.read_response("GET").status, 200, "{pieces:?}");
+        }
+    }
+}
+
+#[test]
 fn stock_what_is_sent_ahead_of_an_answer_is_the_next_request() {
     let bifrost = Bifrost::start();
     let (gate, stock) = (bifrost.gate(), before(&bifrost, ""));

@@ -11,7 +11,7 @@ use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     edge::CLIENTS,
     nobody,
-    program::{bridgehead, config},
+    program::{bridgehead, config, without_credentials},
     tls_server::{BOTH, Trust},
 };
 
@@ -30,9 +30,7 @@ fn yaml(fleet: &[SocketAddr]) -> String {
 fn command(yaml: &str, credentials: &[(&str, &str)]) -> (Command, tempfile::NamedTempFile) {
     let file = config(yaml);
     let mut command = bridgehead();
-    for name in ["BRIDGEHEAD_API_TOKEN", "BRIDGEHEAD_API_USER", "BRIDGEHEAD_API_PASSWORD"] {
-        command.env_remove(name);
-    }
+    without_credentials(&mut command);
     command.envs(credentials.iter().copied()).arg("verify").arg("--config").arg(file.path());
     (command, file)
 }
@@ -107,6 +105,7 @@ fn every_way_in_which_a_server_can_differ_is_a_disagreement() {
     for (discovery, part) in [
         (Discovery::Off, "\"server\":false"),
         (Discovery::Page, "which have no discovery"),
+        (Discovery::Gap, "which have no discovery"),
         (Discovery::Oauth2(Mode::Both), "Bifrost 1.6.3 and later"),
         (Discovery::OwnIssuer, "http://bifrost.internal:8080"),
         (Discovery::Redirect, "302, a redirect"),
@@ -140,9 +139,10 @@ fn a_server_that_has_disagreed_disagrees_whatever_it_leaves_unanswered() {
 
 #[test]
 fn with_discovery_off_a_web_page_is_as_good_as_no_document() {
-    let fleet = [Bifrost::start(), Bifrost::start()];
+    let fleet = [Bifrost::start(), Bifrost::start(), Bifrost::start()];
     fleet[0].set_discovery(Discovery::Page);
     fleet[1].set_discovery(Discovery::Off);
+    fleet[2].set_discovery(Discovery::Gap);
     let (report, code) = report(&format!("{HEAD}{}", servers(&fleet.each_ref().map(Bifrost::address))), &[]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["discovery"], "off");

@@ -4,9 +4,12 @@ use std::{io::Write, net::TcpStream, sync::mpsc};
 
 use crate::support::{
     bifrost::Bifrost,
-    edge::{Edge, bifrost_and_edge},
-    nobody, raw, until,
-    websocket::{self, SWITCH, UPGRADE, echo},
+    edge::{Edge, bifrost_and_edge, servers_yaml},
+    http::Connection,
+    nobody, raw,
+    stock::Stock,
+    until,
+    websocket::{self, ACCEPT, SWITCH, UPGRADE, echo},
 };
 
 /// On several threads Pingora alone loses about one in ten of these.
@@ -133,6 +136,36 @@ fn a_101_that_nobody_asked_for_is_no_answer() {
         client.send(request);
         assert_eq!(client.read_response("GET").status, 502, "{request}");
         assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_101_to_another_protocol_or_another_key_is_no_answer() {
+    let accept = format!("Sec-WebSocket-Accept: {ACCEPT}\r\n");
+    for fields in [
+        format!("Connection: Upgrade\r\nUpgrade: h2c\r\n{accept}"),
+        format!("Connection: Upgrade\r\n{accept}"),
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n".to_owned(),
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n"
+            .to_owned(),
+    ] {
+        let head = format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n");
+        let server = || {
+            let head = head.clone();
+            raw::serve_one(move |mut stream| {
+                raw::read_head(&mut stream);
+                stream.write_all(&[head.as_bytes(), b"secret"].concat()).unwrap();
+            })
+        };
+        let (edge, stock) = (Edge::in_front_of(&[server()]), Stock::start(&servers_yaml(&[server()])));
+        for address in [edge.address, stock.address] {
+            let mut client = Connection::to(address);
+            client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
+            let answer = client.read_response("GET");
+            assert_eq!(answer.status, 502, "{head}");
+            assert!(!answer.text().contains("secret") && client.is_closed(), "{head}");
+        }
+        assert_eq!(edge.report().servers[0].broken, 1);
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::McpServerAuthMode,
-    discovery::{AUTHORIZATION_SERVER, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP},
+    discovery::{CLAUDE_CODE_METADATA, Discovery, places},
     edge::Snapshot,
     fleet::{Report, ServerReport, State},
     state::{Control, Outcome, ReloadReport, Replacement},
@@ -107,10 +107,14 @@ impl DiscoveryStatus {
 impl PublicUrls {
     fn of(discovery: &Discovery) -> Self {
         let origins = discovery.origins();
-        let paths = [AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP];
+        let is_there = |path: &String| discovery.has_claude_code() || !path.ends_with(CLAUDE_CODE_METADATA);
         let urls = origins.urls().iter().take(MOST_SHOWN).map(|url| UrlStatus {
             url: url.to_string(),
-            documents: paths.iter().map(|path| format!("{url}{path}")).collect(),
+            documents: places(url.path())
+                .into_iter()
+                .filter(is_there)
+                .map(|path| format!("{}{path}", url.origin()))
+                .collect(),
         });
         PublicUrls { derived: origins.are_derived(), count: origins.urls().len(), urls: urls.collect() }
     }

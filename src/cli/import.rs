@@ -60,7 +60,8 @@ Exit codes:
 Environment, for a URL:
   BRIDGEHEAD_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
   BRIDGEHEAD_API_USER     a user of it, and
-  BRIDGEHEAD_API_PASSWORD its password, sent as Basic";
+  BRIDGEHEAD_API_PASSWORD its password, sent as Basic; and
+  BRIDGEHEAD_API_SETUP_TOKEN  the setup token of a Bifrost whose dashboard has no login yet";
 
 /// What ends the command before it is done.
 enum Ended {

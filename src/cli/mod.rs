@@ -55,7 +55,8 @@ Exit codes:
 
 Environment:
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
-  BRIDGEHEAD_API_TOKEN, or BRIDGEHEAD_API_USER and BRIDGEHEAD_API_PASSWORD
+  BRIDGEHEAD_API_TOKEN, or BRIDGEHEAD_API_USER and BRIDGEHEAD_API_PASSWORD, and
+  BRIDGEHEAD_API_SETUP_TOKEN while a Bifrost's dashboard has no login
             credentials for Bifrost's API, for verify (command and key) and import; sent to no one else
 
 Signals to a running edge:

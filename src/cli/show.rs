@@ -5,9 +5,7 @@ use std::io::{self, Write};
 use super::summary::summary;
 use crate::{
     config::{Loaded, PublicUrl, Scheme},
-    discovery::{
-        AUTHORIZATION_SERVER, Answer, Discovery, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Request, Verdict,
-    },
+    discovery::{Answer, Discovery, Request, Verdict, places},
     generation::JWKS,
 };
 
@@ -58,18 +56,20 @@ pub(super) fn discover(loaded: &Loaded) -> io::Result<()> {
 
 /// What a GET of each document at each public URL is answered: asked of the discovery that serves.
 fn documents(discovery: &Discovery) -> impl Iterator<Item = (String, &Answer)> {
-    let paths = [AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP];
     let urls = discovery.origins().urls().iter();
-    urls.flat_map(move |url| paths.map(|path| (url, path))).filter_map(|(url, path)| match get(discovery, url, path) {
-        Verdict::Prepared(id) => Some((format!("{url}{path}"), &discovery.answers()[id.0])),
-        Verdict::NotOurs | Verdict::Derived(_) => None,
+    let places = urls.flat_map(|url| places(url.path()).into_iter().map(move |path| (url, path)));
+    places.filter_map(|(url, path)| match get(discovery, url, &path) {
+        Verdict::Prepared(id, _) => Some((format!("{}{path}", url.origin()), &discovery.answers()[id.0])),
+        Verdict::NotOurs | Verdict::Derived(..) => None,
     })
 }
 
 /// What belongs to discovery and is answered by the servers.
 fn forwarded(discovery: &Discovery) -> impl Iterator<Item = String> {
     let urls = discovery.origins().urls().iter();
-    urls.filter(|url| get(discovery, url, JWKS) == Verdict::NotOurs).map(|url| format!("{url}{JWKS}"))
+    let keys = urls.map(|url| (url, format!("{}{JWKS}", url.path())));
+    let forwarded = keys.filter(|(url, path)| get(discovery, url, path) == Verdict::NotOurs);
+    forwarded.map(|(url, path)| format!("{}{path}", url.origin()))
 }
 
 fn get(discovery: &Discovery, url: &PublicUrl, path: &str) -> Verdict {

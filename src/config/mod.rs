@@ -45,7 +45,7 @@ pub use self::{
     values::{
         network::Network,
         origin_pattern::{AllowedHeader, OriginPattern},
-        path_prefix::PathPrefix,
+        path_prefix::{PathPrefix, below_bases},
         public_url::{PublicUrl, Scheme},
         server_address::ServerAddress,
     },

@@ -1,10 +1,13 @@
-//! The two discovery documents, in the member order of Bifrost's published example.
+//! The discovery documents, in the member order of Bifrost's published example, or where there is none, of RFC 8414.
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::well_known::Document;
-use crate::{config::PublicUrl, generation::Generation};
+use crate::{
+    config::PublicUrl,
+    generation::{CLAUDE_CODE, Generation},
+};
 
 /// Authorization server metadata (RFC 8414 section 2).
 #[derive(Debug, Serialize)]
@@ -32,6 +35,20 @@ struct ProtectedResourceMetadata<'a> {
     authorization_servers: &'a [&'a str],
     scopes_supported: &'a [&'a str],
     bearer_methods_supported: &'a [&'a str],
+}
+
+/// Authorization server metadata of the Claude Code gateway, which has the device grant (RFC 8628 section 4) and
+/// revocation (RFC 7009) in place of the authorization code.
+#[derive(Debug, Serialize)]
+struct ClaudeCodeMetadata<'a> {
+    issuer: &'a str,
+    device_authorization_endpoint: String,
+    token_endpoint: String,
+    revocation_endpoint: String,
+    response_types_supported: &'a [&'a str],
+    grant_types_supported: &'a [&'a str],
+    token_endpoint_auth_methods_supported: &'a [&'a str],
+    scopes_supported: &'a [&'a str],
 }
 
 /// A document as JSON, with the newline that Bifrost 1.5 ends it with.
@@ -62,7 +79,21 @@ pub(super) fn render(document: Document, generation: &Generation, base: &PublicU
             scopes_supported: generation.scopes,
             bearer_methods_supported: &["header"],
         }),
+        Document::ClaudeCode => claude_code(&format!("{base}{CLAUDE_CODE}")),
     }
+}
+
+fn claude_code(issuer: &str) -> Bytes {
+    json(&ClaudeCodeMetadata {
+        issuer,
+        device_authorization_endpoint: format!("{issuer}/oauth/device_authorization"),
+        token_endpoint: format!("{issuer}/oauth/token"),
+        revocation_endpoint: format!("{issuer}/oauth/revoke"),
+        response_types_supported: &[],
+        grant_types_supported: &["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+        token_endpoint_auth_methods_supported: &["none"],
+        scopes_supported: &["claude-code"],
+    })
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]

@@ -22,7 +22,7 @@
 //!     scheme: Scheme::Http,
 //!     if_none_match: None,
 //! });
-//! let Verdict::Prepared(id) = verdict else { panic!("answered from what was rendered") };
+//! let Verdict::Prepared(id, _) = verdict else { panic!("answered from what was rendered") };
 //! let body = std::str::from_utf8(&discovery.answers()[id.0].body).unwrap();
 //! assert!(body.starts_with(r#"{"issuer":"https://gateway.example.com","#));
 //! ```
@@ -31,6 +31,7 @@ mod answer;
 mod documents;
 mod origins;
 pub mod repair;
+mod spelling;
 mod well_known;
 
 use http::Method;
@@ -38,8 +39,13 @@ use http::Method;
 pub use self::{
     answer::Answer,
     origins::Origins,
-    well_known::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    well_known::{
+        AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target,
+        classify, places,
+    },
 };
+
+use self::{origins::Bases, well_known::Spot};
 use crate::config::{AuthType, Config, DiscoveryOptions, McpClient, McpServerAuthMode, Profile, PublicUrl, Scheme};
 
 /// What discovery needs to know of a request.
@@ -62,10 +68,10 @@ pub struct Request<'a> {
 pub enum Verdict {
     /// It is not for discovery: forward it.
     NotOurs,
-    /// It is answered with one of [`Discovery::answers`].
-    Prepared(AnswerId),
+    /// What it asks for is answered with one of [`Discovery::answers`].
+    Prepared(AnswerId, Target),
     /// It is answered with a document rendered for its own host: there are no public URLs.
-    Derived(Box<Answer>),
+    Derived(Box<Answer>, Target),
 }
 
 /// The place of an answer in [`Discovery::answers`].
@@ -80,13 +86,14 @@ pub struct Discovery {
     profile: Profile,
     /// Under a profile where it decides.
     mode: Option<McpServerAuthMode>,
+    has_claude_code: bool,
     /// The first of them.
     deciding: Vec<String>,
     deciding_count: usize,
     clients: usize,
     answers: Vec<Answer>,
     /// The answers of each public URL, in their order.
-    documents: Vec<[DocumentAnswers; 2]>,
+    documents: Vec<[DocumentAnswers; Document::ALL.len()]>,
 }
 
 /// A document and the 304 in its place.
@@ -121,7 +128,7 @@ impl Discovery {
             AnswerId(answers.len() - 1)
         };
         let documents = config.public_urls.iter().map(|base| {
-            [Document::AuthorizationServer, Document::ProtectedResource].map(|document| {
+            Document::ALL.map(|document| {
                 let body = documents::render(document, config.profile().generation(), base);
                 let full = Answer::document(body, config.discovery.max_age);
                 DocumentAnswers { not_modified: prepare(full.not_modified()), full: prepare(full) }
@@ -136,6 +143,7 @@ impl Discovery {
             options: config.discovery,
             profile: config.profile(),
             mode,
+            has_claude_code: config.claude_code_gateway,
             deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),
             deciding_count: deciding().count(),
             clients: config.mcp_clients.len(),
@@ -186,74 +194,93 @@ impl Discovery {
         &self.answers
     }
 
+    /// Whether the metadata of the Claude Code gateway is served. Nothing else turns it on or off.
+    pub fn has_claude_code(&self) -> bool {
+        self.has_claude_code
+    }
+
     /// What becomes of a request.
     pub fn decide(&self, request: &Request<'_>) -> Verdict {
-        let Some(target) = classify(request.target) else {
+        let Some(spot) = Spot::of(request.target) else {
             return Verdict::NotOurs;
         };
-        let is_known = |host| self.origins.find(host).is_some();
-        if target == Target::Keys && self.forwards_keys(request.method) && request.host.is_some_and(is_known) {
+        let bases = request.host.and_then(|host| self.origins.bases(host));
+        let (target, url) = spot.target(|path| match bases {
+            Some(bases) => bases.at(path),
+            // Without public URLs, or for a host that is none of theirs.
+            None => path.is_empty().then_some(0),
+        });
+        if self.is_servers(target, request.method, bases) {
             return Verdict::NotOurs;
         }
         // A preflight is answered before anything that could refuse it.
         if request.method == Method::OPTIONS {
-            return Verdict::Prepared(OPTIONS);
+            return Verdict::Prepared(OPTIONS, target);
         }
         if self.origins.are_derived() {
             let base = request.host.and_then(|host| PublicUrl::of_request(host, request.scheme));
             return match base {
                 Some(base) => self.derived(target, &base, request),
-                None => Verdict::Prepared(BAD_HOST),
+                None => Verdict::Prepared(BAD_HOST, target),
             };
         }
-        let Some(place) = request.host.and_then(|host| self.origins.find(host)) else {
-            return Verdict::Prepared(MISDIRECTED);
-        };
-        Verdict::Prepared(match self.document(target, request.method) {
+        if bases.is_none() {
+            return Verdict::Prepared(MISDIRECTED, target);
+        }
+        let answer = match self.document(target, request.method) {
             Err(refusal) => refusal,
-            Ok(document) => {
-                let answers = self.documents[place][document as usize];
-                if self.answers[answers.full.0].is_known(request.if_none_match) {
-                    answers.not_modified
-                } else {
-                    answers.full
-                }
-            }
-        })
+            Ok(document) => self.prepared(document, url, request.if_none_match),
+        };
+        Verdict::Prepared(answer, target)
     }
 
-    /// Whether a request for the keys is a server's to answer. Who answers a GET answers its preflight.
-    fn forwards_keys(&self, method: &Method) -> bool {
-        self.profile == Profile::Oauth2
-            && self.is_on()
-            && matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+    /// Whether a request is a server's to answer: for the keys (who answers a GET answers its preflight), and for the
+    /// metadata of the Claude Code gateway while nobody says that there is one.
+    fn is_servers(&self, target: Target, method: &Method, bases: Option<&Bases>) -> bool {
+        match target {
+            Target::Document(Document::ClaudeCode) => !self.has_claude_code,
+            Target::Keys => {
+                self.profile == Profile::Oauth2
+                    && self.is_on()
+                    && matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+                    && bases.is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn prepared(&self, document: Document, url: Option<usize>, if_none_match: Option<&[u8]>) -> AnswerId {
+        let Some(documents) = url.and_then(|url| self.documents.get(url)) else { return NOT_FOUND };
+        let answers = documents[document as usize];
+        let is_known = self.answers[answers.full.0].is_known(if_none_match);
+        if is_known { answers.not_modified } else { answers.full }
     }
 
     /// The document that a request gets, or the answer in its place.
     fn document(&self, target: Target, method: &Method) -> Result<Document, AnswerId> {
         let document = match (target, self.profile) {
             (Target::Document(document), _) => Some(document),
-            (Target::SlugResource, Profile::Oauth2) => Some(Document::ProtectedResource),
+            (Target::Oauth2Resource, Profile::Oauth2) => Some(Document::ProtectedResource),
             // With discovery on, whoever gets here has a method that it does not have.
             (Target::Keys, Profile::Oauth2) => None,
-            (Target::Keys | Target::SlugResource, Profile::PerUserOauth) | (Target::Nothing, _) => {
+            (Target::Keys | Target::Oauth2Resource, Profile::PerUserOauth) | (Target::Nothing, _) => {
                 return Err(NOT_FOUND);
             }
         };
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Err(METHOD_NOT_ALLOWED);
         }
-        document.filter(|_| self.is_on()).ok_or(NOT_FOUND)
+        document.filter(|document| self.is_on() || *document == Document::ClaudeCode).ok_or(NOT_FOUND)
     }
 
     fn derived(&self, target: Target, base: &PublicUrl, request: &Request<'_>) -> Verdict {
         match self.document(target, request.method) {
-            Err(refusal) => Verdict::Prepared(refusal),
+            Err(refusal) => Verdict::Prepared(refusal, target),
             Ok(document) => {
                 let body = documents::render(document, self.profile.generation(), base);
                 let full = Answer::document(body, self.options.max_age);
                 let known = full.is_known(request.if_none_match);
-                Verdict::Derived(Box::new(if known { full.not_modified() } else { full }))
+                Verdict::Derived(Box::new(if known { full.not_modified() } else { full }), target)
             }
         }
     }

@@ -1,27 +1,71 @@
-//! From the host of a request to the public URL it stands for.
+//! From the host and the path of a request to the public URL they stand for.
 
 use std::{borrow::Cow, collections::HashMap};
 
-use crate::config::{PublicUrl, Scheme, split_port};
+use crate::{
+    config::{PublicUrl, Scheme, split_port},
+    host::Host,
+};
 
-/// The public URLs, found by the host that a client sends.
+/// The public URLs, found by the host that a client sends, and the path.
 #[derive(Debug, Clone)]
 pub struct Origins {
     urls: Vec<PublicUrl>,
-    by_host: HashMap<Box<[u8]>, usize>,
+    by_host: HashMap<Box<[u8]>, Bases>,
+}
+
+/// The public URLs of one host, found by their paths.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bases {
+    /// In the order of the paths.
+    by_path: Vec<(Box<[u8]>, usize)>,
+    /// The longest of the paths, in bytes.
+    longest: usize,
+}
+
+impl Bases {
+    fn add(&mut self, path: &str, place: usize) {
+        self.longest = self.longest.max(path.len());
+        let at = self.by_path.partition_point(|(known, _)| **known < *path.as_bytes());
+        self.by_path.insert(at, (path.as_bytes().into(), place));
+    }
+
+    /// The place of the one with exactly this path.
+    pub fn at(&self, path: &[u8]) -> Option<usize> {
+        let found = self.by_path.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
+        self.by_path.get(found).map(|(_, place)| *place)
+    }
+
+    /// The place of the one with the longest path that this is, or is below.
+    fn above(&self, path: &[u8]) -> Option<usize> {
+        let mut end = path.len().min(self.longest);
+        loop {
+            let is_whole = matches!(path.get(end), None | Some(b'/' | b'?'));
+            if let Some(place) = self.at(&path[..end]).filter(|_| is_whole) {
+                return Some(place);
+            }
+            end = path[..end].iter().rposition(|byte| *byte == b'/')?;
+        }
+    }
+
+    /// The place of any of them: they have one scheme.
+    fn any(&self) -> Option<usize> {
+        self.by_path.first().map(|(_, place)| *place)
+    }
 }
 
 impl Origins {
     /// Compiles the public URLs. With none, every origin is derived from the request.
     pub fn new(urls: &[PublicUrl]) -> Self {
-        let mut by_host: HashMap<Box<[u8]>, usize> = HashMap::new();
+        let mut by_host: HashMap<Box<[u8]>, Bases> = HashMap::new();
         for (place, url) in urls.iter().enumerate() {
-            let authority = url.authority();
-            by_host.insert(authority.as_bytes().into(), place);
-            if split_port(authority).1.is_none() {
-                let with_port = format!("{authority}:{}", url.scheme().default_port());
-                by_host.entry(with_port.into_bytes().into()).or_insert(place);
-            }
+            by_host.entry(url.authority().as_bytes().into()).or_default().add(url.path(), place);
+        }
+        // With the default port it is the same host, unless that is another one's own.
+        for url in urls.iter().filter(|url| split_port(url.authority()).1.is_none()) {
+            let with_port = format!("{}:{}", url.authority(), url.scheme().default_port());
+            let bases = by_host.get(url.authority().as_bytes()).cloned().unwrap_or_default();
+            by_host.entry(with_port.into_bytes().into()).or_insert(bases);
         }
         Origins { urls: urls.to_vec(), by_host }
     }
@@ -36,45 +80,45 @@ impl Origins {
         self.urls.is_empty()
     }
 
-    /// The place of the public URL whose host this is: in any case, with or without its scheme's
-    /// default port, with or without the root's trailing dot.
-    pub fn find(&self, host: &[u8]) -> Option<usize> {
-        if let Some(place) = self.by_host.get(host) {
-            return Some(*place);
-        }
-        self.by_host.get(&*normal(host)?).copied()
+    /// The public URLs whose host this is, in whatever form, with or without its scheme's default port.
+    pub(super) fn bases(&self, host: &[u8]) -> Option<&Bases> {
+        // Nearly always it comes in the form that it has.
+        self.by_host.get(host).or_else(|| self.by_host.get(Host::parse(host)?.to_string().as_bytes()))
     }
 
-    /// The https public URL on the host that a client sends, whatever their ports.
+    /// The public URL with this host and the longest path that the path of the request is, or is below; above all of
+    /// them, any one with this host.
+    pub fn find(&self, host: &[u8], path: &[u8]) -> Option<&PublicUrl> {
+        let bases = self.bases(host)?;
+        self.urls.get(bases.above(path).or_else(|| bases.any())?)
+    }
+
+    /// How much of the path of a request is that of the public URL that it is for, in bytes: what stands behind it is
+    /// the path as a Bifrost has it.
+    pub fn base_length(&self, host: &[u8], path: &[u8]) -> usize {
+        let bases = self.bases(host).filter(|bases| bases.longest > 0);
+        let url = bases.and_then(|bases| self.urls.get(bases.above(path)?));
+        url.map_or(0, |url| url.path().len())
+    }
+
+    /// An https public URL on the host that a client sends, whatever their ports.
     pub fn https_of(&self, host: &[u8]) -> Option<&PublicUrl> {
-        let exact = self.find(host).map(|place| &self.urls[place]).filter(|url| url.scheme() == Scheme::Https);
+        let exact = self.find(host, b"").filter(|url| url.scheme() == Scheme::Https);
         exact.or_else(|| {
-            let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
-            let (name, _) = split_port(&host);
-            let name = name.strip_suffix('.').unwrap_or(name);
+            let name = Host::parse(host)?.name;
             let mut https = self.urls.iter().filter(|url| url.scheme() == Scheme::Https);
-            https.find(|url| split_port(url.authority()).0 == name)
+            https.find(|url| Host::parse(url.authority().as_bytes()).is_some_and(|own| own.name == name))
         })
     }
 
-    /// The origin that a request with this host and scheme is for: a public URL, or the derived one.
-    pub fn of_request(&self, host: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
+    /// The public URL that a request with this host, path and scheme is for, or the origin that is derived from it.
+    pub fn of_request(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
         if self.are_derived() {
             PublicUrl::of_request(host, scheme).map(Cow::Owned)
         } else {
-            self.find(host).map(|place| Cow::Borrowed(&self.urls[place]))
+            self.find(host, path).map(Cow::Borrowed)
         }
     }
-}
-
-/// The host in lower case without a trailing dot, if that differs.
-fn normal(host: &[u8]) -> Option<Box<[u8]>> {
-    let mut lower = host.to_ascii_lowercase();
-    let name_end = lower.iter().rposition(|byte| *byte == b':').unwrap_or(lower.len());
-    if name_end > 0 && lower[name_end - 1] == b'.' {
-        lower.remove(name_end - 1);
-    }
-    (lower != host).then(|| lower.into())
 }
 
 #[cfg(test)]
@@ -96,15 +140,18 @@ mod tests {
             ("gw.example.com.", 0),
             ("gw.example.com.:443", 0),
             ("localhost:8000", 1),
+            ("localhost:08000", 1),
+            ("gw.example.com:", 0),
             ("[::1]:8000", 2),
+            ("[0:0::1]:8000", 2),
         ] {
-            assert_eq!(origins.find(host.as_bytes()), Some(place), "{host}");
+            assert_eq!(origins.find(host.as_bytes(), b"/mcp"), Some(&origins.urls()[place]), "{host}");
         }
     }
 
     #[test]
     fn any_other_host_finds_none() {
-        let origins = origins(&["https://gw.example.com", "http://localhost:8000"]);
+        let origins = origins(&["https://gw.example.com", "http://localhost:8000", "https://[::1]"]);
         for host in [
             "",
             ".",
@@ -122,15 +169,54 @@ mod tests {
             "gw.example.com/",
             "gw.example.com, gw.example.com",
             " gw.example.com",
+            "localhost:8000x",
+            "[:.:1]",
+            "[::1].",
+            "[::1",
         ] {
-            assert_eq!(origins.find(host.as_bytes()), None, "{host:?}");
+            assert_eq!(origins.find(host.as_bytes(), b"/mcp"), None, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn of_the_public_urls_of_one_host_the_longest_path_that_fits_counts() {
+        let origins = origins(&["https://gw/a/b", "https://gw/a", "https://gw/ab", "https://other", "https://other/a"]);
+        for (host, path, url) in [
+            ("gw", "/a", "https://gw/a"),
+            ("gw", "/a/", "https://gw/a"),
+            ("gw", "/a?x", "https://gw/a"),
+            ("gw", "/a/x/b", "https://gw/a"),
+            ("GW:443", "/a/b", "https://gw/a/b"),
+            ("gw", "/a/b/mcp", "https://gw/a/b"),
+            ("gw", "/a/bc", "https://gw/a"),
+            ("gw", "/ab/mcp", "https://gw/ab"),
+            // Above all of them the scheme is known, and that is all.
+            ("gw", "/", "https://gw/a"),
+            ("gw", "/abc", "https://gw/a"),
+            ("gw", "/A/b", "https://gw/a"),
+            ("other", "/b", "https://other"),
+            ("other", "*", "https://other"),
+            ("other", "", "https://other"),
+            ("other", "/a/mcp", "https://other/a"),
+        ] {
+            assert_eq!(origins.find(host.as_bytes(), path.as_bytes()).unwrap().as_str(), url, "{host} {path}");
+        }
+        for (host, path, length) in [
+            ("gw", "/a/b/mcp", 4),
+            ("gw", "/abc", 0),
+            ("gw", "/", 0),
+            ("other", "/a", 2),
+            ("other", "/mcp", 0),
+            ("x", "/a", 0),
+        ] {
+            assert_eq!(origins.base_length(host.as_bytes(), path.as_bytes()), length, "{host} {path}");
         }
     }
 
     #[test]
     fn without_public_urls_the_origin_is_derived_and_checked() {
         let origins = origins(&[]);
-        let derived = |host: &str, scheme| origins.of_request(host.as_bytes(), scheme).map(|url| url.to_string());
+        let derived = |host: &str, scheme| origins.of_request(host.as_bytes(), b"/", scheme).map(|url| url.to_string());
         assert_eq!(derived("GW.example.com:443", Scheme::Https).as_deref(), Some("https://gw.example.com"));
         assert_eq!(derived("gw.example.com:443", Scheme::Http).as_deref(), Some("http://gw.example.com:443"));
         assert_eq!(derived("gw.example.com.", Scheme::Http).as_deref(), Some("http://gw.example.com"));

@@ -1,20 +1,27 @@
 //! Keeps what Bifrost says of itself in forwarded answers consistent with the documents: it builds
 //! absolute URLs from the Host header and, behind a TLS terminator, with the wrong scheme.
 
-use super::{origins::Origins, well_known};
-use crate::config::{PublicUrl, Scheme};
+use super::{
+    origins::Origins,
+    well_known::{Document, Spot, Target},
+};
+use crate::{
+    config::{PublicUrl, Scheme},
+    host::Host,
+};
 
 /// A `Location` that names one of our own hosts with the wrong scheme, with the right one. The rest
 /// stays as it is, fragment and all. `None` when there is nothing to repair.
 pub fn location(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<u8>> {
     let url = AbsoluteUrl::parse(value)?;
-    let base = if is_at(&url, own) { own } else { &origins.urls()[find(&url, origins)?] };
-    (base.scheme() != url.scheme).then(|| [base.as_str().as_bytes(), url.rest].concat())
+    let base = if is_at(&url, own) { own } else { find(&url, origins)? };
+    (base.scheme() != url.scheme).then(|| [base.origin().as_bytes(), url.rest].concat())
 }
 
 /// A `WWW-Authenticate` whose `resource_metadata` (RFC 9728 section 5.1) names our metadata on a
-/// foreign origin, with our own. Every other byte stays. `None` when there is nothing to repair.
-pub fn challenge(value: &[u8], own: &PublicUrl) -> Option<Vec<u8>> {
+/// foreign origin, or at the root where nothing is, with our own. Every other byte stays. `None` when there is nothing
+/// to repair.
+pub fn challenge(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<u8>> {
     const PARAMETER: &[u8] = b"resource_metadata=\"";
     let is_parameter = |place: &usize| {
         value[*place..].get(..PARAMETER.len()).is_some_and(|part| part.eq_ignore_ascii_case(PARAMETER))
@@ -23,13 +30,30 @@ pub fn challenge(value: &[u8], own: &PublicUrl) -> Option<Vec<u8>> {
     let start = PARAMETER.len() + (0..value.len()).find(is_parameter)?;
     let length = value[start..].iter().position(|byte| *byte == b'"')?;
     let url = AbsoluteUrl::parse(&value[start..start + length])?;
-    let is_ours = [well_known::PROTECTED_RESOURCE, well_known::PROTECTED_RESOURCE_MCP]
-        .iter()
-        .any(|path| path.as_bytes() == url.rest)
-        || well_known::is_slug_resource(url.rest);
-    let is_foreign = url.scheme != own.scheme() || !is_at(&url, own);
-    (is_ours && is_foreign)
-        .then(|| [&value[..start], own.as_str().as_bytes(), url.rest, &value[start + length..]].concat())
+    let is_own = url.scheme == own.scheme() && is_at(&url, own);
+    let base = match () {
+        () if names_resource(url.rest, own.path()) && !is_own => own.origin(),
+        () if names_resource(url.rest, own.path()) => return None,
+        // A server that knows nothing of the path, or of the host.
+        () if names_resource(url.rest, "") && !(is_own && has_root(own, origins)) => own.as_str(),
+        () => return None,
+    };
+    Some([&value[..start], base.as_bytes(), url.rest, &value[start + length..]].concat())
+}
+
+/// Whether this is where the public URL with this path has the metadata of a protected resource.
+fn names_resource(path: &[u8], base: &str) -> bool {
+    let at_base = |path: &[u8]| (path == base.as_bytes()).then_some(());
+    // Of a URL with a query nothing is known.
+    let spot = Spot::of(path).filter(|_| !path.contains(&b'?'));
+    spot.is_some_and(|spot| {
+        let (target, url) = spot.target(at_base);
+        url.is_some() && matches!(target, Target::Document(Document::ProtectedResource) | Target::Oauth2Resource)
+    })
+}
+
+fn has_root(own: &PublicUrl, origins: &Origins) -> bool {
+    origins.are_derived() || origins.bases(own.authority().as_bytes()).is_some_and(|bases| bases.at(b"").is_some())
 }
 
 /// An absolute http or https URL, in parts.
@@ -52,22 +76,23 @@ impl<'a> AbsoluteUrl<'a> {
         Some(AbsoluteUrl { scheme, authority, rest })
     }
 
-    /// The authority without the default port of the URL's own scheme.
-    fn short_authority(&self) -> &'a [u8] {
-        let port = format!(":{}", self.scheme.default_port());
-        self.authority.strip_suffix(port.as_bytes()).unwrap_or(self.authority)
+    /// Its host without the default port of its own scheme.
+    fn host(&self) -> Option<Host<'a>> {
+        let host = Host::parse(self.authority)?;
+        Some(Host { port: host.port.filter(|port| *port != self.scheme.default_port()), ..host })
     }
 }
 
+/// Whether the URL has the host of the public URL, whose scheme it may have wrong.
 fn is_at(url: &AbsoluteUrl<'_>, own: &PublicUrl) -> bool {
-    [url.authority, url.short_authority()].iter().any(|authority| {
-        let default = format!("{}:{}", own.authority(), own.scheme().default_port());
-        authority.eq_ignore_ascii_case(own.authority().as_bytes()) || authority.eq_ignore_ascii_case(default.as_bytes())
-    })
+    let (Some(written), Some(host)) = (Host::parse(url.authority), url.host()) else { return false };
+    let default_port = Some(own.scheme().default_port());
+    let is_same = |own: &Host<'_>| [written, host].iter().any(|host| host.is_same(own, default_port));
+    Host::parse(own.authority().as_bytes()).as_ref().is_some_and(is_same)
 }
 
-fn find(url: &AbsoluteUrl<'_>, origins: &Origins) -> Option<usize> {
-    origins.find(url.authority).or_else(|| origins.find(url.short_authority()))
+fn find<'a>(url: &AbsoluteUrl<'_>, origins: &'a Origins) -> Option<&'a PublicUrl> {
+    origins.find(url.authority, url.rest).or_else(|| origins.find(url.host()?.to_string().as_bytes(), url.rest))
 }
 
 #[cfg(test)]
@@ -139,8 +164,63 @@ mod tests {
             ("Bearer x_resource_metadata=\"http://x/.well-known/oauth-protected-resource\"", None),
             ("Basic realm=\"x\"", None),
         ] {
-            let found = challenge(value.as_bytes(), &own);
+            let found = challenge(value.as_bytes(), &own, &Origins::new(std::slice::from_ref(&own)));
             assert_eq!(found.as_deref(), repaired.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn below_a_path_a_location_keeps_its_own() {
+        let own = url("https://gw.example.com/bifrost");
+        let origins = Origins::new(&[own.clone(), url("https://other.example.com/two")]);
+        for (value, repaired) in [
+            ("http://gw.example.com/bifrost/x", Some("https://gw.example.com/bifrost/x")),
+            ("http://gw.example.com/elsewhere", Some("https://gw.example.com/elsewhere")),
+            ("http://other.example.com/x", Some("https://other.example.com/x")),
+            ("https://gw.example.com/bifrost/x", None),
+            ("/bifrost/x", None),
+        ] {
+            let found = location(value.as_bytes(), &own, &origins);
+            assert_eq!(found.as_deref(), repaired.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn below_a_path_a_challenge_names_metadata_that_is_there() {
+        let own = url("https://gw/bifrost");
+        for (metadata, without_root, with_root) in [
+            ("https://gw/bifrost/.well-known/oauth-protected-resource/mcp", None, None),
+            ("https://gw/.well-known/oauth-protected-resource/bifrost/mcp", None, None),
+            (
+                "http://gw/bifrost/.well-known/oauth-protected-resource/mcp/github",
+                Some("https://gw/bifrost/.well-known/oauth-protected-resource/mcp/github"),
+                Some("https://gw/bifrost/.well-known/oauth-protected-resource/mcp/github"),
+            ),
+            (
+                "http://10.0.0.5:8080/.well-known/oauth-protected-resource/bifrost/v1/mcp",
+                Some("https://gw/.well-known/oauth-protected-resource/bifrost/v1/mcp"),
+                Some("https://gw/.well-known/oauth-protected-resource/bifrost/v1/mcp"),
+            ),
+            (
+                "http://10.0.0.5:8080/.well-known/oauth-protected-resource/mcp",
+                Some("https://gw/bifrost/.well-known/oauth-protected-resource/mcp"),
+                Some("https://gw/bifrost/.well-known/oauth-protected-resource/mcp"),
+            ),
+            (
+                "https://gw/.well-known/oauth-protected-resource",
+                Some("https://gw/bifrost/.well-known/oauth-protected-resource"),
+                None,
+            ),
+            ("https://gw/other/.well-known/oauth-protected-resource/mcp", None, None),
+            ("https://idp/metadata", None, None),
+        ] {
+            let value = format!("Bearer resource_metadata=\"{metadata}\"");
+            for (urls, repaired) in [(&[own.clone()][..], without_root), (&[own.clone(), url("https://gw")], with_root)]
+            {
+                let found = challenge(value.as_bytes(), &own, &Origins::new(urls));
+                let repaired = repaired.map(|metadata| format!("Bearer resource_metadata=\"{metadata}\""));
+                assert_eq!(found.as_deref(), repaired.as_deref().map(str::as_bytes), "{metadata}");
+            }
         }
     }
 }

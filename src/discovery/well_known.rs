@@ -1,7 +1,8 @@
 //! Which paths are ours. The raw path decides: a document lives at one spelling, byte for byte. It is
 //! normalised only to find the other spellings, which a server behind us might read as one of ours.
 
-use crate::generation::JWKS;
+use super::spelling::{NAMES, may_hide_well_known, names_ours};
+use crate::generation::CLAUDE_CODE;
 
 /// A discovery document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,13 @@ pub enum Document {
     AuthorizationServer,
     /// Protected resource metadata, RFC 9728.
     ProtectedResource,
+    /// Authorization server metadata of the Claude Code gateway, whose issuer is below the public URL.
+    ClaudeCode,
+}
+
+impl Document {
+    /// All of them.
+    pub const ALL: [Document; 3] = [Document::AuthorizationServer, Document::ProtectedResource, Document::ClaudeCode];
 }
 
 /// What a path of ours names.
@@ -17,8 +25,8 @@ pub enum Document {
 pub enum Target {
     /// A document.
     Document(Document),
-    /// The protected resource metadata of `/mcp/<slug>`, which the profile `oauth2` has.
-    SlugResource,
+    /// The protected resource metadata of `/mcp/<slug>` and of `/v1/mcp`, which the profile `oauth2` has.
+    Oauth2Resource,
     /// The keys that sign tokens (RFC 7517 section 5), which a server alone has, under the profile `oauth2`.
     Keys,
     /// Nothing: a suffix, a sibling or another spelling. Answered 404 here, because the server's
@@ -33,110 +41,115 @@ pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server"
 pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 /// Where RFC 9728 section 3.1 puts the metadata of the resource `/mcp`.
 pub const PROTECTED_RESOURCE_MCP: &str = "/.well-known/oauth-protected-resource/mcp";
+/// Where Claude Code looks for the metadata of its gateway: behind the issuer's path, and not where RFC 8414 has it.
+pub const CLAUDE_CODE_METADATA: &str = "/claude-code/.well-known/oauth-authorization-server";
 
-const WELL_KNOWN: &[u8] = b".well-known";
-/// The names under `/.well-known/` that belong to discovery.
-const NAMES: [&[u8]; 4] =
-    [b"oauth-authorization-server", b"oauth-protected-resource", b"openid-configuration", b"jwks.json"];
-
-/// What the path of a request target names, or `None` when it is not ours. A query is ignored.
+/// What the path of a request target names for a public URL without a path, or `None` when it is not ours. A query is
+/// ignored.
 pub fn classify(raw: &[u8]) -> Option<Target> {
-    let end = raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len());
-    let path = &raw[..end];
-    if path == AUTHORIZATION_SERVER.as_bytes() {
-        return Some(Target::Document(Document::AuthorizationServer));
-    }
-    if path == PROTECTED_RESOURCE.as_bytes() || path == PROTECTED_RESOURCE_MCP.as_bytes() {
-        return Some(Target::Document(Document::ProtectedResource));
-    }
-    if is_slug_resource(path) {
-        return Some(Target::SlugResource);
-    }
-    if path == JWKS.as_bytes() {
-        return Some(Target::Keys);
-    }
-    (may_hide_well_known(path) && names_ours(path)).then_some(Target::Nothing)
+    Spot::of(raw).map(|spot| spot.target(|base| base.is_empty().then_some(())).0)
 }
 
-/// Whether a path is where RFC 9728 section 3.1 puts the metadata of the resource `/mcp/<slug>`, as Bifrost names its
-/// virtual MCP servers and MCP clients: one segment that needs no escape.
-pub(super) fn is_slug_resource(path: &[u8]) -> bool {
-    let slug = path.strip_prefix(PROTECTED_RESOURCE_MCP.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
-    slug.is_some_and(|slug| {
-        let is_open = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        !matches!(slug, b"" | b"." | b"..") && slug.iter().all(is_open)
-    })
-}
-
-/// A path can only be ours if it shows `.well-known` in some case, or hides it behind an escape.
-fn may_hide_well_known(path: &[u8]) -> bool {
-    path.contains(&b'%') || path.windows(WELL_KNOWN.len()).any(|part| part.eq_ignore_ascii_case(WELL_KNOWN))
-}
-
-/// Whether any reading of the path passes `.well-known` followed by one of our names, at the root
-/// or below (RFC 8615 section 3 knows it at the root only).
-fn names_ours(path: &[u8]) -> bool {
-    let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
-    [path, &decoded].iter().any(|path| {
-        let path = path.to_ascii_lowercase();
-        // Whoever leaves out most sees most, unless `..` takes away something that another one has left out, or a
-        // backslash ends what another one leaves out.
-        let is_odd = path.contains(&b'\\') || path.windows(2).any(|pair| pair == b"..");
-        Reader::MOST_LENIENT.sees_ours(&path) || is_odd && Reader::all().any(|reader| reader.sees_ours(&path))
-    })
-}
-
-/// What a server leaves out of a path, or takes for a slash.
-#[expect(clippy::struct_excessive_bools, reason = "each is a way of reading, and all combinations are tried")]
-#[derive(Clone, Copy)]
-struct Reader {
-    parameters: bool,
-    ends: bool,
-    blanks: bool,
-    empty: bool,
-    backslash: bool,
-}
-
-impl Reader {
-    const MOST_LENIENT: Reader = Reader { parameters: true, ends: true, blanks: true, empty: true, backslash: true };
-
-    fn all() -> impl Iterator<Item = Reader> {
-        let bit = |bits: u8, place: u8| bits >> place & 1 == 1;
-        let of = move |bits| Reader {
-            parameters: bit(bits, 0),
-            blanks: bit(bits, 1),
-            empty: bit(bits, 2),
-            backslash: bit(bits, 3),
-            ends: bit(bits, 4),
-        };
-        (0..32).map(of)
+/// The paths at which a public URL with this path has its documents, those of the Claude Code gateway last. For one
+/// with a path they are where RFC 8414 section 3.1 and RFC 9728 section 3.1 put them, between host and path, and where
+/// clients look that append to what they are given.
+pub fn places(base: &str) -> Vec<String> {
+    let mut places = Vec::new();
+    if !base.is_empty() {
+        places.push(format!("{AUTHORIZATION_SERVER}{base}"));
+        places.push(format!("{PROTECTED_RESOURCE}{base}/mcp"));
     }
+    let appended = [AUTHORIZATION_SERVER, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, CLAUDE_CODE_METADATA];
+    places.extend(appended.iter().map(|path| format!("{base}{path}")));
+    places
+}
 
-    fn sees_ours(self, path: &[u8]) -> bool {
-        let mut segments: Vec<&[u8]> = Vec::new();
-        for part in path.split(|byte| *byte == b'/' || self.backslash && *byte == b'\\') {
-            match self.segment(part) {
-                b"" if self.empty => {}
-                b"." => {}
-                b".." => {
-                    segments.pop();
-                }
-                name if NAMES.contains(&name) && segments.last() == Some(&WELL_KNOWN) => return true,
-                other => segments.push(other),
-            }
+/// A path of ours, taken apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spot<'a> {
+    /// It has one of our names, spelled out.
+    Plain {
+        /// What stands before `/.well-known`.
+        before: &'a [u8],
+        name: &'static [u8],
+        /// What stands behind the name: nothing, or a slash and more.
+        after: &'a [u8],
+    },
+    /// It only normalises to one.
+    OtherSpelling,
+}
+
+impl<'a> Spot<'a> {
+    /// Takes the path of a request target apart; `None` when it is not ours.
+    pub fn of(raw: &'a [u8]) -> Option<Self> {
+        let end = raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len());
+        let path = &raw[..end];
+        if !may_hide_well_known(path) {
+            return None;
         }
-        false
+        Self::plain(path).or_else(|| names_ours(path).then_some(Spot::OtherSpelling))
     }
 
-    fn segment(self, part: &[u8]) -> &[u8] {
-        let is_end = |byte: &u8| self.parameters && *byte == b';' || self.ends && matches!(byte, b'?' | b'#' | 0);
-        let is_blank = |byte: &u8| self.blanks && (*byte <= b' ' || *byte == 0x7f);
-        // A zero byte in front is a blank, and not the end.
-        let start = part.iter().position(|byte| !is_blank(byte)).unwrap_or(part.len());
-        let name = part[start..].split(is_end).next().unwrap_or_default();
-        let end = name.iter().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
-        &name[..end]
+    fn plain(path: &'a [u8]) -> Option<Self> {
+        const FOLDER: &[u8] = b"/.well-known/";
+        let start = path.windows(FOLDER.len()).position(|part| part == FOLDER)?;
+        let below = &path[start + FOLDER.len()..];
+        let end = below.iter().position(|byte| *byte == b'/').unwrap_or(below.len());
+        let name = NAMES.into_iter().find(|name| *name == &below[..end])?;
+        Some(Spot::Plain { before: &path[..start], name, after: &below[end..] })
     }
+
+    /// What it names, and for which public URL. `at` finds the one with a path.
+    pub fn target<P>(self, at: impl Fn(&[u8]) -> Option<P>) -> (Target, Option<P>) {
+        let Spot::Plain { before, name, after } = self else { return (Target::Nothing, None) };
+        let found = match name {
+            b"oauth-authorization-server" => authorization_server(before, after, at),
+            b"oauth-protected-resource" => protected_resource(before, after, at),
+            b"jwks.json" if after.is_empty() => at(before).map(|url| (Target::Keys, url)),
+            _ => None,
+        };
+        found.map_or((Target::Nothing, None), |(target, url)| (target, Some(url)))
+    }
+}
+
+fn authorization_server<P>(before: &[u8], after: &[u8], at: impl Fn(&[u8]) -> Option<P>) -> Option<(Target, P)> {
+    let own = |url| (Target::Document(Document::AuthorizationServer), url);
+    if !after.is_empty() {
+        return if before.is_empty() { at(after).map(own) } else { None };
+    }
+    at(before).map(own).or_else(|| {
+        let url = at(before.strip_suffix(CLAUDE_CODE.as_bytes())?)?;
+        Some((Target::Document(Document::ClaudeCode), url))
+    })
+}
+
+/// Of several public URLs that fit, the one with the longest path counts.
+fn protected_resource<P>(before: &[u8], after: &[u8], at: impl Fn(&[u8]) -> Option<P>) -> Option<(Target, P)> {
+    let inserted = || {
+        let bases = [after.strip_suffix(b"/mcp"), after.strip_suffix(b"/v1/mcp"), without_slug(after)];
+        let mut bases = bases.into_iter().flatten().filter(|base| before.is_empty() && !base.is_empty());
+        bases.find_map(|base| Some((resource(&after[base.len()..])?, at(base)?)))
+    };
+    inserted().or_else(|| Some((resource(after)?, at(before)?)))
+}
+
+/// What the metadata of the protected resource with this path below a public URL is.
+fn resource(path: &[u8]) -> Option<Target> {
+    match path {
+        b"" | b"/mcp" => Some(Target::Document(Document::ProtectedResource)),
+        b"/v1/mcp" => Some(Target::Oauth2Resource),
+        _ => without_slug(path).filter(|base| base.is_empty()).map(|_| Target::Oauth2Resource),
+    }
+}
+
+/// A path without `/mcp/<slug>` at its end, as Bifrost names its virtual MCP servers and MCP clients: one segment that
+/// needs no escape.
+fn without_slug(path: &[u8]) -> Option<&[u8]> {
+    let slash = path.iter().rposition(|byte| *byte == b'/')?;
+    let slug = &path[slash + 1..];
+    let is_open = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let is_slug = !matches!(slug, b"" | b"." | b"..") && slug.iter().all(is_open);
+    path[..slash].strip_suffix(b"/mcp").filter(|_| is_slug)
 }
 
 #[cfg(test)]
@@ -144,6 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::generation::JWKS;
 
     #[test]
     fn documents_live_at_one_spelling() {
@@ -151,6 +165,7 @@ mod tests {
             (AUTHORIZATION_SERVER, Document::AuthorizationServer),
             (PROTECTED_RESOURCE, Document::ProtectedResource),
             (PROTECTED_RESOURCE_MCP, Document::ProtectedResource),
+            (CLAUDE_CODE_METADATA, Document::ClaudeCode),
         ] {
             assert_eq!(classify(path.as_bytes()), Some(Target::Document(document)));
             let with_query = format!("{path}?a=/../b");
@@ -162,9 +177,10 @@ mod tests {
     fn the_metadata_of_a_slug_and_the_keys_live_at_one_spelling() {
         for slug in ["a", "GitHub-tools~2", "v1.2_x", "..."] {
             let path = format!("{PROTECTED_RESOURCE_MCP}/{slug}");
-            assert_eq!(classify(path.as_bytes()), Some(Target::SlugResource), "{path}");
-            assert_eq!(classify(format!("{path}?x").as_bytes()), Some(Target::SlugResource));
+            assert_eq!(classify(path.as_bytes()), Some(Target::Oauth2Resource), "{path}");
+            assert_eq!(classify(format!("{path}?x").as_bytes()), Some(Target::Oauth2Resource));
         }
+        assert_eq!(classify(b"/.well-known/oauth-protected-resource/v1/mcp"), Some(Target::Oauth2Resource));
         assert_eq!(classify(JWKS.as_bytes()), Some(Target::Keys));
         assert_eq!(classify(b"/.well-known/jwks.json?x"), Some(Target::Keys));
     }
@@ -184,6 +200,21 @@ mod tests {
             "/.well-known/oauth-protected-resource/mcp/..",
             "/.well-known/oauth-protected-resource/mcp/a;b",
             "/.well-known/oauth-protected-resource/mcp//a",
+            "/.well-known/oauth-protected-resource/v1/mcp/",
+            "/.well-known/oauth-protected-resource/v1/mcp/a",
+            "/.well-known/oauth-protected-resource//v1/mcp",
+            "/.well-known/oauth-protected-resource/v1",
+            "/.well-known/oauth-authorization-server/claude-code",
+            "/claude-code/.well-known/oauth-authorization-server/",
+            "/claude-code//.well-known/oauth-authorization-server",
+            "//claude-code/.well-known/oauth-authorization-server",
+            "/claude-code/.well-known/oauth-authorization-server;x",
+            "/claude-code/%2ewell-known/oauth-authorization-server",
+            "/Claude-Code/.well-known/oauth-authorization-server",
+            "/x/claude-code/.well-known/oauth-authorization-server",
+            "/claude-codex/.well-known/oauth-authorization-server",
+            "/claude-code/.well-known/oauth-protected-resource",
+            "/claude-code/.well-known/openid-configuration",
             "/.well-known/jwks.json/",
             "//.well-known/jwks.json",
             "/.well-known/JWKS.json",
@@ -223,6 +254,78 @@ mod tests {
         ] {
             assert_eq!(classify(path.as_bytes()), Some(Target::Nothing), "{path}");
         }
+    }
+
+    const BASES: [&str; 4] = ["", "/bifrost", "/bifrost/two", "/mcp"];
+
+    /// What a path names, and for which of these public URLs.
+    fn below<'a>(path: &str, bases: &[&'a str]) -> (Target, Option<&'a str>) {
+        let at = |path: &[u8]| bases.iter().copied().find(|base| base.as_bytes() == path);
+        Spot::of(path.as_bytes()).unwrap().target(at)
+    }
+
+    #[test]
+    fn every_place_of_a_public_url_with_a_path_is_its_own() {
+        for base in BASES {
+            for place in places(base) {
+                let (target, url) = below(&place, &BASES);
+                let document = match place {
+                    _ if place.contains("claude-code") => Document::ClaudeCode,
+                    _ if place.contains("protected") => Document::ProtectedResource,
+                    _ => Document::AuthorizationServer,
+                };
+                assert_eq!((target, url), (Target::Document(document), Some(base)), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn below_a_path_all_else_is_there_too_and_nothing_at_the_root() {
+        for path in [
+            "/.well-known/oauth-protected-resource/bifrost/mcp/github",
+            "/.well-known/oauth-protected-resource/bifrost/v1/mcp",
+            "/bifrost/.well-known/oauth-protected-resource/mcp/github",
+            "/bifrost/.well-known/oauth-protected-resource/v1/mcp",
+        ] {
+            assert_eq!(below(path, &["/bifrost"]), (Target::Oauth2Resource, Some("/bifrost")), "{path}");
+        }
+        assert_eq!(below("/bifrost/.well-known/jwks.json", &["/bifrost"]), (Target::Keys, Some("/bifrost")));
+        for path in places("").iter().map(String::as_str).chain([
+            JWKS,
+            "/.well-known/jwks.json/bifrost",
+            "/.well-known/oauth-protected-resource/bifrost",
+            "/.well-known/oauth-protected-resource/bifrost/",
+            "/.well-known/oauth-protected-resource/bifrost/other",
+            "/.well-known/oauth-protected-resource/bifrost/mcp/a/b",
+            "/.well-known/oauth-authorization-server/bifrost/",
+            "/.well-known/oauth-authorization-server/bifrost/mcp",
+            "/.well-known/oauth-authorization-server/bifrost/claude-code",
+            "/.well-known/oauth-authorization-server/bifros",
+            "/.well-known/oauth-authorization-server/bifrostx",
+            "/.well-known/oauth-authorization-server/Bifrost",
+            "/.well-known/oauth-authorization-server//bifrost",
+            "/.well-known/oauth-authorization-server/%62ifrost",
+            "/bifrost/.well-known/oauth-authorization-server/",
+            "/bifrost/.well-known/oauth-authorization-server/bifrost",
+            "/bifrost/mcp/.well-known/oauth-authorization-server",
+            "/bifrost//.well-known/oauth-authorization-server",
+            "/bifrost/./.well-known/oauth-authorization-server",
+            "/bifrost;x/.well-known/oauth-authorization-server",
+            "/BIFROST/.well-known/oauth-authorization-server",
+            "/x/../bifrost/.well-known/oauth-authorization-server",
+            "/bifrost/%2ewell-known/oauth-authorization-server",
+        ]) {
+            assert_eq!(below(path, &["/bifrost"]), (Target::Nothing, None), "{path}");
+        }
+    }
+
+    #[test]
+    fn of_two_public_urls_that_fit_the_longer_one_counts() {
+        let of = |path: &str| below(path, &["", "/v1", "/mcp"]).1;
+        assert_eq!(of("/.well-known/oauth-protected-resource/mcp/mcp"), Some("/mcp"));
+        assert_eq!(of("/.well-known/oauth-protected-resource/mcp/other"), Some(""));
+        assert_eq!(of("/.well-known/oauth-protected-resource/v1/mcp"), Some("/v1"));
+        assert_eq!(of("/.well-known/oauth-protected-resource/mcp"), Some(""));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 use super::client::{Client, ClientStream, Written, connection_lines, drain, keeps_connection};
 use crate::{
     config::Config,
-    discovery::{Answer, Discovery, Request, Verdict},
+    discovery::{Answer, Discovery, Request, Target, Verdict},
     framing::write,
     trust::TrustedProxies,
 };
@@ -62,15 +62,21 @@ pub(super) struct Prepared {
 }
 
 /// The answer to a request for discovery.
-pub(super) enum Decided<'a> {
+pub(super) struct Decided<'a> {
+    /// What was asked for.
+    pub target: Target,
+    answer: DecidedAnswer<'a>,
+}
+
+enum DecidedAnswer<'a> {
     Prepared(&'a Prepared),
     /// For its own host: there are no public URLs.
     Derived(Box<Prepared>),
 }
 
 impl DiscoveryFilter {
-    /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `mcp_server_auth_mode`, `discovery`,
-    /// `mcp_clients`, and `trusted_proxies` where there are no public URLs.
+    /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `mcp_server_auth_mode`,
+    /// `claude_code_gateway`, `discovery`, `mcp_clients`, and `trusted_proxies` where there are no public URLs.
     pub fn new(config: &Config) -> Self {
         Self::with_trusted(config, Arc::new(TrustedProxies::new(&config.trusted_proxies)))
     }
@@ -110,8 +116,12 @@ impl DiscoveryFilter {
         });
         match verdict {
             Verdict::NotOurs => None,
-            Verdict::Prepared(id) => Some(Decided::Prepared(&self.prepared[id.0])),
-            Verdict::Derived(answer) => Some(Decided::Derived(Box::new(Prepared::new(&answer)))),
+            Verdict::Prepared(id, target) => {
+                Some(Decided { target, answer: DecidedAnswer::Prepared(&self.prepared[id.0]) })
+            }
+            Verdict::Derived(answer, target) => {
+                Some(Decided { target, answer: DecidedAnswer::Derived(Box::new(Prepared::new(&answer))) })
+            }
         }
     }
 }
@@ -127,9 +137,9 @@ impl Decided<'_> {
     }
 
     fn prepared(&self) -> &Prepared {
-        match self {
-            Decided::Prepared(prepared) => prepared,
-            Decided::Derived(prepared) => prepared,
+        match &self.answer {
+            DecidedAnswer::Prepared(prepared) => prepared,
+            DecidedAnswer::Derived(prepared) => prepared,
         }
     }
 }

@@ -140,7 +140,8 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         exchange: &mut Self::CTX,
     ) -> Result<()> {
-        RequestRules::of(session, exchange).apply(upstream)
+        RequestRules::of(session, exchange).apply(upstream, exchange.server())?;
+        upstream::announce(session, upstream).await
     }
 
     async fn request_body_filter(
@@ -171,6 +172,7 @@ impl ProxyHttp for Edge {
         _: bool,
     ) -> Box<Error> {
         let is_repeatable = retry::is_repeatable(session);
+        exchange.attempt.is_taken = retry::was_taken_over_http2(session, exchange, &error);
         retry::broken_off(session, exchange, &mut error, is_repeatable);
         error
     }

@@ -14,6 +14,8 @@ pub(super) struct Breaker {
     failures: u32,
     /// Answers in a row with a status from 500.
     server_errors: u32,
+    /// The last answers, each a bit: whether its status was from 500.
+    answers: u128,
     /// Answers in a row that broke off after their head.
     cut_short: u32,
 }
@@ -33,6 +35,20 @@ enum State {
     },
 }
 
+/// The share of errors is one of so many times the errors in a row.
+const FEWEST: u32 = 3;
+
+/// Why a request was sent to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The breaker was closed.
+    Regularly,
+    /// As a probe.
+    ToProbe,
+    /// For want of a better server: the breaker was open.
+    AsLastResort,
+}
+
 /// What became of a request, as far as it says something about its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -49,7 +65,7 @@ pub(super) enum Verdict {
 }
 
 impl Breaker {
-    pub const CLOSED: Self = Breaker { state: State::Closed, failures: 0, server_errors: 0, cut_short: 0 };
+    pub const CLOSED: Self = Breaker { state: State::Closed, failures: 0, server_errors: 0, answers: 0, cut_short: 0 };
 
     /// Whether it is closed and has nothing to remember.
     pub fn is_at_rest(&self) -> bool {
@@ -69,47 +85,60 @@ impl Breaker {
         }
     }
 
-    /// Says that a request is sent now, permitted or not. Whether it is a probe.
-    pub fn begin(&mut self, options: &BreakerOptions, now: Instant) -> bool {
+    /// Says that a request is sent now, permitted or not, and tells why.
+    pub fn begin(&mut self, options: &BreakerOptions, now: Instant) -> Sent {
         match self.state {
+            State::Closed => Sent::Regularly,
             State::Open { until, failed_probes } | State::HalfOpen { until, failed_probes } if now >= until => {
                 self.state = State::HalfOpen { until: now + options.longest_open, failed_probes };
-                true
+                Sent::ToProbe
             }
-            _ => false,
+            _ => Sent::AsLastResort,
         }
     }
 
-    /// What became of a request. While the breaker is not closed only the probe counts: the others
-    /// were sent before it opened, or for want of a better server.
-    pub fn record(&mut self, verdict: Verdict, is_probe: bool, options: &BreakerOptions, now: Instant) {
-        match self.state {
-            State::Closed => self.count(verdict, options, now),
-            State::HalfOpen { .. } if is_probe && matches!(verdict, Verdict::Good | Verdict::Whole) => {
-                *self = Self::CLOSED;
-            }
-            State::HalfOpen { failed_probes, .. } if is_probe => {
+    /// What became of a request. While the breaker is not closed a probe counts, and a good answer to one that was sent
+    /// all the same; the others were sent before it opened.
+    pub fn record(&mut self, verdict: Verdict, sent: Sent, options: &BreakerOptions, now: Instant) {
+        let is_good = matches!(verdict, Verdict::Good | Verdict::Whole);
+        match (self.state, sent) {
+            (State::Closed, _) => self.count(verdict, options, now),
+            (_, Sent::ToProbe | Sent::AsLastResort) if is_good => *self = Self::CLOSED,
+            (State::HalfOpen { failed_probes, .. }, Sent::ToProbe) => {
                 self.open(failed_probes.saturating_add(1), options, now);
             }
-            State::Open { .. } | State::HalfOpen { .. } => {}
+            _ => {}
         }
     }
 
     fn count(&mut self, verdict: Verdict, options: &BreakerOptions, now: Instant) {
         match verdict {
-            Verdict::Good => (self.failures, self.server_errors) = (0, 0),
+            Verdict::Good => {
+                (self.failures, self.server_errors) = (0, 0);
+                self.answers <<= 1;
+            }
             Verdict::Failed => self.failures = self.failures.saturating_add(1),
             Verdict::ServerError => {
                 self.failures = 0;
                 self.server_errors = self.server_errors.saturating_add(1);
+                self.answers = self.answers << 1 | 1;
             }
             Verdict::CutShort => self.cut_short = self.cut_short.saturating_add(1),
             Verdict::Whole => self.cut_short = 0,
         }
         let is_too_much = self.failures.max(self.cut_short) >= options.failures;
-        if options.enabled && (is_too_much || self.server_errors >= options.server_errors) {
+        let fails = self.server_errors >= options.server_errors && self.errs_nearly_always(options);
+        if options.enabled && (is_too_much || fails) {
             self.open(0, options, now);
         }
+    }
+
+    /// Whether nearly all of the last answers were errors, as far back as the first of them: Bifrost passes on those of
+    /// one provider while it serves the others. Before that one there was none, so a few do not count as all.
+    fn errs_nearly_always(&self, options: &BreakerOptions) -> bool {
+        let (errors, known) = (self.answers.count_ones(), u128::BITS - self.answers.leading_zeros());
+        let all = known.max(options.server_errors.saturating_mul(FEWEST).min(u128::BITS));
+        errors * 100 >= options.server_error_share * all
     }
 
     /// The probe ended without saying anything about the server: the next request is the probe.
@@ -139,6 +168,7 @@ mod tests {
             enabled: true,
             failures: 3,
             server_errors: 4,
+            server_error_share: 80,
             open: Duration::from_secs(1),
             longest_open: Duration::from_secs(5),
         }
@@ -148,9 +178,47 @@ mod tests {
         let mut breaker = Breaker::CLOSED;
         for _ in 0..3 {
             assert!(breaker.permits(now));
-            breaker.record(Verdict::Failed, false, &options(), now);
+            breaker.record(Verdict::Failed, Sent::Regularly, &options(), now);
         }
         breaker
+    }
+
+    fn begins_to_probe(breaker: &mut Breaker, now: Instant) -> bool {
+        breaker.begin(&options(), now) == Sent::ToProbe
+    }
+
+    /// Has it answer with so many errors and so many good answers in turn, and says after how many it opened.
+    fn opens_after(breaker: &mut Breaker, errors: u32, good: u32, most: u32) -> Option<u32> {
+        let (options, now) = (BreakerOptions::default(), Instant::now());
+        (1..=most).find(|answer| {
+            let is_error = (answer - 1) % (errors + good) < errors;
+            let verdict = if is_error { Verdict::ServerError } else { Verdict::Good };
+            breaker.record(verdict, Sent::Regularly, &options, now);
+            breaker.is_open()
+        })
+    }
+
+    #[test]
+    fn errors_of_a_provider_do_not_open_it_while_others_answer_but_a_storm_does_at_once() {
+        assert_eq!(opens_after(&mut { Breaker::CLOSED }, 1, 0, 200), Some(60));
+        for (errors, good) in [(1, 1), (19, 1), (25, 1), (40, 1), (50, 20)] {
+            let mut breaker = Breaker::CLOSED;
+            assert_eq!(opens_after(&mut breaker, errors, good, 20_000), None, "{errors} to {good}");
+            // And then nobody answers any more.
+            let storm = opens_after(&mut breaker, 1, 0, 200);
+            assert!(storm.is_some_and(|errors| errors <= 128), "{errors} to {good}: {storm:?}");
+        }
+    }
+
+    #[test]
+    fn a_good_answer_to_a_request_that_was_sent_all_the_same_closes_it() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        assert_eq!(breaker.begin(&options(), now), Sent::AsLastResort);
+        breaker.record(Verdict::ServerError, Sent::AsLastResort, &options(), now);
+        assert!(breaker.is_open());
+        breaker.record(Verdict::Good, Sent::AsLastResort, &options(), now);
+        assert!(breaker.is_at_rest());
     }
 
     #[test]
@@ -159,9 +227,9 @@ mod tests {
         let mut breaker = opened(now);
         assert!(breaker.is_open() && !breaker.permits(now));
         let later = now + options().open;
-        assert!(breaker.permits(later) && breaker.begin(&options(), later));
-        assert!(!breaker.permits(later) && !breaker.begin(&options(), later));
-        breaker.record(Verdict::Good, true, &options(), later);
+        assert!(breaker.permits(later) && begins_to_probe(&mut breaker, later));
+        assert!(!breaker.permits(later) && !begins_to_probe(&mut breaker, later));
+        breaker.record(Verdict::Good, Sent::ToProbe, &options(), later);
         assert!(breaker.is_at_rest());
     }
 
@@ -172,8 +240,8 @@ mod tests {
         for pause in [1, 2, 4, 5, 5] {
             let due = now + Duration::from_secs(pause);
             let almost = now + Duration::from_secs(pause).mul_f64(0.999);
-            assert!(!breaker.permits(almost) && breaker.begin(&options(), due), "{pause}");
-            breaker.record(Verdict::Failed, true, &options(), due);
+            assert!(!breaker.permits(almost) && begins_to_probe(&mut breaker, due), "{pause}");
+            breaker.record(Verdict::Failed, Sent::ToProbe, &options(), due);
             now = due;
         }
     }
@@ -183,9 +251,9 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         let due = now + options().open;
-        assert!(breaker.begin(&options(), due));
+        assert!(begins_to_probe(&mut breaker, due));
         breaker.abandon(due);
-        assert!(breaker.begin(&options(), due));
+        assert!(begins_to_probe(&mut breaker, due));
     }
 
     #[test]
@@ -193,7 +261,7 @@ mod tests {
         let (now, mut breaker) = (Instant::now(), Breaker::CLOSED);
         let options = BreakerOptions { enabled: false, ..options() };
         for _ in 0..1000 {
-            breaker.record(Verdict::Failed, false, &options, now);
+            breaker.record(Verdict::Failed, Sent::Regularly, &options, now);
             assert!(!breaker.is_open());
         }
     }
@@ -203,24 +271,24 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now);
         let due = now + options().open;
-        assert!(breaker.begin(&options(), due));
+        assert!(begins_to_probe(&mut breaker, due));
         let later = due + options().longest_open;
-        assert!(breaker.permits(later) && breaker.begin(&options(), later) && !breaker.permits(later));
+        assert!(breaker.permits(later) && begins_to_probe(&mut breaker, later) && !breaker.permits(later));
     }
 
     #[test]
     fn answers_that_break_off_open_it_although_their_heads_were_good() {
         let (now, mut breaker) = (Instant::now(), Breaker::CLOSED);
         for _ in 0..2 {
-            breaker.record(Verdict::Good, false, &options(), now);
-            breaker.record(Verdict::CutShort, false, &options(), now);
+            breaker.record(Verdict::Good, Sent::Regularly, &options(), now);
+            breaker.record(Verdict::CutShort, Sent::Regularly, &options(), now);
         }
-        breaker.record(Verdict::Whole, false, &options(), now);
+        breaker.record(Verdict::Whole, Sent::Regularly, &options(), now);
         assert!(breaker.is_at_rest());
         for _ in 0..3 {
             assert!(!breaker.is_open());
-            breaker.record(Verdict::Good, false, &options(), now);
-            breaker.record(Verdict::CutShort, false, &options(), now);
+            breaker.record(Verdict::Good, Sent::Regularly, &options(), now);
+            breaker.record(Verdict::CutShort, Sent::Regularly, &options(), now);
         }
         assert!(breaker.is_open());
     }
@@ -252,35 +320,42 @@ mod tests {
 
     proptest! {
         /// Whatever happens: never two probes within the longest pause, never open for longer than the longest pause,
-        /// never opened by less than the failures in a row, never closed but by a good probe.
+        /// never opened by less than the failures in a row, never closed but by a good answer to what was sent since.
         #[test]
         fn it_never_does_what_it_must_not(events in proptest::collection::vec(event(), 0..200)) {
             let (options, mut now, mut breaker) = (options(), Instant::now(), Breaker::CLOSED);
-            let (mut failures, mut errors, mut cuts) = (0, 0, 0);
+            let (mut failures, mut errors, mut cuts, mut answers) = (0, 0, 0, Vec::new());
             for event in events {
                 let was_open = breaker.is_open();
                 match event {
                     Event::Wait(milliseconds) => now += Duration::from_millis(milliseconds),
                     Event::Request(outcome) => {
                         let permitted = breaker.permits(now);
-                        let is_probe = breaker.begin(&options, now);
+                        let sent = breaker.begin(&options, now);
+                        let is_probe = sent == Sent::ToProbe;
                         prop_assert_eq!(is_probe, permitted && was_open);
                         if is_probe {
                             prop_assert!(!breaker.permits(now + options.longest_open.mul_f64(0.999)));
                         }
                         match outcome {
-                            Some(verdict) => breaker.record(verdict, is_probe, &options, now),
+                            Some(verdict) => breaker.record(verdict, sent, &options, now),
                             None if is_probe => breaker.abandon(now),
                             None => {}
                         }
                         if was_open && !breaker.is_open() {
-                            prop_assert!(is_probe && matches!(outcome, Some(Verdict::Good | Verdict::Whole)));
+                            prop_assert!(matches!(outcome, Some(Verdict::Good | Verdict::Whole)));
                         }
                         if !was_open {
                             match outcome {
-                                Some(Verdict::Good) => (failures, errors) = (0, 0),
+                                Some(Verdict::Good) => {
+                                    (failures, errors) = (0, 0);
+                                    answers.push(false);
+                                }
                                 Some(Verdict::Failed) => failures += 1,
-                                Some(Verdict::ServerError) => (failures, errors) = (0, errors + 1),
+                                Some(Verdict::ServerError) => {
+                                    (failures, errors) = (0, errors + 1);
+                                    answers.push(true);
+                                }
                                 Some(Verdict::CutShort) => cuts += 1,
                                 Some(Verdict::Whole) => cuts = 0,
                                 None => {}
@@ -289,17 +364,24 @@ mod tests {
                     }
                     Event::Straggler(verdict) if was_open => {
                         let before = breaker;
-                        breaker.record(verdict, false, &options, now);
+                        breaker.record(verdict, Sent::Regularly, &options, now);
                         prop_assert_eq!(before, breaker);
                     }
                     Event::Straggler(_) => {}
                 }
                 if !was_open {
-                    let is_too_much = failures.max(cuts) >= options.failures || errors >= options.server_errors;
-                    prop_assert_eq!(breaker.is_open(), is_too_much);
+                    let nearly_always = {
+                        let last = &answers[answers.len().saturating_sub(128)..];
+                        let since = last.iter().position(|is_error| *is_error).map_or(0, |first| last.len() - first);
+                        let all = since.max(12);
+                        last.iter().filter(|is_error| **is_error).count() * 100 >= all * 80
+                    };
+                    let is_too_much = failures.max(cuts) >= options.failures;
+                    prop_assert_eq!(breaker.is_open(), is_too_much || (errors >= options.server_errors && nearly_always));
                 }
                 if breaker.is_open() {
                     (failures, errors, cuts) = (0, 0, 0);
+                    answers.clear();
                     prop_assert!(breaker.permits(now + options.longest_open));
                 }
             }

@@ -29,7 +29,7 @@ use self::{
 };
 pub use self::{
     runtime::{Report, Runtime, ServerReport},
-    server::{Change, Lease, Outcome, Server, State},
+    server::{Change, Era, Lease, Outcome, Server, State},
 };
 use crate::config::{self, Balance, BreakerOptions, Config, Policy, Retries, ServerAddress};
 
@@ -282,7 +282,8 @@ impl Attempts {
         }
     }
 
-    fn has_untried(&self) -> bool {
+    /// Whether there is a server that has not been tried.
+    pub fn has_untried(&self) -> bool {
         let Some(table) = &self.table else { return true };
         let mut places = table.primaries.places.iter().chain(&table.backups.places);
         places.any(|(place, _)| !self.tried.contains(place))

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::{
     balance,
-    breaker::{Breaker, Verdict},
+    breaker::{Breaker, Sent, Verdict},
     health::Health,
 };
 use crate::{
@@ -36,6 +36,8 @@ pub struct Server {
     breaker: Mutex<Breaker>,
     /// Whether the breaker has anything to remember, to be read without its lock.
     is_disturbed: AtomicBool,
+    /// How often it has been down.
+    downs: Arc<AtomicU64>,
     pub(super) counts: Counts,
     /// How long it takes for the head of an answer.
     pub(super) first_byte: Latency,
@@ -58,8 +60,29 @@ pub(super) struct Counts {
 pub struct Lease {
     server: Arc<Server>,
     breaker: BreakerOptions,
-    /// Whether the breaker waits for what becomes of it.
-    is_probe: bool,
+    /// Why it was sent, as far as the breaker waits for what becomes of it.
+    sent: Sent,
+}
+
+/// The time in which a connection to a server was made: it ends when the server goes down, because a connection that
+/// hangs may look alive.
+#[derive(Debug, Clone, Default)]
+pub struct Era {
+    downs: Arc<AtomicU64>,
+    /// How often it had been down.
+    number: u64,
+}
+
+impl Era {
+    /// Whether the server has been down since.
+    pub fn is_over(&self) -> bool {
+        self.downs.load(Ordering::Relaxed) != self.number
+    }
+
+    /// Counts the eras of a server.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 /// What became of an attempt.
@@ -137,6 +160,7 @@ impl Server {
             is_down: AtomicBool::new(false),
             breaker: Mutex::new(Breaker::CLOSED),
             is_disturbed: AtomicBool::new(false),
+            downs: Arc::default(),
             counts: Counts::default(),
             first_byte: Latency::default(),
         }
@@ -180,17 +204,22 @@ impl Server {
     /// Gives it a request. `None` when its breaker has just let another one through as a probe;
     /// `anyway` sends it all the same.
     pub(super) fn lease(self: &Arc<Self>, breaker: BreakerOptions, now: Instant, anyway: bool) -> Option<Lease> {
-        let mut is_probe = false;
+        let mut sent = Sent::Regularly;
         if breaker.enabled && self.is_disturbed.load(Ordering::Relaxed) {
             let mut state = self.breaker.lock();
             if !state.permits(now) && !anyway {
                 return None;
             }
-            is_probe = state.begin(&breaker, now);
+            sent = state.begin(&breaker, now);
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.counts.picks.fetch_add(1, Ordering::Relaxed);
-        Some(Lease { server: Arc::clone(self), breaker, is_probe })
+        Some(Lease { server: Arc::clone(self), breaker, sent })
+    }
+
+    /// The era of a connection that is made now.
+    pub fn era(&self) -> Era {
+        Era { downs: Arc::clone(&self.downs), number: self.downs.load(Ordering::Relaxed) }
     }
 
     /// The result of a health check.
@@ -200,7 +229,10 @@ impl Server {
         *health = after;
         self.is_down.store(after.is_down(), Ordering::Relaxed);
         match (before.is_down(), after.is_down()) {
-            (false, true) => Some(Change::Down),
+            (false, true) => {
+                self.downs.fetch_add(1, Ordering::Relaxed);
+                Some(Change::Down)
+            }
             (true, false) => Some(Change::Up),
             _ => None,
         }
@@ -257,8 +289,8 @@ impl Lease {
         if matches!(verdict, Verdict::Good | Verdict::Whole) && !self.server.is_disturbed.load(Ordering::Relaxed) {
             return None;
         }
-        let is_probe = std::mem::take(&mut self.is_probe);
-        self.change_breaker(|breaker, options, now| breaker.record(verdict, is_probe, options, now))
+        let sent = std::mem::replace(&mut self.sent, Sent::Regularly);
+        self.change_breaker(|breaker, options, now| breaker.record(verdict, sent, options, now))
     }
 
     fn change_breaker(&self, change: impl FnOnce(&mut Breaker, &BreakerOptions, Instant)) -> Option<Change> {
@@ -280,7 +312,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.is_probe {
+        if self.sent == Sent::ToProbe {
             self.change_breaker(|breaker, _, now| breaker.abandon(now));
         }
     }

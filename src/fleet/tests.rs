@@ -129,7 +129,7 @@ fn failures_in_a_row_open_the_breaker_and_one_probe_at_a_time_closes_it() {
     let mut second = Attempts::default();
     fleet.pick(&mut second, None);
     assert_eq!(fleet.report().last_resorts, 1);
-    assert_eq!(second.record(Outcome::Answered), None);
+    assert_eq!(second.record(Outcome::Broken), None);
     assert_eq!(attempts.record(Outcome::Answered), Some(Change::Closed));
     assert_eq!(fleet.report().servers[0].state, State::Unknown);
 }
@@ -167,7 +167,7 @@ fn attempts_and_retries_are_bounded() {
 
 #[test]
 fn the_same_key_goes_to_the_same_server() {
-    let yaml = THREE.replace("round_robin", "hash, hash_key: \"header:Mcp-Session-Id\"");
+    let yaml = THREE.replace("round_robin", "hash, hash_key: client_address");
     let fleet = fleet(&yaml);
     let pick = |key: &str| {
         let mut attempts = Attempts::default();

@@ -34,6 +34,14 @@ impl Rest {
         }
     }
 
+    /// The same of a request's, whose chunks are read strictly.
+    pub fn of_request(body: Body) -> Self {
+        match body {
+            Body::Length(length) => Rest::Length(length),
+            Body::Chunked => Rest::Chunks(Chunks::of_request()),
+        }
+    }
+
     /// Whether there is nothing left.
     pub fn is_over(&self) -> bool {
         match self {

@@ -1,5 +1,7 @@
 //! A body in chunks (RFC 9112 section 7.1), followed byte by byte.
 
+use super::fields::is_token;
+
 /// How far a chunked body has come. It looks at the bytes and keeps none.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunks {
@@ -8,6 +10,8 @@ pub struct Chunks {
     size: u64,
     /// Of the line or the trailers that are being read.
     length: usize,
+    /// Whether also what harms nobody is refused: blanks at the end of a line, and trailers that are no fields.
+    is_strict: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +24,16 @@ enum State {
     Blank,
     /// After a size and a semicolon, up to the end of its line.
     Extension,
+    /// The same, after a blank.
+    ExtensionBlank,
     SizeLineFeed,
     Data,
     DataReturn,
     DataLineFeed,
     /// At the beginning of a line of the trailers.
     Trailers,
+    /// Within the name of a field.
+    TrailerName,
     Trailer,
     TrailerLineFeed,
     LastLineFeed,
@@ -40,7 +48,12 @@ const LONGEST_TRAILERS: usize = 8 * 1024;
 impl Chunks {
     /// At the beginning of a body.
     pub fn new() -> Self {
-        Chunks { state: State::Size, size: 0, length: 0 }
+        Chunks { state: State::Size, size: 0, length: 0, is_strict: false }
+    }
+
+    /// The same of a request's, read strictly.
+    pub fn of_request() -> Self {
+        Chunks { is_strict: true, ..Self::new() }
     }
 
     /// Whether the body is over.
@@ -50,8 +63,8 @@ impl Chunks {
 
     /// Whether all data have come: what is left are trailers (RFC 9112 section 7.1.2).
     pub fn is_in_trailers(&self) -> bool {
-        use State::{Done, LastLineFeed, Trailer, TrailerLineFeed, Trailers};
-        matches!(self.state, Trailers | Trailer | TrailerLineFeed | LastLineFeed | Done)
+        use State::{Done, LastLineFeed, Trailer, TrailerLineFeed, TrailerName, Trailers};
+        matches!(self.state, Trailers | TrailerName | Trailer | TrailerLineFeed | LastLineFeed | Done)
     }
 
     /// Follows the next bytes up to the end of the data that comes first, or to the trailers: how many bytes these are, and how many at
@@ -92,10 +105,13 @@ impl Chunks {
                 State::Blank
             }
             (State::Digits | State::Blank, b';') => State::Extension,
-            (State::Digits | State::Blank | State::Extension, b'\r') => State::SizeLineFeed,
-            (State::Extension, _) if !byte.is_ascii_control() || byte == b'\t' => {
+            (State::Blank | State::ExtensionBlank, b'\r') if self.is_strict => {
+                return Err("a chunk with blanks at its end");
+            }
+            (State::Digits | State::Blank | State::Extension | State::ExtensionBlank, b'\r') => State::SizeLineFeed,
+            (State::Extension | State::ExtensionBlank, _) if !byte.is_ascii_control() || byte == b'\t' => {
                 self.count(LONGEST_LINE, "a chunk with a long extension")?;
-                State::Extension
+                if matches!(byte, b' ' | b'\t') { State::ExtensionBlank } else { State::Extension }
             }
             (State::SizeLineFeed, b'\n') => {
                 self.length = 0;
@@ -105,6 +121,14 @@ impl Chunks {
             (State::DataLineFeed, b'\n') => State::Size,
             (State::Trailers, b'\r') => State::LastLineFeed,
             (State::Trailer, b'\r') => State::TrailerLineFeed,
+            (State::TrailerName, b':') => State::Trailer,
+            (State::Trailers | State::TrailerName, _) if self.is_strict => {
+                if !is_token(&[byte]) {
+                    return Err("a trailer that is no field");
+                }
+                self.count(LONGEST_TRAILERS, "long trailers")?;
+                State::TrailerName
+            }
             (State::Trailers | State::Trailer, _) if !byte.is_ascii_control() || byte == b'\t' => {
                 self.count(LONGEST_TRAILERS, "long trailers")?;
                 State::Trailer
@@ -143,9 +167,36 @@ mod tests {
 
     /// How much of it is body, if it is whole.
     fn follow(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
-        let mut rest = Rest::new(Body::Chunked);
+        followed(Rest::new(Body::Chunked), bytes)
+    }
+
+    fn followed(mut rest: Rest, bytes: &[u8]) -> Result<Option<usize>, &'static str> {
         let (length, _) = rest.follow(bytes)?;
         Ok(rest.is_over().then_some(length))
+    }
+
+    #[test]
+    fn a_request_is_read_strictly() {
+        for body in [
+            "5 \r\nhello\r\n0\r\n\r\n",
+            "5\t\r\nhello\r\n0\r\n\r\n",
+            "5;a=b \r\nhello\r\n0\r\n\r\n",
+            "5; \r\nhello\r\n0\r\n\r\n",
+            "5\r\nhello\r\n0 \r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\n: x\r\n\r\n",
+            "0\r\n X: y\r\n\r\n",
+            "0\r\nX : y\r\n\r\n",
+            "0\r\nX: y\r\n z\r\n\r\n",
+            "0\r\nX(: y\r\n\r\n",
+        ] {
+            assert!(followed(Rest::of_request(Body::Chunked), body.as_bytes()).is_err(), "{body:?}");
+            assert_eq!(follow(body.as_bytes()), Ok(Some(body.len())), "{body:?}");
+        }
+        for body in ["5 ; a=\"b \"\r\nhello\r\n000\r\nX:y\r\nZ: \t\r\nA-b: c : d \r\n\r\n", "0\r\n\r\n"] {
+            let read = followed(Rest::of_request(Body::Chunked), body.as_bytes());
+            assert_eq!(read, Ok(Some(body.len())), "{body:?}");
+        }
     }
 
     #[test]

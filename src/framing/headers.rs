@@ -1,9 +1,9 @@
 //! Headers that must not do what they could, in a request of any version of HTTP.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use super::{fields::is_token, names::Kind};
-use crate::reason::Refusal;
+use crate::{host::Host, reason::Refusal};
 
 /// The items of a list header, over all its lines (RFC 9110 section 5.6.1).
 pub fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
@@ -17,8 +17,7 @@ pub fn lists(headers: &HeaderMap, name: HeaderName, item: &[u8]) -> bool {
 }
 
 /// Looks through the headers of a request of any version for what must not be done with them on the way:
-/// `Connection` must not delete what the server or the edge relies on (RFC 9110 section 7.6.1), and there is
-/// nothing to upgrade to but a WebSocket.
+/// `Connection` must not delete what the server or the edge relies on (RFC 9110 section 7.6.1).
 ///
 /// # Errors
 /// What is wrong with them.
@@ -34,10 +33,34 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
             return Err(Refusal::malformed("a Connection that names too much, or what is no header"));
         }
     }
-    if items(headers, header::UPGRADE).any(|to| !to.eq_ignore_ascii_case(b"websocket")) {
-        return Err(Refusal::malformed("an Upgrade to something other than a WebSocket"));
-    }
     Ok(())
+}
+
+/// Looks at whom a request of HTTP/2 is for: there is one host, however often it is said (RFC 9113 section 8.3.1).
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn check_host_of_http2(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::malformed("more than one Host"));
+    }
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let Some(said) = authority.or(host) else { return Err(Refusal::malformed("no Host")) };
+    let Some(parsed) = Host::parse(said) else {
+        return Err(Refusal::malformed("a Host that is none, or with a user name"));
+    };
+    let default_port = match uri.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
+    };
+    match host.map(Host::parse) {
+        Some(Some(host)) if host.is_same(&parsed, default_port) => Ok(()),
+        None => Ok(()),
+        Some(_) => Err(Refusal::malformed("an :authority that disagrees with Host")),
+    }
 }
 
 /// Pingora refuses more, but only after it has taken a connection to a server.
@@ -62,9 +85,7 @@ mod tests {
             ("connection", "X-BF-VK", false),
             ("connection", "x-forwarded-for", false),
             ("connection", "X-Request-Id", false),
-            ("upgrade", "WebSocket", true),
-            ("upgrade", "h2c", false),
-            ("upgrade", "websocket, h2c", false),
+            ("connection", "Upgrade, HTTP2-Settings", true),
         ] {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
             assert_eq!(check(&headers).is_ok(), is_fine, "{name}: {value}");

@@ -11,6 +11,8 @@ mod headers;
 mod names;
 mod request;
 mod response;
+mod target;
+mod websocket;
 pub mod write;
 
 pub use self::{
@@ -18,8 +20,10 @@ pub use self::{
     chunks::Chunks,
     fields::{Fields, end_of_head},
     frames::{Frames, PREFACE},
-    headers::{check, items, lists},
+    headers::{check, check_host_of_http2, items, lists},
     names::Kind,
-    request::{RequestHead, RequestLine, authority, read},
+    request::{RequestHead, RequestLine, read},
     response::{ResponseBody, ResponseHead},
+    target::{authority, with_origin_form},
+    websocket::switches_to_websocket,
 };

@@ -13,8 +13,8 @@ pub enum Kind {
     Own,
     /// `X-Request-Id`: the edge writes its own in a response, too.
     RequestId,
-    /// Says who the client is, or what it asked for: believed of a trusted proxy alone. Bifrost reads
-    /// `X-BF-Forwarded-Proto`.
+    /// Says who the client is, or what it asked for, also with `_` in the place of `-`: believed of a trusted proxy
+    /// alone. Bifrost reads `X-BF-Forwarded-Proto`.
     Trust,
     /// The `Host`.
     Host,
@@ -22,7 +22,7 @@ pub enum Kind {
     Cookie,
     /// What a server lets somebody in by: `Authorization` and Bifrost's own `X-BF-...`.
     Credentials,
-    /// When the response was made; the edge writes its own.
+    /// When the message was made, which a trailer cannot say.
     Date,
     /// Everything else.
     Other,
@@ -53,8 +53,8 @@ impl Kind {
             18 if is(b"proxy-authenticate") => Kind::HopByHop,
             19 if is(b"proxy-authorization") => Kind::HopByHop,
             20 if is(b"x-bf-forwarded-proto") => Kind::Trust,
-            // Some servers do not tell the two signs apart.
-            11.. if begins(name, b"x-forwarded-") || begins(name, b"x_forwarded") => Kind::Trust,
+            12.. if begins(name, b"x-forwarded-") => Kind::Trust,
+            _ if is_misspelt(name) => Kind::Trust,
             5.. if begins(name, b"x-bf-") => Kind::Credentials,
             _ => Kind::Other,
         }
@@ -64,6 +64,20 @@ impl Kind {
     pub(super) fn is_protected(self) -> bool {
         !matches!(self, Kind::HopByHop | Kind::Upgrade | Kind::Date | Kind::Other)
     }
+}
+
+/// Whether a name is one of those that say who the client is, but for `_` in the place of `-`: some servers do not tell
+/// the two signs apart.
+fn is_misspelt(name: &[u8]) -> bool {
+    if !begins(name, b"x") || !name.contains(&b'_') {
+        return false;
+    }
+    let is_same = |(sign, other): (&u8, &u8)| sign.eq_ignore_ascii_case(other) || (*sign == b'_' && *other == b'-');
+    let is = |other: &[u8]| name.len() == other.len() && name.iter().zip(other).all(is_same);
+    name.get(..11).is_some_and(|start| start.iter().zip(b"x-forwarded").all(is_same))
+        || is(b"x-real-ip")
+        || is(b"x-request-id")
+        || is(b"x-bf-forwarded-proto")
 }
 
 fn begins(name: &[u8], with: &[u8]) -> bool {
@@ -83,6 +97,14 @@ mod tests {
             ("X-Forwarded-For", Kind::Own),
             ("X-Forwarded-Host", Kind::Trust),
             ("X_FORWARDED_PROTO", Kind::Trust),
+            ("X-Forwarded_For", Kind::Trust),
+            ("x_forwarded-for", Kind::Trust),
+            ("X_Real_IP", Kind::Trust),
+            ("X-Real_Ip", Kind::Trust),
+            ("X_Request-Id", Kind::Trust),
+            ("x-bf-forwarded_proto", Kind::Trust),
+            ("x-bf_vk", Kind::Other),
+            ("X_Real_IPs", Kind::Other),
             ("X-Forwarded", Kind::Other),
             ("x-bf-vk", Kind::Credentials),
             ("X-BF-Forwarded-Proto", Kind::Trust),

@@ -5,6 +5,8 @@
 //! and refuses what leaves open where the response ends (RFC 9112 section 6.3): the client might see another response
 //! than the edge.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use memchr::memchr;
 use smallvec::SmallVec;
@@ -25,6 +27,8 @@ pub struct ResponseHead<'a> {
     is_1_0: bool,
     framing: Option<Body>,
     connection: Options,
+    /// The seconds in its `Keep-Alive`.
+    kept_for: Option<u64>,
 }
 
 /// What its `Connection` says.
@@ -59,7 +63,7 @@ impl<'a> ResponseHead<'a> {
         let (is_1_0, status, reason) = status_line(line)?;
         let fields = Fields::new(fields);
         let (framing, connection) = (None, Options::default());
-        let mut read = ResponseHead { status, reason, fields, is_1_0, framing, connection };
+        let mut read = ResponseHead { status, reason, fields, is_1_0, framing, connection, kept_for: None };
         for (name, value) in read.fields.clone() {
             read.take(name, value)?;
         }
@@ -86,6 +90,13 @@ impl<'a> ResponseHead<'a> {
                         _ => self.connection.others = true,
                     }
                 }
+            }
+            10 if name.eq_ignore_ascii_case(b"keep-alive") => {
+                let seconds = |item: &[u8]| {
+                    let (name, value) = item.split_at_checked(b"timeout=".len())?;
+                    name.eq_ignore_ascii_case(b"timeout=").then(|| number(value.trim_ascii())).flatten()
+                };
+                self.kept_for = items(value).find_map(seconds).or(self.kept_for);
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 // The same number again and again is that number (RFC 9110 section 8.6).
@@ -143,6 +154,11 @@ impl<'a> ResponseHead<'a> {
     /// What it says of the length of a body, which one that answers HEAD, or says 304, does not have.
     pub fn framing(&self) -> Option<Body> {
         self.framing
+    }
+
+    /// For how long its server says that it keeps the connection without a request.
+    pub fn keeps_connection_for(&self) -> Option<Duration> {
+        self.kept_for.map(Duration::from_secs)
     }
 
     /// Whether its server keeps the connection for another request (RFC 9112 section 9.3).
@@ -256,6 +272,19 @@ mod tests {
             ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n\r\n", true),
         ] {
             assert_eq!(read(head).keeps_connection(), keeps, "{head:?}");
+        }
+        for (fields, kept) in [
+            ("Keep-Alive: timeout=5, max=100", Some(5)),
+            ("keep-alive: max=1,TIMEOUT=60", Some(60)),
+            ("Keep-Alive: timeout=0", Some(0)),
+            ("Keep-Alive: timeout=", None),
+            ("Keep-Alive: timeout=-1", None),
+            ("Keep-Alive: timeouts=5", None),
+            ("Keep-Alive: 300", None),
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
+            let head = ResponseHead::read(head.as_bytes()).unwrap();
+            assert_eq!(head.keeps_connection_for(), kept.map(Duration::from_secs), "{fields:?}");
         }
         let head = read("HTTP/1.1 200 OK\r\nConnection: close, X-A\r\nconnection: X-B,\r\n\r\n");
         assert_eq!(head.nominated().as_slice(), [&b"close"[..], b"X-A", b"X-B"]);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::readings::{Reading, Readings, readings};
-use crate::config::{AccessRule, Network, PathPrefix};
+use crate::config::{AccessRule, Network, PathPrefix, below_bases};
 
 /// The rules of the configuration, the longest path first.
 #[derive(Debug, Clone, Default)]
@@ -21,18 +21,17 @@ struct Rule {
 }
 
 impl AccessRules {
-    /// Compiles the rules.
-    pub fn new(rules: &[AccessRule]) -> Self {
+    /// Compiles the rules, which hold below these paths of public URLs as well.
+    pub fn new(rules: &[AccessRule], bases: &[&str]) -> Self {
         let networks = |networks: &[Network]| networks.iter().map(|network| network.0).collect();
-        let rule = |rule: &AccessRule| Rule {
-            path: rule.path.clone(),
-            lower: rule.path.to_lower_case(),
+        let rules = below_bases(rules.iter().map(|rule| (rule.path.clone(), rule)), bases);
+        let rule = |(path, rule): (PathPrefix, &AccessRule)| Rule {
+            lower: path.to_lower_case(),
+            path,
             allow: networks(&rule.allow),
             deny: networks(&rule.deny),
         };
-        let mut rules: Vec<_> = rules.iter().map(rule).collect();
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.as_str().len()));
-        AccessRules(rules)
+        AccessRules(rules.into_iter().map(rule).collect())
     }
 
     /// Whether the client may reach the path, however a server may read it. The path is as it was sent, without a
@@ -91,7 +90,10 @@ mod tests {
     }
 
     fn closed_api() -> AccessRules {
-        AccessRules::new(&[rule("/api", &["10.0.0.0/8", "fd00::/8"], &[]), rule("/api/oauth", &[], &["192.0.2.0/24"])])
+        AccessRules::new(
+            &[rule("/api", &["10.0.0.0/8", "fd00::/8"], &[]), rule("/api/oauth", &[], &["192.0.2.0/24"])],
+            &[],
+        )
     }
 
     fn permits(rules: &AccessRules, path: &str, client: &str) -> bool {
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_denied_is_denied_even_where_it_is_allowed() {
-        let rules = AccessRules::new(&[rule("/", &["10.0.0.0/8"], &["10.6.6.0/24"])]);
+        let rules = AccessRules::new(&[rule("/", &["10.0.0.0/8"], &["10.6.6.0/24"])], &[]);
         assert!(permits(&rules, "/x", "10.1.1.1"));
         assert!(!permits(&rules, "/x", "10.6.6.6"));
         assert!(!permits(&rules, "/x", "192.0.2.1"));
@@ -160,10 +162,42 @@ mod tests {
 
     #[test]
     fn a_rule_has_no_case_to_servers_that_have_none() {
-        let rules = AccessRules::new(&[rule("/Admin", &["10.0.0.0/8"], &[])]);
+        let rules = AccessRules::new(&[rule("/Admin", &["10.0.0.0/8"], &[])], &[]);
         for path in ["/Admin/x", "/admin/x", "/ADMIN/x"] {
             assert!(!permits(&rules, path, "198.51.100.7"), "{path}");
         }
+    }
+
+    #[test]
+    fn a_rule_holds_below_the_path_of_a_public_url_in_whatever_spelling() {
+        let rules = [
+            rule("/", &["10.0.0.0/8", "203.0.113.0/24"], &[]),
+            rule("/api", &["10.0.0.0/8"], &[]),
+            rule("/mcp", &["0.0.0.0/0"], &[]),
+        ];
+        let rules = AccessRules::new(&rules, &["/bifrost", "/two"]);
+        for path in [
+            "/api/x",
+            "/bifrost/api/x",
+            "/two/api",
+            "/Bifrost/API/x",
+            "/%62ifrost/api/x",
+            "//bifrost//api/x",
+            "/bifrost/./api",
+            "/bifrost/x/../api",
+            "/x/../bifrost/api",
+            "/bifrost%2fapi",
+            "/bifrost;v/api;v",
+        ] {
+            assert!(!permits(&rules, path, "203.0.113.7"), "{path}");
+            assert!(permits(&rules, path, "10.1.2.3"), "{path}");
+        }
+        for (path, is_permitted) in
+            [("/mcp", true), ("/bifrost/mcp/x", true), ("/other/mcp", false), ("/bifrost/v1", false)]
+        {
+            assert_eq!(permits(&rules, path, "198.51.100.7"), is_permitted, "{path}");
+        }
+        assert!(permits(&rules, "/bifrost/v1", "203.0.113.7"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::discovery::{Document, Target, classify};
+use crate::discovery::{Document, Target};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum DocumentAsked {
     AuthorizationServer,
     /// The protected resource metadata, at any of its paths.
     ProtectedResource,
+    /// The metadata of the Claude Code gateway.
+    ClaudeCode,
     /// A sibling, a suffix or another spelling, which is nothing.
     Other,
 }
@@ -49,17 +51,20 @@ pub struct DiscoveryCounters([[AtomicU64; DiscoveryOutcome::ALL.len()]; Document
 
 impl DocumentAsked {
     /// All of them.
-    pub const ALL: [DocumentAsked; 3] =
-        [DocumentAsked::AuthorizationServer, DocumentAsked::ProtectedResource, DocumentAsked::Other];
+    pub const ALL: [DocumentAsked; 4] = [
+        DocumentAsked::AuthorizationServer,
+        DocumentAsked::ProtectedResource,
+        DocumentAsked::ClaudeCode,
+        DocumentAsked::Other,
+    ];
 
-    /// What the target of a request for discovery asks for.
-    pub fn of(target: &[u8]) -> Self {
-        match classify(target) {
-            Some(Target::Document(Document::AuthorizationServer)) => DocumentAsked::AuthorizationServer,
-            Some(Target::Document(Document::ProtectedResource) | Target::SlugResource) => {
-                DocumentAsked::ProtectedResource
-            }
-            Some(Target::Keys | Target::Nothing) | None => DocumentAsked::Other,
+    /// What a request for discovery asks for.
+    pub fn of(target: Target) -> Self {
+        match target {
+            Target::Document(Document::AuthorizationServer) => DocumentAsked::AuthorizationServer,
+            Target::Document(Document::ProtectedResource) | Target::Oauth2Resource => DocumentAsked::ProtectedResource,
+            Target::Document(Document::ClaudeCode) => DocumentAsked::ClaudeCode,
+            Target::Keys | Target::Nothing => DocumentAsked::Other,
         }
     }
 
@@ -68,6 +73,7 @@ impl DocumentAsked {
         match self {
             DocumentAsked::AuthorizationServer => "authorization_server",
             DocumentAsked::ProtectedResource => "protected_resource",
+            DocumentAsked::ClaudeCode => "claude_code",
             DocumentAsked::Other => "other",
         }
     }

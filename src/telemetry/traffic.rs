@@ -18,7 +18,7 @@ use crate::{
 pub enum Class {
     /// MCP OAuth discovery, answered by the edge.
     Discovery,
-    /// `/mcp`.
+    /// `/mcp`, and Bifrost's own MCP server at `/v1/mcp`.
     Mcp,
     /// The OAuth endpoints.
     Oauth,
@@ -98,13 +98,13 @@ impl Class {
     pub const ALL: [Class; 7] =
         [Class::Discovery, Class::Mcp, Class::Oauth, Class::Inference, Class::Api, Class::Websocket, Class::Other];
 
-    /// The class of a forwarded request by its path, with or without a query.
+    /// The class of a forwarded request by its path as Bifrost has it, with or without a query.
     pub fn of_path(path: &[u8]) -> Self {
-        let below = path.strip_prefix(b"/").unwrap_or(path);
-        let end = below.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(below.len());
-        let first = &below[..end];
+        let (first, rest) = first_segment(path);
         match first {
             b"mcp" => Class::Mcp,
+            b"v1" if first_segment(rest).0 == b"mcp" => Class::Mcp,
+            b"claude-code" if is_inference_of_claude_code(rest) => Class::Inference,
             b"v1" | b"openai" | b"anthropic" | b"genai" | b"bedrock" | b"cohere" | b"litellm" | b"langchain"
             | b"pydanticai" | b"responses" => Class::Inference,
             _ if first.ends_with(b"_passthrough") => Class::Inference,
@@ -126,6 +126,19 @@ impl Class {
             Class::Other => "other",
         }
     }
+}
+
+/// The first segment of a path, and what follows it.
+fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
+    let below = path.strip_prefix(b"/").unwrap_or(path);
+    let end = below.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(below.len());
+    below.split_at(end)
+}
+
+/// Whether this, below the Claude Code gateway's path, is for a model: what takes its metrics, logs and traces is not.
+fn is_inference_of_claude_code(path: &[u8]) -> bool {
+    let (version, rest) = first_segment(path);
+    version == b"v1" && matches!(first_segment(rest).0, b"messages" | b"models")
 }
 
 impl Finished {
@@ -224,6 +237,21 @@ mod tests {
             ("/mcp/", Class::Mcp),
             ("/mcpx", Class::Other),
             ("/v1/chat/completions", Class::Inference),
+            ("/v1", Class::Inference),
+            ("/v1/mcp", Class::Mcp),
+            ("/v1/mcp?x", Class::Mcp),
+            ("/v1/mcp/tool/execute", Class::Mcp),
+            ("/v1/mcps", Class::Inference),
+            ("/v1?/mcp", Class::Inference),
+            ("/claude-code/v1/messages", Class::Inference),
+            ("/claude-code/v1/messages/count_tokens", Class::Inference),
+            ("/claude-code/v1/models?x", Class::Inference),
+            ("/claude-code/v1/metrics", Class::Other),
+            ("/claude-code/managed/settings", Class::Other),
+            ("/claude-code/oauth/token", Class::Oauth),
+            ("/claude-code/device/verify", Class::Oauth),
+            ("/claude-code/.well-known/oauth-authorization-server", Class::Oauth),
+            ("/oauth/device?user_code=x", Class::Oauth),
             ("/openai/v1/responses", Class::Inference),
             ("/openai_passthrough/v1/x", Class::Inference),
             ("/api/oauth/per-user/token", Class::Oauth),

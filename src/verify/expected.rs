@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     config::{AuthType, Config, Profile, PublicUrl, Scheme, ServerAddress},
-    discovery::{AUTHORIZATION_SERVER, Discovery, PROTECTED_RESOURCE, Request, Verdict},
+    discovery::{AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Discovery, PROTECTED_RESOURCE, Request, Verdict},
 };
 
 /// What the edge serves, compiled from a configuration.
@@ -27,7 +27,7 @@ pub struct Expected {
 pub struct Question {
     /// The public URL whose host and scheme are sent; without public URLs the server's own address.
     pub base: PublicUrl,
-    /// The path of a document.
+    /// The path of a document, below the URL.
     pub path: &'static str,
     /// The members of the document that the edge serves there; `None` when it serves none.
     pub document: Option<Map<String, Value>>,
@@ -83,7 +83,8 @@ impl Expected {
         self.discovery.mode().is_none() || !self.clients.is_empty()
     }
 
-    /// What a server is asked: each document that Bifrost has, for each public URL, or the first alone.
+    /// What a server is asked: each document that Bifrost has, for each public URL, or the first alone; that of the
+    /// Claude Code gateway if the edge serves it.
     pub fn questions(&self, server: &ServerAddress, scheme: Scheme) -> Vec<Question> {
         let urls = self.discovery.origins().urls();
         let urls = urls.get(..1).filter(|_| self.is_brief).unwrap_or(urls);
@@ -92,12 +93,10 @@ impl Expected {
         } else {
             urls.to_vec()
         };
+        let claude_code = self.discovery.has_claude_code().then_some(CLAUDE_CODE_METADATA);
+        let paths = || [AUTHORIZATION_SERVER, PROTECTED_RESOURCE].into_iter().chain(claude_code);
         let question = |base: PublicUrl| {
-            [AUTHORIZATION_SERVER, PROTECTED_RESOURCE].map(|path| Question {
-                document: self.document(&base, path),
-                base: base.clone(),
-                path,
-            })
+            paths().map(move |path| Question { document: self.document(&base, path), base: base.clone(), path })
         };
         bases.into_iter().flat_map(question).collect()
     }
@@ -105,14 +104,14 @@ impl Expected {
     fn document(&self, base: &PublicUrl, path: &str) -> Option<Map<String, Value>> {
         let verdict = self.discovery.decide(&Request {
             method: &Method::GET,
-            target: path.as_bytes(),
+            target: format!("{}{path}", base.path()).as_bytes(),
             host: Some(base.authority().as_bytes()),
             scheme: base.scheme(),
             if_none_match: None,
         });
         let body = match &verdict {
-            Verdict::Prepared(id) => &self.discovery.answers().get(id.0)?.body,
-            Verdict::Derived(answer) => &answer.body,
+            Verdict::Prepared(id, _) => &self.discovery.answers().get(id.0)?.body,
+            Verdict::Derived(answer, _) => &answer.body,
             Verdict::NotOurs => return None,
         };
         // A refusal is text.
@@ -124,6 +123,16 @@ impl Question {
     /// The URL of the document, as a client knows it.
     pub fn url(&self) -> String {
         format!("{}{}", self.base, self.path)
+    }
+
+    /// The target of the request. A server that does not know of the path of the public URL does not have it.
+    pub fn target(&self) -> String {
+        format!("{}{}", self.base.path(), self.path)
+    }
+
+    /// Whether it is for the metadata of the Claude Code gateway, which is of no generation.
+    pub fn is_for_claude_code(&self) -> bool {
+        self.path == CLAUDE_CODE_METADATA
     }
 }
 
@@ -159,6 +168,19 @@ mod tests {
         assert_eq!(urls[3], "http://b.example:81/.well-known/oauth-protected-resource");
         assert_eq!(all[0].document.as_ref().unwrap()["issuer"], "https://a.example");
         assert_eq!(all[3].document.as_ref().unwrap()["resource"], "http://b.example:81/mcp");
+    }
+
+    #[test]
+    fn below_a_path_the_documents_are_asked_for_there() {
+        let all =
+            questions(&format!("public_urls: [\"https://a.example/bifrost\"]\nclaude_code_gateway: true\n{GITHUB}"));
+        let asked: Vec<_> = all.iter().map(|question| (question.url(), question.target())).collect();
+        assert_eq!(asked.len(), 3);
+        let path = "/bifrost/.well-known/oauth-authorization-server";
+        assert_eq!(asked[0], (format!("https://a.example{path}"), path.to_owned()));
+        assert_eq!(all[0].document.as_ref().unwrap()["issuer"], "https://a.example/bifrost");
+        assert!(all[2].is_for_claude_code());
+        assert_eq!(all[2].document.as_ref().unwrap()["issuer"], "https://a.example/bifrost/claude-code");
     }
 
     #[test]

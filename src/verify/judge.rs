@@ -56,6 +56,11 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
     let mut contracts = Vec::new();
     for (question, answer) in answers {
         let published = Published::of(answer);
+        documents::compare(question, &published, &mut report.differences);
+        if question.is_for_claude_code() {
+            report.warnings.extend(claude_code_is_off(&published));
+            continue;
+        }
         let contract = match &published {
             Published::On(document) => {
                 is_on = true;
@@ -68,7 +73,6 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
             Published::Unexpected(_) => None,
         };
         contracts.extend(contract);
-        documents::compare(question, &published, &mut report.differences);
     }
     report.discovery = match (is_on, is_off) {
         (true, true) => Some(Switch::Mixed),
@@ -83,6 +87,15 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
     }
     report.fits = report.contract.map(|contract| contract == Contract::of(expected.profile()));
     warn_of_contract(answers, expected, report);
+}
+
+fn claude_code_is_off(published: &Published) -> Option<String> {
+    let is_off = matches!(published, Published::Off(_));
+    is_off.then(|| {
+        "has no Claude Code gateway: turn on oauth2_server_config.claude_code_gateway.enabled there, which needs an \
+         issuer_url and Bifrost 2, or take claude_code_gateway out here"
+            .to_owned()
+    })
 }
 
 /// What explains that a server answers otherwise than the edge: its generation or, in that of `oauth2`, its own
@@ -128,11 +141,12 @@ fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected,
 
 /// A Bifrost that is told its issuer issues tokens for that one alone, whatever URL a client has.
 fn foreign_issuer(answers: &[(Question, DocumentAnswer)]) -> Option<String> {
-    let (base, issuer) = answers.iter().find_map(|(question, answer)| {
-        let Published::On(document) = Published::of(answer) else { return None };
-        let issuer = document.get("issuer")?.as_str()?.to_owned();
-        (issuer != question.base.as_str()).then_some((&question.base, issuer))
-    })?;
+    let (base, issuer) =
+        answers.iter().filter(|(question, _)| !question.is_for_claude_code()).find_map(|(question, answer)| {
+            let Published::On(document) = Published::of(answer) else { return None };
+            let issuer = document.get("issuer")?.as_str()?.to_owned();
+            (issuer != question.base.as_str()).then_some((&question.base, issuer))
+        })?;
     Some(if issuer.is_empty() {
         format!("has no issuer_url in its oauth2_server_config: clients of {base} cannot log in")
     } else if issuer.strip_suffix('/') == Some(base.as_str()) {
@@ -140,7 +154,7 @@ fn foreign_issuer(answers: &[(Question, DocumentAnswer)]) -> Option<String> {
             "has a slash at the end of its oauth2_server_config.issuer_url, and {base} has none: take it off there, or \
              run Bifrost 2.4.0 or later, which leaves it out"
         )
-    } else if issuer.split_once("://").is_some_and(|(_, rest)| rest == base.authority()) {
+    } else if issuer.split_once("://").map(|(_, rest)| rest) == base.as_str().split_once("://").map(|(_, rest)| rest) {
         let scheme = if issuer.starts_with("http:") { "http" } else { "another scheme" };
         format!(
             "issues tokens for {} with {scheme}, and the public URL is {base}: the schemes must be the same, there in \

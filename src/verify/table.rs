@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::report::{Report, ServerReport, Verdict};
 use crate::{
-    api::{PASSWORD, TOKEN, USER},
+    api::{PASSWORD, SETUP_TOKEN, TOKEN, USER},
     config::Profile,
 };
 
@@ -33,7 +33,7 @@ pub fn table(report: &Report) -> String {
         let _ = writeln!(
             text,
             "The MCP clients were not compared: that needs credentials for Bifrost's API. Set {TOKEN}, or {USER} and \
-             {PASSWORD}."
+             {PASSWORD}, or {SETUP_TOKEN} while their dashboards have no login."
         );
     }
     let count = |verdict| report.count(verdict);

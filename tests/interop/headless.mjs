@@ -94,7 +94,7 @@ export class HeadlessBrowser {
 
   /** As the page's script: the token of the fragment is a header of its API. */
   async #consent(page) {
-    const url = new URL(`/api/oauth2/consent/flows/${page.searchParams.get("flow")}`, page);
+    const url = new URL(`../api/oauth2/consent/flows/${page.searchParams.get("flow")}`, page);
     const headers = { "x-bifrost-temp-token": decodeURIComponent(page.hash.slice("#t=".length)) };
     const body = JSON.stringify({ mode: "vk", value: process.env.BIFROST_VIRTUAL_KEY });
     for (const request of [{ headers }, { method: "PUT", body, headers: { ...headers, "content-type": "application/json" } }]) {

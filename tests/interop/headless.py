@@ -101,7 +101,7 @@ class HeadlessBrowser:
     def _consent(self, page: str) -> str:
         """As the page's script: the token of the fragment is a header of its API."""
         parts = urlsplit(page)
-        url = urljoin(page, f"/api/oauth2/consent/flows/{dict(parse_qsl(parts.query))['flow']}")
+        url = urljoin(page, f"../api/oauth2/consent/flows/{dict(parse_qsl(parts.query))['flow']}")
         headers = {"X-Bifrost-Temp-Token": unquote(parts.fragment.removeprefix("t="))}
         key = os.environ.get("BIFROST_VIRTUAL_KEY", "")
         body = json.dumps({"mode": "vk", "value": key}).encode()

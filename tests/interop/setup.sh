@@ -55,6 +55,12 @@ install_rust() {
     cargo build --quiet --locked --target-dir "$env_dir/rmcp-target"
 }
 
+install_java() {
+    rm -rf "$env_dir/java"
+    mvn --quiet --batch-mode --file pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$env_dir/java"
+}
+
 setup() {
     local client=$1 kind product version
     local -a sources
@@ -75,6 +81,15 @@ setup() {
             kind=rust product=$env_dir/rmcp-target/debug/interop-rust-rmcp version=$(cargo --version)
             sources=(Cargo.toml Cargo.lock src/*.rs)
             ;;
+        java)
+            if ! command -v java >/dev/null; then
+                echo "java: left out, there is no JDK"
+                return
+            fi
+            need mvn Maven
+            kind=java product=$env_dir/java version=$(java --version)
+            sources=(pom.xml)
+            ;;
         *) die "no client named $client" ;;
     esac
 
@@ -90,7 +105,7 @@ setup() {
     echo "$key" >"$stamp"
 }
 
-[ $# -gt 0 ] || set -- python-v1 python-v2 node-v1 node-v2 rust-rmcp tls-scanner packaging
+[ $# -gt 0 ] || set -- python-v1 python-v2 node-v1 node-v2 rust-rmcp java tls-scanner packaging
 for client in "$@"; do
     setup "$client"
 done

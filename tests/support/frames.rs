@@ -32,6 +32,7 @@ pub struct Frames(TcpStream);
 #[derive(Debug, Clone)]
 pub struct Frame {
     pub kind: u8,
+    pub flags: u8,
     pub stream: u32,
     pub payload: Vec<u8>,
 }
@@ -84,7 +85,7 @@ impl Frames {
         let mut payload = vec![0; length as usize];
         self.read(&mut payload)?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], stream, payload })
+        Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Option<()> {
@@ -123,6 +124,11 @@ impl Frames {
 }
 
 impl Frame {
+    /// The status of the head of an answer.
+    pub fn status(&self) -> u16 {
+        status(&self.payload)
+    }
+
     /// The code in a payload, from this byte on.
     pub fn code(&self, from: usize) -> u32 {
         u32::from_be_bytes(self.payload[from..from + 4].try_into().unwrap())

@@ -99,7 +99,8 @@ impl Client {
         self.start(request, true).answer()
     }
 
-    fn start(&self, request: http::request::Builder, is_whole: bool) -> Upload<'_> {
+    /// Sends the head of a request, which may be all of it.
+    pub fn start(&self, request: http::request::Builder, is_whole: bool) -> Upload<'_> {
         let request = request.body(()).unwrap();
         let mut requests = self.wait(self.requests.clone().ready()).unwrap();
         let (answer, body) = requests.send_request(request, is_whole).unwrap();
@@ -128,6 +129,13 @@ impl<'a> Upload<'a> {
     pub fn end_with_trailers(mut self, trailers: HeaderMap) -> Answer<'a> {
         self.body.send_trailers(trailers).unwrap();
         self.answer()
+    }
+
+    /// Reads the next interim answer.
+    pub fn interim(&mut self) -> Response<()> {
+        let answer = &mut self.answer;
+        let interim = self.client.wait(std::future::poll_fn(|context| answer.poll_informational(context)));
+        interim.expect("the last answer came").unwrap()
     }
 
     /// Reads the head of the answer, perhaps before the body has been sent.

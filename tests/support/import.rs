@@ -2,14 +2,15 @@
 
 use std::process::{Command, Output};
 
-use super::{program::bridgehead, tls_server::Folder};
+use super::{
+    program::{bridgehead, without_credentials},
+    tls_server::Folder,
+};
 
 /// The command, without credentials.
 pub fn import(arguments: &[&str]) -> Command {
     let mut command = bridgehead();
-    for name in ["BRIDGEHEAD_API_TOKEN", "BRIDGEHEAD_API_USER", "BRIDGEHEAD_API_PASSWORD"] {
-        command.env_remove(name);
-    }
+    without_credentials(&mut command);
     command.arg("import").args(arguments);
     command
 }

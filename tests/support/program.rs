@@ -18,6 +18,13 @@ pub fn bridgehead() -> Command {
     command
 }
 
+/// Takes the credentials for Bifrost's API, whoever has them in the environment, from a command.
+pub fn without_credentials(command: &mut Command) {
+    for name in ["TOKEN", "USER", "PASSWORD", "SETUP_TOKEN"] {
+        command.env_remove(format!("BRIDGEHEAD_API_{name}"));
+    }
+}
+
 /// A running program; dropping it ends it.
 pub struct Running {
     pub child: Child,

@@ -11,13 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bridgehead::reason::Reason;
 use socket2::{Domain, Socket, Type};
 
-use super::{edge::Edge, raw};
+use super::{edge::Edge, raw, websocket::SWITCH};
 
 /// A running server. What it does is in the path of a request:
 /// - `/reads` reads the body to its end and does not answer; it is there with the first byte of it,
 /// - `/takes-nothing` reads the head, and on only once [its clients should have left](Stages::are_left),
+/// - `/websocket` becomes a WebSocket of which it takes nothing, likewise,
 /// - `/event` answers with the beginning of a stream,
 /// - `/flows` answers without end,
 /// - any other answers whole.
@@ -92,10 +94,22 @@ impl Stages {
 }
 
 #[track_caller]
-fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
+pub fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
     let begun = Instant::now();
     while !has_happened() {
         assert!(begun.elapsed() < SOON, "{what}: it is not so that {happened}, after {SOON:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Asserts that so many requests failed because their clients left, and none for another reason.
+#[track_caller]
+pub fn client_gone(edge: &Edge, requests: usize, what: &str) {
+    let failed = || edge.counters().failures().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+    let expected: Vec<_> = (requests > 0).then_some((Reason::ClientGone, requests as u64)).into_iter().collect();
+    let begun = Instant::now();
+    while failed() != expected {
+        assert!(begun.elapsed() < SOON, "{what}: {:?} instead of {expected:?}", failed());
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -125,7 +139,10 @@ impl State {
                     self.is_there();
                 }
             }
-            Some("/takes-nothing") => {
+            Some(path @ ("/takes-nothing" | "/websocket")) => {
+                if path == "/websocket" {
+                    stream.write_all(SWITCH).unwrap();
+                }
                 self.is_there();
                 while !self.goes_on.load(Ordering::SeqCst) {
                     thread::sleep(Duration::from_millis(2));

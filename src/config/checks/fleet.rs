@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::{
     keys::{
         config::Config,
-        fleet::{Policy, Retries, Server},
+        fleet::{HashKey, Policy, Retries, Server},
     },
     problem::{KeyPath, Problem, unique},
 };
@@ -34,6 +34,16 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         warnings.push(Problem::new(
             KeyPath::root("timeouts").key("request"),
             "ends a request, long streams included, before first_byte does; most operators leave it out",
+        ));
+    }
+    if let Some(HashKey::Header(name)) = &config.balance.hash_key
+        && name == "mcp-session-id"
+    {
+        warnings.push(Problem::new(
+            KeyPath::root("balance").key("hash_key"),
+            "the server makes Mcp-Session-Id in its answer to the first request, which goes to any server, so that its \
+             hash leads to one that may not know the session; write client_address, or a header or cookie that clients \
+             send from the first request on. Bifrost's /mcp has no sessions and needs no hash",
         ));
     }
 }
@@ -73,7 +83,7 @@ fn balance(config: &Config, problems: &mut Vec<Problem>) {
     let (balance, path) = (&config.balance, KeyPath::root("balance"));
     match (balance.policy, &balance.hash_key) {
         (Policy::Hash, None) => {
-            let message = "missing, and policy: hash needs it; add for example hash_key: \"header:Mcp-Session-Id\"";
+            let message = "missing, and policy: hash needs it; add for example hash_key: client_address";
             problems.push(Problem::new(path.key("hash_key"), message));
         }
         (Policy::LeastRequests | Policy::RoundRobin, Some(_)) => {
@@ -106,6 +116,12 @@ fn breaker(config: &Config, problems: &mut Vec<Problem>) {
     let (breaker, path) = (&config.breaker, KeyPath::root("breaker"));
     at_least_one(&path, "failures", breaker.failures, 5, problems);
     at_least_one(&path, "server_errors", breaker.server_errors, 20, problems);
+    if !(1..=100).contains(&breaker.server_error_share) {
+        problems.push(Problem::new(
+            path.key("server_error_share"),
+            "percent of the last answers: 1 to 100, for example 99",
+        ));
+    }
     sensible(&path, "open", breaker.open, "1s", problems);
     sensible(&path, "longest_open", breaker.longest_open, "30s", problems);
     if breaker.longest_open < breaker.open {
@@ -131,6 +147,7 @@ fn timeouts(config: &Config, problems: &mut Vec<Problem>) {
     sensible(&path, "silence", timeouts.silence, "15m", problems);
     sensible(&path, "request", timeouts.request, "1h, or leave it out", problems);
     sensible(&path, "idle", timeouts.idle, "60s", problems);
+    sensible(&path, "ping", timeouts.ping, "10s", problems);
     sensible(&KeyPath::root("dns"), "interval", config.dns.interval, "10s", problems);
     sensible(&KeyPath::root("verify"), "interval", config.verify.interval, "5m, or leave it out", problems);
     let paths = path.key("paths");

@@ -4,6 +4,7 @@ mod clients;
 pub(super) mod fixed;
 mod fleet;
 mod profile;
+mod public_urls;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,14 +14,13 @@ use crate::config::{
         mcp_client::{McpClient, judge::Remark},
     },
     problem::{KeyPath, Problem, unique},
-    values::public_url::{PublicUrl, Scheme},
 };
 
 /// Everything that makes the configuration wrong, although each value alone is well formed.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     clients::problems(config, &mut problems);
-    public_urls(config, &mut problems);
+    public_urls::problems(config, &mut problems);
     fleet::problems(config, &mut problems);
     loops(config, &mut problems);
     discovery(config, &mut problems);
@@ -36,21 +36,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
 /// What is allowed and works, but that an operator should know before relying on it.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
-    if config.public_urls.is_empty() {
-        warnings.push(Problem::new(
-            KeyPath::root("public_urls"),
-            "not set, so every issuer is derived from the request's Host header, as Bifrost does it: whoever can \
-             send a Host can name the issuer; list the origins that clients type",
-        ));
-    }
-    for (place, url) in config.public_urls.iter().enumerate() {
-        if url.scheme() == Scheme::Http && !url.is_loopback() {
-            warnings.push(Problem::new(
-                KeyPath::root("public_urls").index(place),
-                format!("{url} is plain http: RFC 8414 wants https and some MCP clients refuse to log in"),
-            ));
-        }
-    }
+    public_urls::warnings(config, &mut warnings);
     clients::warnings(config, &mut warnings);
     fleet::warnings(config, &mut warnings);
     profile::warnings(config, &mut warnings);
@@ -63,21 +49,6 @@ pub(super) fn notes(config: &Config) -> Vec<Problem> {
     let mut notes = Vec::new();
     remarks(config, true, &mut notes);
     notes
-}
-
-fn public_urls(config: &Config, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("public_urls");
-    let urls = || config.public_urls.iter();
-    unique(urls().map(PublicUrl::as_str).enumerate(), |place, first| {
-        problems.push(Problem::repeated(path.index(place), path.index(first), "the same URL again; remove one"));
-    });
-    unique(urls().map(PublicUrl::authority).enumerate(), |place, first| {
-        if config.public_urls[place] != config.public_urls[first] {
-            let message = "the same host with another scheme, and a Host header does not say which is meant; keep the \
-                           one that clients type";
-            problems.push(Problem::repeated(path.index(place), path.index(first), message));
-        }
-    });
 }
 
 /// A server that is a listener of the edge would be a loop without an end, and its admin listener is none.

@@ -12,9 +12,9 @@ use crate::{
             profile::{McpServerAuthMode, Profile},
         },
         problem::{KeyPath, Problem},
-        values::network::Network,
+        values::{network::Network, path_prefix::below_bases, public_url::PublicUrl},
     },
-    generation::{self, VERSION},
+    generation::{self, CLAUDE_CODE_MESSAGES, VERSION, claude_code_login_paths},
 };
 
 pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
@@ -35,6 +35,11 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         }
         _ => {}
     }
+    if config.claude_code_gateway && config.public_urls.is_empty() {
+        let message = "needs public_urls: the gateway's tokens are for one issuer, and no client may name it by its \
+                       Host; list the URL that Bifrost has as oauth2_server_config.issuer_url";
+        problems.push(Problem::new(KeyPath::root("claude_code_gateway"), message));
+    }
 }
 
 pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
@@ -42,7 +47,13 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         switched_off(config, warnings);
         several_issuers(config, mode, warnings);
     }
+    if config.claude_code_gateway && config.profile() == Profile::PerUserOauth {
+        let message = "set, but no Bifrost of profile per_user_oauth has one: it came with 2. Set the profile to oauth2, \
+                       or take this out";
+        warnings.push(Problem::new(KeyPath::root("claude_code_gateway"), message));
+    }
     closed_logins(config, warnings);
+    half_closed(config, warnings);
     assumed(config, warnings);
 }
 
@@ -90,37 +101,70 @@ fn several_issuers(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<
     }
 }
 
-/// Whoever may reach `/mcp` must be able to log in.
+/// Whoever may reach `/mcp`, or the Claude Code gateway, must be able to log in.
 fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
     let is_on = config.auth_mode().map_or_else(|| has_per_user_oauth(config), McpServerAuthMode::is_on);
-    if !is_on {
-        return;
+    if is_on {
+        let whose = format!("the logins of profile {}", config.profile().name());
+        closed(config, "/mcp", config.profile().generation().login_paths(), &whose, warnings);
     }
-    let rule_of = |path: &str| {
-        let covering = config.access.iter().enumerate().filter(|(_, rule)| rule.path.covers(path.as_bytes()));
-        covering.max_by_key(|(_, rule)| rule.path.as_str().len())
-    };
-    let mcp = rule_of("/mcp").map(|(_, rule)| rule);
-    let mut closed: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-    for path in config.profile().generation().login_paths() {
-        if let Some((place, rule)) = rule_of(path)
-            && !is_as_open(rule, mcp)
-        {
-            closed.entry(place).or_default().push(path);
+    if config.claude_code_gateway {
+        closed(config, CLAUDE_CODE_MESSAGES, claude_code_login_paths(), "the logins of Claude Code", warnings);
+    }
+}
+
+/// The rules that close any of these paths to some who may reach this one, at any public URL.
+fn closed(
+    config: &Config,
+    entry: &str,
+    paths: impl Iterator<Item = &'static str>,
+    whose: &str,
+    warnings: &mut Vec<Problem>,
+) {
+    let rules = config.access.iter().enumerate().map(|(place, rule)| (rule.path.clone(), (place, rule)));
+    let rules = below_bases(rules, &config.base_paths());
+    let rule_of = |path: &str| rules.iter().find(|(prefix, _)| prefix.covers(path.as_bytes())).map(|(_, rule)| *rule);
+    let mut bases: Vec<_> = config.public_urls.iter().map(PublicUrl::path).collect();
+    if bases.is_empty() {
+        bases.push("");
+    }
+    let mut closed: BTreeMap<usize, (Vec<String>, Option<&AccessRule>)> = BTreeMap::new();
+    let paths: Vec<_> = paths.collect();
+    for base in bases {
+        let reached = rule_of(&format!("{base}{entry}")).map(|(_, rule)| rule);
+        for path in &paths {
+            let Some((place, rule)) = rule_of(&format!("{base}{path}")) else { continue };
+            // As the rule is written: for Bifrost's own path, or for that at one public URL.
+            let shown = if rule.path.covers(path.as_bytes()) { (*path).to_owned() } else { format!("{base}{path}") };
+            let (known, _) = closed.entry(place).or_insert((Vec::new(), reached));
+            if !is_as_open(rule, reached) && !known.contains(&shown) {
+                known.push(shown);
+            }
         }
     }
-    for (place, paths) in closed {
-        let networks: Vec<_> = reaching(mcp).iter().map(|network| format!("\"{network}\"")).collect();
+    for (place, (paths, reached)) in closed.into_iter().filter(|(_, (paths, _))| !paths.is_empty()) {
+        let networks: Vec<_> = reaching(reached).iter().map(|network| format!("\"{network}\"")).collect();
         let networks = networks.join(", ");
         let remedy = match &paths[..] {
             // A second rule for the same path would be refused.
             [path] if *path == config.access[place].path.as_str() => format!("write allow: [{networks}] there"),
             _ => format!("add a rule for each of them, such as {{path: {}, allow: [{networks}]}}", paths[0]),
         };
+        let paths = paths.join(", ");
+        let message = format!("closes {paths}, through which {whose} pass, to some who may reach {entry}; {remedy}");
+        warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
+    }
+}
+
+/// A Bifrost below a path takes requests without that path, too.
+fn half_closed(config: &Config, warnings: &mut Vec<Problem>) {
+    let bases = config.base_paths();
+    for (place, rule) in config.access.iter().enumerate() {
+        let Some(base) = bases.iter().rfind(|base| rule.path.is_at_or_below(base)) else { continue };
+        let own = rule.path.as_str().get(base.len()..).filter(|own| !own.is_empty()).unwrap_or("/");
         let message = format!(
-            "closes {}, through which the logins of profile {} pass, to some who may reach /mcp; {remedy}",
-            paths.join(", "),
-            config.profile().name()
+            "begins with {base}, the path of a public URL, and a Bifrost below a path takes requests without it as \
+             well: they are not held to this rule. Write {own}, which holds below every public URL, too"
         );
         warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
     }

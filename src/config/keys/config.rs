@@ -54,8 +54,8 @@ pub struct Config {
     /// that must check the port of the traffic. Default: none.
     #[serde(default)]
     pub readiness_path: Option<ReadinessPath>,
-    /// The origins that clients type. Every issuer comes from one of them. When left out, the issuer
-    /// is derived from the request, as Bifrost does it.
+    /// What clients type in front of `/mcp`: an origin, and the path below which the gateway is, if it has one. Every
+    /// issuer is one of them. When left out, the issuer is derived from the request, as Bifrost does it.
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<PublicUrl>>", extend("uniqueItems" = true))]
     pub public_urls: Vec<PublicUrl>,
@@ -70,6 +70,12 @@ pub struct Config {
     /// `client.mcp_server_auth_mode`. Default: `headers`, which is off.
     #[serde(default)]
     pub mcp_server_auth_mode: Option<McpServerAuthMode>,
+    /// Whether the servers have a Claude Code gateway: its metadata is then answered by the edge, with the issuer
+    /// `{public URL}/claude-code`. The same as Bifrost's own key
+    /// `client.oauth2_server_config.claude_code_gateway.enabled`; no other key decides about it. Default: false, and
+    /// requests for it are forwarded.
+    #[serde(default)]
+    pub claude_code_gateway: bool,
     /// How discovery is answered.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<DiscoveryOptions>")]
@@ -150,13 +156,13 @@ pub struct DiscoveryOptions {
     pub max_age: Duration,
 }
 
-/// Which client addresses may reach a path and all below it, in whatever spelling. Addresses that nothing is
-/// said of may.
+/// Which client addresses may reach a path and all below it, in whatever spelling, and the same below the path of each
+/// public URL. Addresses that nothing is said of may.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = shapes::access_rule_names_a_network)]
 pub struct AccessRule {
-    /// The path; of several rules the one with the longest counts. Discovery is open to everybody.
+    /// The path as Bifrost has it; of several rules the one with the longest counts. Discovery is open to everybody.
     #[schemars(extend("pattern" = patterns::PLAIN_PATH))]
     pub path: PathPrefix,
     /// The only networks from which it can be reached. Default: all.
@@ -178,6 +184,14 @@ impl Config {
     /// The generation of Bifrost's discovery contract that is served.
     pub fn profile(&self) -> Profile {
         self.profile.unwrap_or_default()
+    }
+
+    /// The paths of the public URLs that have one, each once.
+    pub fn base_paths(&self) -> Vec<&str> {
+        let mut paths: Vec<_> = self.public_urls.iter().map(PublicUrl::path).filter(|path| !path.is_empty()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
     }
 
     /// The mode that decides about discovery, with Bifrost's default for one that is not written; `None` where the

@@ -67,12 +67,13 @@ pub enum Policy {
     Hash,
 }
 
-/// What a request is hashed by: `header:NAME`, `cookie:NAME` or `client_address`.
+/// What a request is hashed by: `header:NAME`, `cookie:NAME` or `client_address`. It keeps a session on its server only
+/// if the client sends it from the first request on; `Mcp-Session-Id` is made by the server in its answer to that one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend(
     "pattern" = patterns::HASH_KEY,
-    "examples" = ["header:Mcp-Session-Id", "cookie:session", "client_address"]
+    "examples" = ["client_address", "header:X-Team", "cookie:team"]
 ))]
 pub enum HashKey {
     /// The value of this header.
@@ -127,10 +128,14 @@ pub struct BreakerOptions {
     /// answers broke off. Default 5.
     #[schemars(range(min = 1))]
     pub failures: u32,
-    /// Opens after so many answers in a row with a status from 500. Default 20: Bifrost passes on the
-    /// statuses of its providers, and their trouble is not the server's.
+    /// Opens after so many answers in a row with a status from 500, if `server_error_share` holds, too. Default 20.
     #[schemars(range(min = 1))]
     pub server_errors: u32,
+    /// And if so many percent of the last answers had such a status: of up to 128, and of at least three times
+    /// `server_errors`. Default 99: Bifrost passes on the statuses of its providers, such as 529, and the trouble of one of
+    /// them is not the server's as long as it has good answers for others.
+    #[schemars(range(min = 1, max = 100))]
+    pub server_error_share: u32,
     /// How long it stays open at first; then one request probes the server. Each failed probe doubles
     /// the time. Default 1 s.
     #[serde(with = "humantime_serde")]
@@ -241,6 +246,7 @@ impl Default for BreakerOptions {
             enabled: true,
             failures: 5,
             server_errors: 20,
+            server_error_share: 99,
             open: Duration::from_secs(1),
             longest_open: Duration::from_secs(30),
         }

@@ -32,7 +32,7 @@ pub struct Limits {
         "minimum": 1024, "maximum": Limits::LARGEST_HEAD, "pattern": patterns::head_size()
     }]))]
     pub head: Size,
-    /// The headers of a request. Default 100, at most 256.
+    /// The headers of a request. Default 100, at most 256. All `cookie` fields of HTTP/2 count as one.
     #[schemars(range(min = 1, max = Limits::MOST_HEADERS))]
     pub headers: usize,
     /// From the first byte of a request to the last one of its head; and for all that comes before the first
@@ -64,8 +64,9 @@ pub struct Limits {
     /// Requests of one client address, or of one IPv6 network of 64 bits, discovery aside. Default 1,000 a
     /// second, and 2,000 at once.
     pub requests: ClientRate,
-    /// The same for a `POST` to the token or the registration endpoint. Default 20 a second, and 200 at once:
-    /// the users of a hosted client come from few addresses.
+    /// The same for a `POST` to the token or the registration endpoint, and for the steps of a login at the Claude Code
+    /// gateway. Default 100 a second, and 400 at once: the users of a hosted client, or of one office, come from few
+    /// addresses, and each Claude Code that waits for its user asks every 5 s.
     pub logins: ClientRate,
 }
 
@@ -147,7 +148,7 @@ impl Default for Limits {
             body_rate: Size(Some(500)),
             client_silence: Duration::from_mins(1),
             requests: ClientRate(Some(RateLimit { per_second: 1_000.0, burst: 2_000 })),
-            logins: ClientRate(Some(RateLimit { per_second: 20.0, burst: 200 })),
+            logins: ClientRate(Some(RateLimit { per_second: 100.0, burst: 400 })),
         }
     }
 }

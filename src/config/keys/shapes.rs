@@ -10,13 +10,19 @@ pub(super) fn hash_needs_its_key(schema: &mut Schema) {
     schema.insert("else".into(), json!({"properties": {"hash_key": {"const": null}}}));
 }
 
-/// `mcp_server_auth_mode` is for `profile: oauth2`, and where it turns discovery on, there must be public URLs.
+/// `mcp_server_auth_mode` is for `profile: oauth2`, and where it turns discovery on, there must be public URLs; and so
+/// there must for a Claude Code gateway.
 pub(super) fn profile_has_its_switch(schema: &mut Schema) {
-    let mode = "mcp_server_auth_mode";
+    let (mode, gateway) = ("mcp_server_auth_mode", "claude_code_gateway");
+    let urls = json!({"required": ["public_urls"], "properties": {"public_urls": {"type": "array", "minItems": 1}}});
     let needs_urls = json!({
         "if": {"properties": {mode: {"enum": ["both", "oauth"]}}, "required": [mode]},
-        "then": {"required": ["public_urls"], "properties": {"public_urls": {"type": "array", "minItems": 1}}},
+        "then": urls,
     });
+    schema.insert(
+        "allOf".into(),
+        json!([{"if": {"properties": {gateway: {"const": true}}, "required": [gateway]}, "then": urls}]),
+    );
     schema.insert("if".into(), json!({"properties": {"profile": {"const": "oauth2"}}, "required": ["profile"]}));
     schema.insert("then".into(), needs_urls);
     schema.insert("else".into(), json!({"properties": {mode: {"const": null}}}));

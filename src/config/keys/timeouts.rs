@@ -20,8 +20,8 @@ pub struct Timeouts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub first_byte: Duration,
-    /// Between two bytes of an answer, and how long a server may take nothing of a request. Default 15 min. Does not
-    /// apply to a WebSocket.
+    /// Between two bytes of an answer, a WebSocket aside, and how long a server may take nothing of a request or of a
+    /// WebSocket. Default 15 min.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub silence: Duration,
@@ -30,10 +30,16 @@ pub struct Timeouts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Option<Wait>")]
     pub request: Option<Duration>,
-    /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own.
+    /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own. One that says
+    /// `Keep-Alive: timeout=N` is believed: its connections are kept a second less, if that is less.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub idle: Duration,
+    /// To a server with `http2`: so often it is asked whether it lives (PING, RFC 9113 section 6.7). One that does not
+    /// answer within 5 s loses the connection, and what may be repeated of its requests goes on another one. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Wait")]
+    pub ping: Duration,
     /// Other limits for some paths; the longest prefix counts.
     #[serde(deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<PathTimeouts>>")]
@@ -44,7 +50,7 @@ pub struct Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathTimeouts {
-    /// The path and everything below it.
+    /// The path as Bifrost has it and everything below it, and the same below the path of each public URL.
     pub prefix: PathPrefix,
     /// As `timeouts.connect`.
     #[serde(default, with = "humantime_serde")]
@@ -72,6 +78,7 @@ impl Default for Timeouts {
             silence: Duration::from_mins(15),
             request: None,
             idle: Duration::from_mins(1),
+            ping: Duration::from_secs(10),
             paths: Vec::new(),
         }
     }

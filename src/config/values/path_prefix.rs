@@ -1,5 +1,7 @@
 //! A path and everything below it.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,6 +24,11 @@ impl PathPrefix {
         rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
     }
 
+    /// Whether it is this path, or below it.
+    pub fn is_at_or_below(&self, base: &str) -> bool {
+        self.text.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The same prefix in lower case.
     #[must_use]
     pub fn to_lower_case(&self) -> Self {
@@ -32,6 +39,24 @@ impl PathPrefix {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+/// What is said of these prefixes is said of them below each of these base paths, too, because that is how a Bifrost
+/// reads them; unless something is said of that very path. The longest comes first.
+pub fn below_bases<T: Clone>(prefixes: impl Iterator<Item = (PathPrefix, T)>, bases: &[&str]) -> Vec<(PathPrefix, T)> {
+    let mut all: Vec<_> = prefixes.collect();
+    let written: HashSet<String> = all.iter().map(|(prefix, _)| prefix.text.to_ascii_lowercase()).collect();
+    let below = |(prefix, said): &(PathPrefix, T)| {
+        let (PathPrefix { text }, said) = (prefix.clone(), said.clone());
+        // `/` is above all of them.
+        let bases = bases.iter().filter(|_| !prefix.text.is_empty());
+        let texts = bases.map(move |base| format!("{base}{text}"));
+        texts.map(move |text| (PathPrefix { text }, said.clone())).collect::<Vec<_>>()
+    };
+    let more: Vec<_> = all.iter().flat_map(below).collect();
+    all.extend(more.into_iter().filter(|(prefix, _)| !written.contains(&prefix.text.to_ascii_lowercase())));
+    all.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.text.len()));
+    all
 }
 
 impl TryFrom<String> for PathPrefix {
@@ -70,6 +95,27 @@ mod tests {
         ] {
             assert_eq!(prefix(text).unwrap().covers(path.as_bytes()), is_covered, "{text} {path}");
         }
+    }
+
+    #[test]
+    fn below_a_base_path_a_prefix_holds_as_well() {
+        let prefixes = ["/", "/api", "/one/api", "/one"].map(|text| (prefix(text).unwrap(), text));
+        let all = below_bases(prefixes.into_iter(), &["/one", "/Two"]);
+        let all: Vec<_> = all.iter().map(|(prefix, said)| (prefix.as_str(), *said)).collect();
+        assert_eq!(
+            all,
+            [
+                ("/one/one/api", "/one/api"),
+                ("/Two/one/api", "/one/api"),
+                ("/one/api", "/one/api"),
+                ("/Two/api", "/api"),
+                ("/one/one", "/one"),
+                ("/Two/one", "/one"),
+                ("/api", "/api"),
+                ("/one", "/one"),
+                ("", "/"),
+            ]
+        );
     }
 
     #[test]

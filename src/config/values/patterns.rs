@@ -45,10 +45,12 @@ pub(in crate::config) fn server_name() -> String {
     format!("^({}|{IPV6}|[0-9A-Fa-f:]+)$", host("A-Za-z"))
 }
 
-/// An origin in lower case, without its scheme's default port.
+/// An origin in lower case, without its scheme's default port, and a path that needs no escape.
 pub(super) fn public_url() -> String {
     let host = host("a-z");
-    format!(r"^(?!http://.*:80$)(?!https://.*:443$)https?://({host}|\[[0-9a-f:.]+\])(:{PORT})?$")
+    let no_default_port = "(?!http://[^/]*:80(/|$))(?!https://[^/]*:443(/|$))";
+    let path = r"(/(?!\.\.?(/|$))(?!\.[wW][eE][lL][lL]-[kK][nN][oO][wW][nN](/|$))[A-Za-z0-9._~-]+)*";
+    format!(r"^{no_default_port}https?://({host}|\[[0-9a-f:.]+\])(:{PORT})?{path}$")
 }
 
 /// An address, or a network in CIDR notation.

@@ -1,4 +1,4 @@
-//! A public URL: an origin that clients type, and the base of every issuer.
+//! A public URL: what clients type in front of `/mcp`, and the base of every issuer.
 
 use std::{fmt, net::Ipv6Addr};
 
@@ -6,16 +6,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::patterns;
+use crate::host::Host;
 
-/// An origin (RFC 6454): scheme, host and port, nothing else. Lowercase, without the scheme's
-/// default port and without a trailing slash, so that this very string can be an issuer
-/// (RFC 8414 section 2: compared code point by code point).
+/// An origin (RFC 6454), and the path below which a gateway is, if it has one: no slash at its end, and no character
+/// that could be escaped. Scheme and host in lower case, without the scheme's default port. So this very string can be
+/// an issuer (RFC 8414 section 2: compared code point by code point).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = patterns::public_url(), "examples" = ["https://gateway.example.com", "http://localhost:8000"]))]
+#[schemars(with = "String", extend("pattern" = patterns::public_url(), "examples" = ["https://gateway.example.com", "http://localhost:8000", "https://example.com/bifrost"]))]
 pub struct PublicUrl {
     text: String,
     scheme: Scheme,
+    /// Where its path begins.
+    path: usize,
 }
 
 /// The scheme of an HTTP URL.
@@ -47,17 +50,9 @@ impl PublicUrl {
     /// The origin of a request, from its host and scheme: how Bifrost derives its issuer, but checked.
     /// `None` when the host is not one that an issuer can be made of.
     pub fn of_request(host: &[u8], scheme: Scheme) -> Option<Self> {
-        let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
-        let (name, port) = split_port(&host);
-        let name = name.strip_suffix('.').unwrap_or(name);
-        // Without its port it must not have another one.
-        check_host(name).ok()?;
-        let port = port.filter(|port| *port != scheme.default_port().to_string());
-        let text = match port {
-            Some(port) => format!("{}://{name}:{port}", scheme.as_str()),
-            None => format!("{}://{name}", scheme.as_str()),
-        };
-        PublicUrl::try_from(text).ok()
+        let mut host = Host::parse(host)?;
+        host.port = host.port.filter(|port| *port != scheme.default_port());
+        PublicUrl::try_from(format!("{}://{host}", scheme.as_str())).ok()
     }
 
     /// The URL as it stands in every document.
@@ -72,7 +67,17 @@ impl PublicUrl {
 
     /// Host, and port where it is not the scheme's default: what a client sends as `Host`.
     pub fn authority(&self) -> &str {
-        &self.text[self.scheme.as_str().len() + "://".len()..]
+        &self.text[self.scheme.as_str().len() + "://".len()..self.path]
+    }
+
+    /// The URL without its path.
+    pub fn origin(&self) -> &str {
+        &self.text[..self.path]
+    }
+
+    /// Its path: empty, or with a slash in front and none at the end.
+    pub fn path(&self) -> &str {
+        &self.text[self.path..]
     }
 
     /// Whether only this machine can reach it: `localhost`, `127.0.0.0/8` or `[::1]`.
@@ -92,8 +97,8 @@ impl TryFrom<String> for PublicUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let scheme = check(&text).map_err(|fault| format!("{} is no public URL: {fault}", shown(&text)))?;
-        Ok(PublicUrl { text, scheme })
+        let (scheme, path) = check(&text).map_err(|fault| format!("{} is no public URL: {fault}", shown(&text)))?;
+        Ok(PublicUrl { text, scheme, path })
     }
 }
 
@@ -102,38 +107,60 @@ pub(in crate::config) fn shown(text: &str) -> String {
     if text.contains(['@', '?', '#']) { "this".into() } else { format!("{text:?}") }
 }
 
-fn check(text: &str) -> Result<Scheme, String> {
-    check_no_secret(text).map_err(|fault| format!("{fault}; write scheme, host and port alone"))?;
-    let (scheme, authority) = match text.split_once("://") {
+/// Its scheme, and where its path begins.
+fn check(text: &str) -> Result<(Scheme, usize), String> {
+    check_no_secret(text).map_err(|fault| format!("{fault}; write scheme, host, port and at most a path"))?;
+    let (scheme, rest) = match text.split_once("://") {
         Some(("http", rest)) => (Scheme::Http, rest),
         Some(("https", rest)) => (Scheme::Https, rest),
         Some((other, rest)) if other.eq_ignore_ascii_case("http") || other.eq_ignore_ascii_case("https") => {
-            return Err(format!(
-                "upper case; write \"{}://{}\"",
-                other.to_ascii_lowercase(),
-                rest.to_ascii_lowercase()
-            ));
+            return Err(format!("upper case; write \"{}://{}\"", other.to_ascii_lowercase(), lower_host(rest)));
         }
         _ => return Err("the scheme is missing; write for example \"https://gateway.example.com\"".into()),
     };
-    if let Some(start) = authority.strip_suffix('/').filter(|start| !start.contains('/')) {
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(format!("upper case; write \"{}://{}\"", scheme.as_str(), lower_host(rest)));
+    }
+    if path.ends_with('/') {
+        let start = rest.trim_end_matches('/');
         return Err(format!("a trailing slash; write \"{}://{start}\"", scheme.as_str()));
     }
-    if authority.contains('/') {
-        return Err("it has a path; write scheme, host and port alone".into());
-    }
-    if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(format!("upper case; write \"{}://{}\"", scheme.as_str(), authority.to_ascii_lowercase()));
-    }
+    check_path(path)?;
     let (host, port) = split_port(authority);
     check_host(host)?;
     if let Some(port) = port {
         let number = check_port(port)?;
         if number == scheme.default_port() {
-            return Err(format!("port {number} is the default of {0}; write \"{0}://{host}\"", scheme.as_str()));
+            return Err(format!("port {number} is the default of {0}; write \"{0}://{host}{path}\"", scheme.as_str()));
         }
     }
-    Ok(scheme)
+    Ok((scheme, text.len() - path.len()))
+}
+
+/// Authority and path, without capitals in the former and slashes at the end.
+fn lower_host(rest: &str) -> String {
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    authority.to_ascii_lowercase() + path.trim_end_matches('/')
+}
+
+/// A path that every client writes in the same way: it is a part of the issuer, and of the paths of the documents.
+fn check_path(path: &str) -> Result<(), String> {
+    let is_open = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "" => return Err("two slashes follow each other in its path; write one".into()),
+            "." | ".." => return Err("its path has . or .. in it; write where that leads".into()),
+            name if name.eq_ignore_ascii_case(".well-known") => {
+                return Err("its path has .well-known in it; write what stands before that".into());
+            }
+            name if !name.bytes().all(is_open) => {
+                return Err("its path has other characters than letters, digits and - . _ ~".into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Where a password or a token may stand. To be checked first: no other message may show one.
@@ -210,10 +237,14 @@ mod tests {
             "https://10.0.0.7:8443",
             "http://[::1]:8000",
             "https://my_gw.internal",
+            "https://gw.example.com/bifrost",
+            "http://[::1]:8000/Teams/a-1.x_y~z",
         ] {
             let url = PublicUrl::try_from(text.to_owned()).unwrap();
             assert_eq!(url.as_str(), text);
-            assert_eq!(format!("{}://{}", url.scheme().as_str(), url.authority()), text);
+            assert_eq!(format!("{}://{}{}", url.scheme().as_str(), url.authority(), url.path()), text);
+            assert_eq!(format!("{}{}", url.origin(), url.path()), text);
+            assert!(!url.authority().contains('/'));
         }
     }
 
@@ -221,8 +252,20 @@ mod tests {
     fn everything_else_is_refused_with_its_fault() {
         for (text, fault) in [
             ("https://h/", "trailing slash; write \"https://h\""),
-            ("https://h/a", "a path"),
-            ("https://h/a/", "a path"),
+            ("https://h//", "trailing slash; write \"https://h\""),
+            ("https://h/a/", "trailing slash; write \"https://h/a\""),
+            ("https://h//a", "two slashes"),
+            ("https://h/a/../b", ". or .."),
+            ("https://h/.", ". or .."),
+            ("https://h/a%20b", "other characters"),
+            ("https://h/a;b", "other characters"),
+            ("https://h/a b", "other characters"),
+            ("https://h/h\u{f6}he", "other characters"),
+            ("https://h/a/.Well-Known", ".well-known"),
+            ("https://H/A", "write \"https://h/A\""),
+            ("HTTPS://H/A/", "write \"https://h/A\""),
+            ("https://h:443/a", "write \"https://h/a\""),
+            ("https:///a", "the host is missing"),
             ("https://h?x", "a query"),
             ("https://h#x", "a fragment"),
             ("https://u:p@h", "a user name"),

@@ -15,7 +15,7 @@ use pingora::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::api::{CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path};
+use crate::api::{CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path, refusal};
 
 /// Asks with connections of its own, so that a server that has stopped to listen is found out.
 pub struct Asker(Connector);
@@ -54,7 +54,7 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 impl Api<'_> {
     /// What says who asks.
     pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
-        self.credentials.map(|credentials| (header::AUTHORIZATION, credentials.header().clone())).into_iter().collect()
+        self.credentials.into_iter().flat_map(Credentials::headers).collect()
     }
 }
 
@@ -138,17 +138,15 @@ impl Asker {
             Ok(Err(error)) => return Err(format!("{CLIENTS}: {}", why(&error))),
             Err(_) => return Err(format!("{CLIENTS}: no answer within {PATIENCE:?}")),
         };
-        let fault = match (got.status, api.credentials.is_some()) {
-            (StatusCode::OK, _) => match got.body {
+        let fault = match got.status {
+            StatusCode::OK => match got.body {
                 Some(body) => return Page::read(&body),
                 None => format!("an answer longer than {} MiB", MOST_BYTES / (1024 * 1024)),
             },
-            (StatusCode::UNAUTHORIZED, true) => "401, the credentials are not accepted".to_owned(),
-            (StatusCode::UNAUTHORIZED, false) => "401, credentials are needed".to_owned(),
-            (status, _) if status.is_redirection() => {
+            status if status.is_redirection() => {
                 format!("{}, a redirect, which is not followed", status.as_u16())
             }
-            (status, _) => format!("status {}", status.as_u16()),
+            status => refusal(status, api.credentials).unwrap_or_else(|| format!("status {}", status.as_u16())),
         };
         Err(format!("{CLIENTS}: {fault}"))
     }

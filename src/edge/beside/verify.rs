@@ -132,7 +132,8 @@ impl Verifier {
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (FORWARDED_PROTO, HeaderValue::from_static(question.base.scheme().as_str())),
         ];
-        let get = Get { host: question.base.authority(), path: question.path, headers: &headers, most: MOST_BYTES };
+        let path = question.target();
+        let get = Get { host: question.base.authority(), path: &path, headers: &headers, most: MOST_BYTES };
         match timeout(DOCUMENT, self.asker.get(peer, &get)).await {
             Ok(Ok(got)) => Ok(DocumentAnswer { status: got.status, content_type: got.content_type, body: got.body }),
             Ok(Err(error)) => Err(why(&error)),

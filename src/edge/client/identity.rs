@@ -42,6 +42,11 @@ impl<'a> Client<'a> {
         host.or_else(|| framing::authority(header.raw_path()))
     }
 
+    /// The path as it was sent, without a query.
+    pub fn path(&self) -> &'a [u8] {
+        self.session.req_header().uri.path().as_bytes()
+    }
+
     /// The address at the other end of the connection. A Unix socket has none and counts as loopback.
     pub fn peer(&self) -> IpAddr {
         match self.session.client_addr() {

@@ -34,6 +34,8 @@ pub(in crate::edge) struct Io {
     is_closing: bool,
     /// The client will send no more, or is gone.
     has_ended: bool,
+    /// The end of the connection is the end of the response.
+    ends_response: bool,
     /// The edge has written the response by itself, and what the client was told of the connection: that it stays, or
     /// not. What Pingora writes or asks after that is not for the client.
     answered: Option<Keeps>,
@@ -87,6 +89,7 @@ impl Io {
             reading: Reading::NOTHING,
             is_closing: false,
             has_ended: false,
+            ends_response: false,
             answered: None,
         }
     }
@@ -112,7 +115,7 @@ impl Io {
         if let Some(transport) = &mut self.transport {
             transport.wait_at_most(most_stalled);
         }
-        self.reading = Reading::Body(Rest::new(body));
+        self.reading = Reading::Body(Rest::of_request(body));
         self.unread.split_to(head)
     }
 
@@ -124,6 +127,15 @@ impl Io {
     /// Whether all of the request's body has been read.
     pub fn has_read_body(&self) -> bool {
         self.reading.is_over()
+    }
+
+    /// Takes note that the end of the connection is that of the response. Until there is no more to come, any other end is
+    /// a reset: what is cut must not pass for a whole response.
+    pub fn end_with_response(&mut self) {
+        self.ends_response = true;
+        if let Some(transport) = &self.transport {
+            transport.reset_when_closed(true);
+        }
     }
 
     /// Takes note that the client has been sent its whole response without Pingora, and whether the connection stays.
@@ -383,6 +395,9 @@ impl Io {
         ready!(self.poll_flush(context))?;
         let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
         self.is_closing = true;
+        if mem::take(&mut self.ends_response) {
+            transport.reset_when_closed(false);
+        }
         let closed = Pin::new(transport).poll_shutdown(context);
         self.told(closed)
     }

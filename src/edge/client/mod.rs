@@ -1,6 +1,7 @@
 //! The client's side: its connection, what is on its way through it, and who is at the other end.
 
 mod connection;
+mod http2_session;
 mod identity;
 mod io;
 mod resets;
@@ -11,10 +12,12 @@ mod write_limit;
 
 pub(super) use self::{
     connection::{Connection, address_value, shown, slot},
+    http2_session::Http2Session,
     identity::{Client, X_FORWARDED_FOR},
     io::Detached,
     resets::Resets,
-    session::{Written, connection_lines, drain, keeps_connection},
+    session::{Watched, Written, connection_lines, drain, keeps_connection},
     socket::{PIECE, Socket, Transport},
     stream::{About, ClientStream, LINGER, SessionStream},
+    write_limit::WriteLimit,
 };

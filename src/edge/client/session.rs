@@ -1,9 +1,9 @@
 //! What the edge asks of a session of Pingora's, and writes past it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{StatusCode, header};
-use pingora::protocols::http::v1::server::HttpSession;
+use pingora::protocols::{SocketDigest, http::v1::server::HttpSession};
 use pingora_proxy::Session;
 
 /// A response of the edge's own that the session has not heard of.
@@ -11,6 +11,24 @@ pub(in crate::edge) struct Written {
     pub status: StatusCode,
     /// Bytes of its body.
     pub body: u64,
+}
+
+/// The socket of a session of HTTP/1, to be looked after while nobody reads from it.
+pub(in crate::edge) struct Watched(Option<Arc<SocketDigest>>);
+
+impl Watched {
+    pub fn of(session: &Session) -> Self {
+        let http1 = session.as_downstream().as_http1();
+        Watched(http1.and_then(|session| session.digest().socket_digest.clone()))
+    }
+
+    /// Whether the client has said that it sends no more, or is gone, as the system knows of its TCP.
+    pub fn has_hung_up(&self) -> bool {
+        // ESTABLISHED, of the states of RFC 9293 section 3.3.2 as Linux numbers them.
+        const OPEN: u8 = 1;
+        let info = self.0.as_ref().and_then(|socket| socket.tcp_info());
+        info.is_some_and(|info| info.tcpi_state != OPEN)
+    }
 }
 
 /// A request body up to this size is read and thrown away, so that the connection can be kept; after

@@ -6,9 +6,11 @@ use std::{
     os::fd::{AsRawFd, RawFd},
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::BytesMut;
+use socket2::SockRef;
 #[cfg(fuzzing)]
 use tokio::io::DuplexStream;
 use tokio::{
@@ -61,6 +63,19 @@ impl Socket {
 }
 
 impl Transport {
+    /// Says whether the connection is reset when it is closed, by whatever: the end of the edge, too. As far as that goes,
+    /// which is not so of a Unix socket.
+    pub fn reset_when_closed(&self, is_reset: bool) {
+        let socket = match self {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(stream) => stream.get_ref().0,
+        };
+        if let Socket::Tcp(stream) = socket {
+            // It fails when the client is gone.
+            let _told = SockRef::from(stream).set_linger(is_reset.then_some(Duration::ZERO));
+        }
+    }
+
     /// Whether the other end has hung up, as far as that can be seen without reading.
     pub fn has_hung_up(&self) -> bool {
         match self {

@@ -42,6 +42,11 @@ impl WriteLimit {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// As of the transport.
+    pub fn reset_when_closed(&self, is_reset: bool) {
+        self.transport.reset_when_closed(is_reset);
+    }
+
     /// Whether the other end has hung up, as far as that can be seen without reading.
     pub fn has_hung_up(&self) -> bool {
         self.transport.has_hung_up()

@@ -37,8 +37,8 @@ use crate::{
 
 /// What comes next on a connection.
 enum Next {
-    /// A request whose head has so many bytes.
-    Request(usize, Body),
+    /// A request whose head has so many bytes, and perhaps another form for whoever reads on.
+    Request(usize, Body, Option<Vec<u8>>),
     /// The preface of HTTP/2.
     Http2,
     Refused(Refusal),
@@ -72,7 +72,10 @@ async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection:
         let snapshot = listeners.snapshot.load_full();
         let limits = &snapshot.limits;
         let head = match next(client, limits, connection.has_http2 && served == 0).await {
-            Next::Request(head, body) => client.io().begin(head, body, limits.client_silence),
+            Next::Request(head, body, form) => {
+                let head = client.io().begin(head, body, limits.client_silence);
+                form.map_or(head, |form| BytesMut::from(&form[..]))
+            }
             Next::Http2 => {
                 drop(snapshot);
                 Box::pin(http2::serve(listeners, Arc::clone(client), connection)).await;
@@ -224,7 +227,10 @@ fn judge(client: &ClientStream, limits: &Limits, has_http2: bool, searched: &mut
         return Some(Next::Http2);
     }
     Some(match framing::read(head, limits.headers) {
-        Ok(head) => Next::Request(end, head.body),
+        Ok(head) => {
+            let form = head.line.is_absolute().then(|| framing::with_origin_form(&head));
+            Next::Request(end, head.body, form)
+        }
         Err(refusal) => Next::Refused(refusal),
     })
 }

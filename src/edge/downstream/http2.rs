@@ -3,18 +3,15 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Method;
+use h2::{
+    RecvStream,
+    server::{Builder, Connection as H2Connection, SendResponse},
+};
+use http::{Method, Request};
 use log::debug;
 use pingora::{
-    Error, Result,
     apps::HttpServerApp,
-    protocols::{
-        Digest, Stream,
-        http::{
-            ServerSession,
-            v2::server::{H2Accept, H2Options, HttpSession, handshake},
-        },
-    },
+    protocols::{Digest, http::ServerSession},
 };
 use tokio::{
     select,
@@ -29,7 +26,7 @@ use super::{
 use crate::{
     config::Limits,
     edge::{
-        client::{ClientStream, Connection, Resets, SessionStream},
+        client::{ClientStream, Connection, Http2Session, Resets, SessionStream},
         exchange::{ErrorResponse, new_request_id},
     },
     reason::{Reason, Refusal},
@@ -43,11 +40,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const MOST_UNSENT: usize = 64 * 1024;
 /// Resets that the library remembers.
 const MOST_COUNTED: usize = 1000;
-/// Requests that Pingora refuses by itself are mistakes; so many end the connection.
-const MOST_REJECTED: usize = 32;
 
-fn options(limits: &Limits, most_resets: usize) -> H2Options {
-    let mut options = H2Options::default();
+fn options(limits: &Limits, most_resets: usize) -> Builder {
+    let mut options = Builder::new();
     options
         // Twice what is allowed: what is a little too large is refused where it is seen.
         .max_header_list_size(u32::try_from(limits.head.most().saturating_mul(2)).unwrap_or(u32::MAX))
@@ -66,12 +61,11 @@ struct Http2<'a> {
     listeners: &'a Listeners,
     connection: &'a Connection,
     limits: Limits,
-    stream: h2::server::Connection<Stream, Bytes>,
+    stream: H2Connection<SessionStream, Bytes>,
     digest: Arc<Digest>,
     resets: Arc<Resets>,
     requests: TaskTracker,
     served: usize,
-    rejected: usize,
     /// When the client was told that there will be no more requests.
     ending: Option<Instant>,
 }
@@ -79,7 +73,7 @@ struct Http2<'a> {
 /// What happens next on a connection.
 #[expect(clippy::large_enum_variant, reason = "it is moved once")]
 enum Event {
-    Accepted(Result<Option<H2Accept>>),
+    Accepted(Option<Result<(Request<RecvStream>, SendResponse<Bytes>), h2::Error>>),
     TooManyResets,
     Stopping,
     /// Nothing, for too long.
@@ -97,8 +91,7 @@ pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, conn
     let resets = Arc::new(Resets::new(most, Arc::clone(&listeners.counters)));
     client.io().begin_http2(Arc::clone(&resets));
     let digest = Arc::new(client.digest());
-    let begun =
-        timeout(limits.head_time, handshake(Box::new(SessionStream(client)), Some(options(&limits, most)))).await;
+    let begun = timeout(limits.head_time, options(&limits, most).handshake(SessionStream(client))).await;
     let Ok(Ok(stream)) = begun else {
         listeners.close(Closed::Http2Handshake, connection.peer, "no preface, or none in time");
         return;
@@ -106,8 +99,8 @@ pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, conn
     let requests = TaskTracker::new();
     // It may be waited for again and again; what comes later is tracked too.
     requests.close();
-    let (served, rejected, ending) = (0, 0, None);
-    Http2 { listeners, connection, limits, stream, digest, resets, requests, served, rejected, ending }.run().await;
+    let (served, ending) = (0, None);
+    Http2 { listeners, connection, limits, stream, digest, resets, requests, served, ending }.run().await;
 }
 
 impl Http2<'_> {
@@ -115,17 +108,16 @@ impl Http2<'_> {
         loop {
             let is_over = match self.next().await {
                 // One who does not want to hear that there will be no more requests.
-                Event::Accepted(Ok(Some(H2Accept::Session(_)))) if self.has_ended() => {
+                Event::Accepted(Some(Ok(_))) if self.has_ended() => {
                     self.listeners.counters.missed();
                     self.requests.is_empty()
                 }
-                Event::Accepted(Ok(Some(H2Accept::Session(session)))) => {
-                    self.begin(session);
+                Event::Accepted(Some(Ok((request, response)))) => {
+                    self.begin(Http2Session::new(request, response, Arc::clone(&self.digest)));
                     false
                 }
-                Event::Accepted(Ok(Some(H2Accept::Rejected))) => self.reject(),
-                Event::Accepted(Ok(None)) => true,
-                Event::Accepted(Err(error)) => {
+                Event::Accepted(None) => true,
+                Event::Accepted(Some(Err(error))) => {
                     self.broke_off(&error);
                     true
                 }
@@ -176,7 +168,7 @@ impl Http2<'_> {
             biased;
             () = self.resets.exceeded() => Event::TooManyResets,
             () = listeners.stopping(), if !is_ending => Event::Stopping,
-            accepted = HttpSession::from_h2_conn(&mut self.stream, Arc::clone(&self.digest)) => Event::Accepted(accepted),
+            accepted = self.stream.accept() => Event::Accepted(accepted),
             () = idle => Event::Idle,
         }
     }
@@ -193,12 +185,12 @@ impl Http2<'_> {
         self.ending.is_some_and(|since| since.elapsed() > farewell)
     }
 
-    fn begin(&mut self, session: HttpSession) {
+    fn begin(&mut self, session: Http2Session) {
         self.served += 1;
         if self.served >= self.limits.requests_per_connection.most() && self.ending.is_none() {
             self.end();
         }
-        if session.req_header().method == Method::CONNECT {
+        if session.request().method == Method::CONNECT {
             // Pingora would refuse it without a word to anybody else.
             let refusal = Refusal { reason: Reason::MethodNotAllowed, why: "CONNECT" };
             let id = new_request_id();
@@ -208,25 +200,12 @@ impl Http2<'_> {
             return;
         }
         let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());
-        let session = ServerSession::new_http2(session);
+        let session = ServerSession::new_custom(Box::new(session));
         self.requests.spawn(async move { proxy.process_new_http(session, &stop).await });
     }
 
-    /// Takes note of a request that Pingora has refused. Whether it was one too many.
-    fn reject(&mut self) -> bool {
-        let refusal = Refusal::malformed("a request of HTTP/2 that Pingora refuses");
-        take_note(&self.listeners.counters, refusal, self.connection, &new_request_id(), &[], None);
-        self.rejected += 1;
-        let is_too_many = self.rejected >= MOST_REJECTED;
-        if is_too_many {
-            self.listeners.close(Closed::Http2Malformed, self.connection.peer, "one malformed request after the other");
-        }
-        is_too_many
-    }
-
-    fn broke_off(&self, error: &Error) {
-        let cause = error.root_cause().downcast_ref::<h2::Error>();
-        match cause.filter(|cause| cause.is_library()).and_then(h2::Error::reason) {
+    fn broke_off(&self, error: &h2::Error) {
+        match Some(error).filter(|error| error.is_library()).and_then(h2::Error::reason) {
             Some(h2::Reason::ENHANCE_YOUR_CALM) => self.too_many_resets(),
             Some(reason) => self.listeners.close(Closed::Http2Malformed, self.connection.peer, reason.description()),
             None => debug!("{}: HTTP/2 broke off: {error}", self.connection.shown_peer()),

@@ -69,6 +69,11 @@ impl Account {
         self.sent = Some(now);
     }
 
+    /// How long ago the request was sent.
+    pub fn since_sent(&self, now: Instant) -> Option<Duration> {
+        self.sent.map(|sent| now.saturating_duration_since(sent))
+    }
+
     /// The head of a server's answer is there. How long the server took for it.
     pub fn take_head(&mut self, now: Instant) -> Option<Duration> {
         self.first_byte = Some(now - self.began);

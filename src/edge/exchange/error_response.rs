@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use pingora::{Result, http::ResponseHeader, protocols::http::v2::server::HttpSession};
+use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::request_id::X_REQUEST_ID;
 use crate::{
-    edge::client::{ClientStream, LINGER},
+    edge::client::{ClientStream, Http2Session, LINGER},
     framing::write,
     reason::Reason,
 };
@@ -97,10 +97,10 @@ impl ErrorResponse {
     }
 
     /// On a stream of HTTP/2 that Pingora's proxy knows nothing of.
-    pub async fn write_to(self, mut session: HttpSession) {
+    pub async fn write_to(self, mut session: Http2Session) {
         // The client may be gone.
-        if session.write_response_header(Box::new(self.header), false).is_ok() {
-            let _written = session.write_body(self.body, true).await;
+        if session.write_head(Box::new(self.header), false).is_ok() {
+            let _written = session.write(self.body, true).await;
         }
     }
 

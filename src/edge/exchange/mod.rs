@@ -36,6 +36,8 @@ pub struct Exchange {
     pub(super) attempt: Attempt,
     /// How long to wait, for the path of the request.
     pub(super) waits: Waits,
+    /// How much of the path of the request is that of the public URL that it is for.
+    base_length: usize,
     /// When the whole request must be over.
     pub(super) end: Option<Instant>,
     pub(super) is_websocket: bool,
@@ -64,6 +66,8 @@ pub(super) struct Attempt {
     pub body_sent: u64,
     /// Whether the request has been sent whole.
     pub is_sent: bool,
+    /// Whether the server had all of it when it broke off.
+    pub is_taken: bool,
     /// Whether any byte of a response has come.
     pub has_received: bool,
     /// The limit that it ran into.
@@ -90,6 +94,7 @@ impl Exchange {
             attempts: Attempts::default(),
             attempt: Attempt::default(),
             waits: snapshot.servers.common_waits(),
+            base_length: 0,
             end: None,
             is_websocket: false,
             has_head: false,
@@ -101,6 +106,18 @@ impl Exchange {
             slot: None,
             _in_flight: in_flight,
         }
+    }
+
+    /// Finds out where, in the path of the request, that of a Bifrost begins.
+    pub(super) fn settle_path(&mut self, host: &[u8], path: &[u8]) {
+        self.base_length = self.snapshot.discovery.discovery().origins().base_length(host, path);
+    }
+
+    /// The path of the request as a Bifrost has it: without that of the public URL. Once it has been settled; before, as
+    /// it was sent.
+    pub(super) fn bifrost_path<'a>(&self, session: &'a Session) -> &'a [u8] {
+        let path = session.req_header().uri.path().as_bytes();
+        path.get(self.base_length..).unwrap_or(path)
     }
 
     /// Names the request in the log, to the server and to the client. Made when it is first needed:

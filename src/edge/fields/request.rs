@@ -10,7 +10,7 @@ use pingora::{
 use pingora_proxy::Session;
 use smallvec::SmallVec;
 
-use super::response::own_origin;
+use super::response::own_url;
 use crate::{
     config::{PublicUrl, Scheme},
     edge::{
@@ -42,7 +42,7 @@ impl<'a> RequestRules<'a> {
         let (peer, is_trusted) = (client.peer_value(), client.is_trusted());
         let real_ip = if address == client.peer() { peer.clone() } else { address_value(address) };
         let forwarded_for = if is_trusted { forwarded_for(&peer, session.req_header()) } else { peer };
-        let own = own_origin(&client, snapshot.discovery.discovery().origins());
+        let own = own_url(&client, snapshot.discovery.discovery().origins());
         let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
         RequestRules { is_trusted, forwarded_for, real_ip, scheme, host: Client::host_of(session), request_id }
     }
@@ -70,14 +70,16 @@ impl<'a> RequestRules<'a> {
     }
 
     /// Applies the rules to a head that Pingora writes. It has seen to the fields for the next hop, and to the framing.
-    pub fn apply(&self, upstream: &mut RequestHeader) -> Result<()> {
+    /// `server` is whom it is for where a client of HTTP/1.0 does not say so: HTTP/2 cannot do without.
+    pub fn apply(&self, upstream: &mut RequestHeader, server: &str) -> Result<()> {
+        if self.host.is_none_or(<[u8]>::is_empty) {
+            upstream.insert_header(header::HOST, server)?;
+        }
         let is_dropped = |name: &&http::HeaderName| Kind::of(name.as_ref()) == Kind::Trust && !self.is_trusted;
         let names: SmallVec<[_; 8]> = upstream.headers.keys().filter(is_dropped).cloned().collect();
         for name in names {
             upstream.remove_header(&name);
         }
-        // Pingora lets more pass for a WebSocket than is one, and those are the edge's own to forward.
-        upstream.remove_header(&header::UPGRADE);
         if let Some(cookie) = single_cookie(&upstream.headers) {
             upstream.insert_header(header::COOKIE, HeaderValue::from_bytes(&cookie).unwrap_or(EMPTY))?;
         }

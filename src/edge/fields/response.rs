@@ -12,7 +12,7 @@ use crate::{
     config::{PublicUrl, Scheme},
     discovery::{Origins, repair},
     edge::{
-        client::{Client, connection_lines},
+        client::Client,
         exchange::{Exchange, X_REQUEST_ID},
     },
     framing::{Body, Kind, ResponseHead, write},
@@ -48,9 +48,10 @@ impl<'a> ResponseRules<'a> {
     }
 
     /// Hands on the fields of a response as the client gets them, and those that the edge adds; not those that say where
-    /// the body ends, and what becomes of the connection.
-    fn each<'f>(&self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>, mut put: impl FnMut(&[u8], &[u8])) {
+    /// the body ends, and what becomes of the connection. Whether the server says when it was made.
+    fn each<'f>(&self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>, mut put: impl FnMut(&[u8], &[u8])) -> bool {
         let repair = OnceCell::new();
+        let mut has_date = false;
         let mut is_exposed = self.status != StatusCode::UNAUTHORIZED;
         for (name, value) in fields {
             if !passes(name, self.status, &self.nominated) {
@@ -58,10 +59,16 @@ impl<'a> ResponseRules<'a> {
             }
             let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
             let repaired = match name.len() {
+                4 => {
+                    has_date |= is("date");
+                    None
+                }
                 8 if is("location") => {
                     self.repair(&repair, |repair| repair::location(value, &repair.own, repair.origins))
                 }
-                16 if is("www-authenticate") => self.repair(&repair, |repair| repair::challenge(value, &repair.own)),
+                16 if is("www-authenticate") => {
+                    self.repair(&repair, |repair| repair::challenge(value, &repair.own, repair.origins))
+                }
                 29 if is(EXPOSED) => {
                     let mut items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
                     is_exposed |= items.any(|item| item.eq_ignore_ascii_case(b"www-authenticate"));
@@ -76,6 +83,7 @@ impl<'a> ResponseRules<'a> {
             put(EXPOSED.as_bytes(), b"WWW-Authenticate");
         }
         put(X_REQUEST_ID.as_bytes(), self.request_id.as_bytes());
+        has_date
     }
 
     /// Repairs a value, if the edge knows better than the server. Found out once for a response.
@@ -87,7 +95,7 @@ impl<'a> ResponseRules<'a> {
         let repair = found.get_or_init(|| {
             let snapshot = &self.exchange.snapshot;
             let origins = snapshot.discovery.discovery().origins();
-            let own = own_origin(&Client::of(self.session, &snapshot.trusted), origins)?;
+            let own = own_url(&Client::of(self.session, &snapshot.trusted), origins)?;
             // There may be a TLS terminator that nobody has told the edge of: Bifrost may know better.
             let may_know_better = origins.are_derived() && own.scheme() == Scheme::Http;
             (!may_know_better).then_some(Repair { own, origins })
@@ -99,13 +107,16 @@ impl<'a> ResponseRules<'a> {
     pub fn write(&self, head: &mut Vec<u8>, response: &ResponseHead<'_>, body: Option<Body>, keeps: bool) {
         head.reserve(1024);
         write::status_line(head, response.status, response.reason);
-        self.each(response.fields(), |name, value| write::field(head, name, value));
+        let has_date = self.each(response.fields(), |name, value| write::field(head, name, value));
         if let Some(body) = body {
             write::framing(head, body);
         }
-        head.extend_from_slice(b"Date: ");
-        head.extend_from_slice(get_cached_date().as_bytes());
-        head.extend_from_slice(connection_lines(keeps));
+        if !has_date {
+            // One that has none gets one on its way (RFC 9110 section 6.6.1).
+            write::field(head, b"Date", get_cached_date().as_bytes());
+        }
+        write::field(head, b"Connection", if keeps { b"keep-alive" } else { b"close" });
+        write::end(head);
     }
 
     /// Makes the head that a session of Pingora's writes.
@@ -178,13 +189,13 @@ fn append(header: &mut ResponseHeader, appended: &mut Result<bool>, name: &[u8],
 fn passes(name: &[u8], status: StatusCode, nominated: &[&[u8]]) -> bool {
     let may_upgrade = status == StatusCode::UPGRADE_REQUIRED;
     match Kind::of(name) {
-        Kind::HopByHop | Kind::Framing | Kind::RequestId | Kind::Date => false,
+        Kind::HopByHop | Kind::Framing | Kind::RequestId => false,
         Kind::Upgrade => may_upgrade,
         _ => !nominated.iter().any(|nominated| name.eq_ignore_ascii_case(nominated)),
     }
 }
 
-/// The origin that the request is for.
-pub(super) fn own_origin<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
-    origins.of_request(client.host()?, client.scheme())
+/// The public URL that the request is for, or the origin that is derived from it.
+pub(super) fn own_url<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
+    origins.of_request(client.host()?, client.path(), client.scheme())
 }

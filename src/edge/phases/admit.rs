@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use http::{Method, Version};
+use http::{HeaderMap, Method, Version, header};
 use pingora::{Result, http::RequestHeader};
 use pingora_proxy::Session;
 
@@ -11,9 +11,10 @@ use crate::{
     edge::{
         client::{Client, Connection},
         exchange::{Exchange, refuse},
-        upstream::announced,
+        upstream::{announced, is_opened_by},
     },
     framing,
+    host::Host,
     limits::{Concurrency, Rates},
     reason::Reason,
 };
@@ -34,12 +35,25 @@ pub(in crate::edge) fn headers(session: &mut Session, exchange: &Exchange) -> Re
     let (request, limits) = (session.req_header(), &exchange.snapshot.limits);
     if request.version == Version::HTTP_2 {
         head_of_http2(request, limits)?;
+        one_host(session.req_header_mut())?;
     }
+    let request = session.req_header();
     let headers = &request.headers;
-    if headers.len() > limits.headers {
+    if headers.len() > limits.headers && headers.len() - further_cookies(headers) > limits.headers {
         return refuse(Reason::HeadTooLarge, "more headers than limits.headers");
     }
-    framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))
+    framing::check(headers).or_else(|refusal| refuse(refusal.reason, refusal.why))?;
+    if headers.contains_key(header::UPGRADE) && !is_opened_by(session) {
+        ignore_upgrade(session.req_header_mut());
+    }
+    Ok(())
+}
+
+/// Takes away an `Upgrade` to anything but a WebSocket, which is ignored (RFC 9110 section 7.8): many clients offer one
+/// with every request. Pingora would take it for one that has failed, and the rest of the connection for its own.
+fn ignore_upgrade(request: &mut RequestHeader) {
+    request.remove_header(&header::UPGRADE);
+    request.remove_header("HTTP2-Settings");
 }
 
 /// Does for a session that came in by another listener than the edge's own what that does by itself.
@@ -49,26 +63,49 @@ fn of_another_listener(session: &mut Session, limits: &Limits) -> Result<()> {
     }
     session.as_downstream_mut().set_pipelining_enabled(true);
     let Some(http1) = session.as_downstream().as_http1() else { return Ok(()) };
-    let head = http1.get_headers_raw_bytes();
+    let raw = http1.get_headers_raw_bytes();
+    let mut head = &raw[..];
+    // Pingora has skipped them, too (RFC 9112 section 2.2).
+    while let Some(rest) = head.strip_prefix(b"\r\n") {
+        head = rest;
+    }
     if head.len() > limits.head.most() {
         return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
     }
-    framing::read(&head, limits.headers).map(|_| ()).or_else(|refusal| refuse(refusal.reason, refusal.why))
+    framing::read(head, limits.headers).map(|_| ()).or_else(|refusal| refuse(refusal.reason, refusal.why))
 }
 
 /// Refuses what `framing` has refused in HTTP/1.
 fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
-    let target = request.raw_path();
+    let (target, headers) = (request.raw_path(), &request.headers);
     let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
-    if !is_target {
+    if !is_target && request.method != Method::CONNECT {
         return refuse(Reason::Malformed, "a path that does not begin with a slash");
     }
-    // As RFC 9113 section 6.5.2 counts it.
-    let size: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    if target.len() + size > limits.head.most() {
+    framing::check_host_of_http2(&request.uri, headers).or_else(|refusal| refuse(refusal.reason, refusal.why))?;
+    // As RFC 9113 section 6.5.2 counts it, but for the cookies, which are one field in HTTP/1 (section 8.2.3).
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    let of_cookies = further_cookies(headers) * (header::COOKIE.as_str().len() + 32 - "; ".len());
+    if target.len() + size - of_cookies > limits.head.most() {
         return refuse(Reason::HeadTooLarge, "a head larger than limits.head");
     }
     Ok(())
+}
+
+/// Has a request of HTTP/2 say its host in one way.
+fn one_host(request: &mut RequestHeader) -> Result<()> {
+    let Some(authority) = request.uri.authority().map(|authority| authority.as_str()) else { return Ok(()) };
+    let host = request.headers.get(header::HOST);
+    if host.is_some_and(|host| host != authority) {
+        let authority = authority.to_owned();
+        request.insert_header(header::HOST, authority)?;
+    }
+    Ok(())
+}
+
+/// How many fields of cookies there are beside the first one.
+fn further_cookies(headers: &HeaderMap) -> usize {
+    headers.get_all(header::COOKIE).iter().count().saturating_sub(1)
 }
 
 /// Refuses a request that no server should see: of a method that shows or tunnels, for an unknown host, to a
@@ -90,12 +127,13 @@ pub(in crate::edge) fn request(
     if host.is_empty() && header.version != Version::HTTP_10 {
         return refuse(Reason::Malformed, "no Host");
     }
-    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~:[]".contains(byte)) {
+    if !host.is_empty() && Host::parse(host).is_none() {
         return refuse(Reason::Malformed, "a Host that is none");
     }
-    if snapshot.refuses_unknown_hosts && origins.of_request(host, client.scheme()).is_none() {
+    if snapshot.refuses_unknown_hosts && !origins.are_derived() && origins.find(host, b"").is_none() {
         return refuse(Reason::UnknownHost, "a host that is no public URL's");
     }
+    exchange.settle_path(host, client.path());
     let address = exchange.client(session);
     if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
         return refuse(Reason::Forbidden, "a rule of access");
@@ -112,8 +150,7 @@ fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address
     if snapshot.trusted.contains(address) {
         return Ok(());
     }
-    let is_login =
-        header.method == Method::POST && snapshot.profile.generation().is_login(header.uri.path().as_bytes());
+    let is_login = snapshot.profile.generation().is_login(&header.method, exchange.bifrost_path(session));
     let checked = rates.check(address, is_login, &snapshot.limits);
     checked.or_else(|(wait, why)| {
         exchange.retry_after = Some(wait);

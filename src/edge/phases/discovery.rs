@@ -12,7 +12,7 @@ use crate::{
 pub(in crate::edge) async fn answer(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
     let Some(decided) = exchange.snapshot.discovery.decide(session) else { return Ok(false) };
     exchange.account.discovery = Some(DiscoveryAnswer {
-        document: DocumentAsked::of(session.req_header().uri.path().as_bytes()),
+        document: DocumentAsked::of(decided.target),
         outcome: DiscoveryOutcome::of(decided.status()),
     });
     exchange.account.written = decided.write(session).await?;

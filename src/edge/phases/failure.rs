@@ -1,5 +1,7 @@
 //! What failed is logged, counted and told to the client, each in one place.
 
+use std::io;
+
 use log::{Level, debug, info, log, log_enabled};
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
@@ -32,16 +34,8 @@ fn reason(error: &Error, exchange: &Exchange) -> Reason {
     {
         return reason;
     }
-    let is_malformed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
     match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, _) if error.root_cause().downcast_ref().is_some_and(is_malformed) => {
-            Reason::Malformed
-        }
-        (ErrorSource::Downstream, E::ReadTimedout) => Reason::RequestTimedOut,
-        (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout) => {
-            Reason::ClientGone
-        }
-        (ErrorSource::Downstream, _) => Reason::Malformed,
+        (ErrorSource::Downstream, _) => of_client(error),
         (_, _) if error.root_cause().downcast_ref().is_some_and(is_exhausted) => Reason::Exhausted,
         (_, E::ConnectTimedout | E::TLSHandshakeTimedout) => Reason::ConnectTimedOut,
         (_, E::ReadTimedout | E::WriteTimedout) => Reason::AnswerTimedOut,
@@ -58,6 +52,25 @@ fn reason(error: &Error, exchange: &Exchange) -> Reason {
         ) => Reason::ConnectFailed,
         (ErrorSource::Upstream, _) => Reason::AnswerBroken,
         _ => Reason::Internal,
+    }
+}
+
+/// What an error on the client's side means: it has left, unless it did something wrong.
+fn of_client(error: &Error) -> Reason {
+    use ErrorType as E;
+    let cause = error.root_cause();
+    if let Some(cause) = cause.downcast_ref::<h2::Error>() {
+        // What the client resets, or closes, it does not want any more; the library resets what is malformed.
+        let is_mistake = cause.is_library() && matches!(cause.reason(), Some(h2::Reason::PROTOCOL_ERROR));
+        return if is_mistake { Reason::Malformed } else { Reason::ClientGone };
+    }
+    if cause.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::InvalidData) {
+        return Reason::Malformed;
+    }
+    match error.etype() {
+        E::ReadTimedout => Reason::RequestTimedOut,
+        E::ReadError | E::WriteError | E::ConnectionClosed | E::WriteTimedout | E::H2Error => Reason::ClientGone,
+        _ => Reason::Malformed,
     }
 }
 

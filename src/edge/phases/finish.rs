@@ -39,7 +39,7 @@ fn finished(session: &Session, exchange: &Exchange) -> Finished {
     let class = match account.discovery {
         Some(_) => Class::Discovery,
         None if exchange.is_websocket => Class::Websocket,
-        None => Class::of_path(session.req_header().raw_path()),
+        None => Class::of_path(exchange.bifrost_path(session)),
     };
     let is_answer = |status: &StatusCode| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS;
     let status = session.response_written().map(|head| head.status).filter(is_answer);

@@ -1,7 +1,7 @@
 //! Forwards a request: picks a server, connects to it, exchanges request and response, puts the connection back; and
 //! tries another server where that is allowed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use pingora::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
 use pingora_proxy::Session;
@@ -11,7 +11,7 @@ use super::{pick::pick, retry};
 use crate::{
     edge::{
         exchange::Exchange,
-        upstream::{Ended, Exchanging, Pool, Upload, connect, deliver, is_opened_by, key, tunnel},
+        upstream::{Connection, Ended, Exchanging, Pool, Upload, connect, deliver, is_opened_by, key, tunnel},
     },
     fleet::Picked,
     readiness::Stage,
@@ -95,7 +95,8 @@ pub(in crate::edge) async fn peer(
     let within = exchange.connect_within();
     let upstream = exchange.snapshot.servers.upstream(picked.configured);
     let is_new = picked.needs_new_connection;
-    Ok(Box::new(upstream.peer_for_request(picked.address, within, &exchange.waits, is_new)))
+    let era = exchange.attempts.server().map_or(0, |server| server.era().number());
+    Ok(Box::new(upstream.peer_for_request(picked.address, within, &exchange.waits, is_new, era)))
 }
 
 /// Whether the server speaks HTTP/2. A WebSocket needs HTTP/1.1, whatever else the server speaks.
@@ -116,7 +117,8 @@ async fn attempt(
     let snapshot = Arc::clone(&exchange.snapshot);
     let upstream = snapshot.servers.upstream(picked.configured);
     let within = exchange.connect_within();
-    let connected = connect(pool, upstream, picked.address, within, picked.needs_new_connection, &mut now).await;
+    let (address, is_new, to) = (picked.address, picked.needs_new_connection, exchange.attempts.server());
+    let connected = connect(pool, upstream, address, within, is_new, to, &mut now).await;
     exchange.account.connected(now);
     let mut server = connected.map_err(|mut error| {
         retry::not_connected(exchange, &mut error);
@@ -133,8 +135,17 @@ async fn attempt(
         }
         Ok(Ended::Switched(first)) => Box::pin(tunnel(session, exchange, server.stream, first)).await,
         Err(mut error) => {
+            exchange.attempt.is_taken = exchange.attempt.is_sent && has_taken(exchange, &server, &error);
             retry::broken_off(session, exchange, &mut error, upload.is_repeatable());
             Err(error)
         }
     }
+}
+
+/// Whether a server had a request that has been sent whole when it broke off. One whose connection it had closed or
+/// forgotten before is answered at once, with a reset.
+fn has_taken(exchange: &Exchange, server: &Connection, error: &Error) -> bool {
+    const AT_ONCE: Duration = Duration::from_secs(1);
+    let waited = exchange.account.since_sent(Instant::now()).is_some_and(|since| since > AT_ONCE);
+    waited || (*error.etype() == ErrorType::ConnectionClosed && server.stream.has_taken_all())
 }

@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header};
-use once_cell::sync::Lazy;
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 
 use crate::{
-    config::PathPrefix,
     discovery::Origins,
     edge::{
         client::{Client, Connection},
         exchange::{Exchange, X_REQUEST_ID},
         upstream::is_opened_by,
     },
+    telemetry::Class,
 };
 
 /// Redirects a request that can be redirected: a GET or HEAD for the host of an https public URL. Not for
-/// `/mcp`, whose clients do not follow, and not what opens a WebSocket. Discovery has been answered before.
+/// an MCP server's path, whose clients do not follow, and not what opens a WebSocket. Discovery has been answered before.
 /// `redirects` whether other listeners than the edge's own ask for it. True: the answer has been written.
 pub(in crate::edge) async fn answer(session: &mut Session, exchange: &mut Exchange, redirects: bool) -> Result<bool> {
     let redirects = Connection::of(session).map_or(redirects, |connection| connection.redirects_to_https);
@@ -37,15 +36,19 @@ pub(in crate::edge) async fn answer(session: &mut Session, exchange: &mut Exchan
     Ok(true)
 }
 
-static MCP: Lazy<PathPrefix> = Lazy::new(|| PathPrefix::try_from("/mcp".to_owned()).expect("/mcp is a path"));
-
 fn location(session: &Session, origins: &Origins) -> Option<String> {
     let request = session.req_header();
-    if !matches!(request.method, Method::GET | Method::HEAD) || MCP.covers(request.uri.path().as_bytes()) {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
         return None;
     }
-    let url = origins.https_of(Client::host_of(session)?)?;
+    let host = Client::host_of(session)?;
+    let path = request.uri.path().as_bytes();
+    let bifrost_path = path.get(origins.base_length(host, path)..).unwrap_or(path);
+    if Class::of_path(bifrost_path) == Class::Mcp {
+        return None;
+    }
+    let origin = origins.https_of(host)?.origin();
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     // `//elsewhere` would be another host's.
-    target.starts_with('/').then(|| format!("{url}{target}"))
+    target.starts_with('/').then(|| format!("{origin}{target}"))
 }

@@ -1,12 +1,19 @@
 //! The response of a server of HTTP/2, which Pingora relays.
 
-use http::{StatusCode, Version, header};
-use pingora::{Error, ErrorType, Result, http::ResponseHeader};
+use std::any::Any;
+
+use async_trait::async_trait;
+use http::{Method, StatusCode, Version, header};
+use pingora::{
+    Error, ErrorType, Result,
+    http::ResponseHeader,
+    modules::http::{HttpModule, HttpModuleBuilder, HttpModules, Module},
+};
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
 use crate::{
-    edge::{exchange::Exchange, fields::ResponseRules},
+    edge::{client::ClientStream, exchange::Exchange, fields::ResponseRules},
     framing::items,
 };
 
@@ -32,10 +39,16 @@ pub(in crate::edge) fn head(
         // There will be no next request on this connection.
         session.set_keepalive(None);
     }
-    // HTTP/1.0 knows no chunks (RFC 9112 section 6.1): the end of its connection ends the body.
-    let is_old = session.req_header().version == Version::HTTP_10;
-    if is_old && response.remove_header(&header::TRANSFER_ENCODING).is_some() {
-        session.set_keepalive(None);
+    if session.req_header().version == Version::HTTP_10 {
+        let mut modules = HttpModules::new();
+        modules.add_module(Box::new(WithoutChunks));
+        session.downstream_modules_ctx = modules.build_ctx();
+        if ends_with_connection(session, response) {
+            session.set_keepalive(None);
+            if let Some(client) = ClientStream::of(session) {
+                client.io().end_with_response();
+            }
+        }
     }
     let changed = {
         let nominated = items(&response.headers, header::CONNECTION).collect();
@@ -43,4 +56,37 @@ pub(in crate::edge) fn head(
     };
     *response = changed;
     Ok(())
+}
+
+/// Whether there is nothing but the end of the connection that says where a response of a server of HTTP/2 ends.
+fn ends_with_connection(session: &Session, response: &ResponseHeader) -> bool {
+    let is_bodiless = matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let answers_head = session.req_header().method == Method::HEAD;
+    !is_bodiless && !answers_head && !response.headers.contains_key(header::CONTENT_LENGTH)
+}
+
+/// For a client of HTTP/1.0, which knows no chunks (RFC 9112 section 6.1): Pingora says that they will come once the
+/// phase is over.
+struct WithoutChunks;
+
+#[async_trait]
+impl HttpModule for WithoutChunks {
+    async fn response_header_filter(&mut self, response: &mut ResponseHeader, _: bool) -> Result<()> {
+        response.remove_header(&header::TRANSFER_ENCODING);
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl HttpModuleBuilder for WithoutChunks {
+    fn init(&self) -> Module {
+        Box::new(WithoutChunks)
+    }
 }

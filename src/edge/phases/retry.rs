@@ -1,6 +1,6 @@
 //! Whether a request that failed on one server may go to another.
 
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType, protocols::http::v2::client::PING_TIMEDOUT};
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error)
 
 /// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
 /// (RFC 9110 section 9.2.2), and of whose answer no byte has come, is sent again: to another server, or to the
-/// same one when it was an idle connection that had died.
+/// same one when it was an idle connection that had died, or there is no other.
 pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, error: &mut Error, is_repeatable: bool) {
     error.set_retry(false);
     if *error.esource() != ErrorSource::Upstream {
@@ -34,19 +34,29 @@ pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, er
             | ErrorType::WriteError
             | ErrorType::H2Error
             | ErrorType::H2Downgrade
-    );
+    ) || *error.etype() == PING_TIMEDOUT;
     // A server that resets one stream of HTTP/2 is alive, and so is the connection.
     let is_reset = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset);
     let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();
     if is_unanswered && exchange.attempt.is_reused && !is_reset {
-        exchange.record(Outcome::Stale);
-        exchange.attempts.forgive();
+        let is_stale = !exchange.attempt.is_taken;
+        exchange.record(if is_stale { Outcome::Stale } else { Outcome::Broken });
+        if is_stale || !exchange.attempts.has_untried() {
+            exchange.attempts.forgive();
+        }
     } else if exchange.is_servers_fault() {
         exchange.record(if exchange.has_head() { Outcome::CutShort } else { Outcome::Broken });
     }
     if is_unanswered && is_repeatable && session.response_written().is_none() {
         error.set_retry(may_retry(exchange));
     }
+}
+
+/// Whether a server of HTTP/2 had a request when its connection broke off: it had been sent whole, and the server has not
+/// said that it was not looked at (RFC 9113 section 6.8).
+pub(in crate::edge) fn was_taken_over_http2(session: &mut Session, exchange: &Exchange, error: &Error) -> bool {
+    let is_refused = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_go_away);
+    !is_refused && (exchange.attempt.is_sent || session.as_downstream_mut().is_body_empty())
 }
 
 /// Whether Pingora can send the request once more.

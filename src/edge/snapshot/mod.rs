@@ -87,7 +87,7 @@ impl Snapshot {
             health: config.health.clone(),
             dns: config.dns,
             refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
-            access: AccessRules::new(&config.access),
+            access: AccessRules::new(&config.access, &config.base_paths()),
             cors: config.cors.clone(),
             connections: config.limits.connections.0.map_or(usize::MAX, |most| most.min(files.connections())),
             in_flight: InFlight::new(&config.limits, files),

@@ -10,7 +10,7 @@ use once_cell::sync::Lazy;
 use pingora::{
     protocols::ALPN,
     tls::load_platform_certs_incl_env_into_store,
-    upstreams::peer::HttpPeer,
+    upstreams::peer::{H1UpgradePolicy, HttpPeer},
     utils::tls::{CertKey, WrappedX509, parse_x509},
 };
 use rustls::{
@@ -63,6 +63,8 @@ pub(super) fn prototype(server: &config::Server) -> HttpPeer {
         (false, _) => ALPN::H1,
     };
     peer.options.max_h2_streams = H2_STREAMS;
+    // WebSockets are forwarded by the edge itself.
+    peer.options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Deny;
     peer.options.tcp_keepalive = Some(TCP_KEEPALIVE);
     peer.group_key = group(server);
     peer

@@ -42,12 +42,12 @@ impl Servers {
     pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
         let idle = config.timeouts.idle;
         Servers {
-            upstreams: config.servers.iter().map(|server| Upstream::new(server, idle)).collect(),
+            upstreams: config.servers.iter().map(|server| Upstream::new(server, &config.timeouts)).collect(),
             fleet: Fleet::new(config, runtime),
             hash_key: config.balance.hash_key.clone(),
             idle,
             waits: Waits::of(&config.timeouts),
-            waits_by_path: Waits::by_path(&config.timeouts),
+            waits_by_path: Waits::by_path(&config.timeouts, &config.base_paths()),
             has_http2: config.servers.iter().any(|server| server.http2),
         }
     }
@@ -93,9 +93,10 @@ impl Servers {
 }
 
 impl Upstream {
-    fn new(server: &config::Server, idle: Duration) -> Self {
+    fn new(server: &config::Server, timeouts: &config::Timeouts) -> Self {
         let mut peer = prototype(server);
-        peer.options.idle_timeout = Some(idle);
+        peer.options.idle_timeout = Some(timeouts.idle);
+        peer.options.h2_ping_interval = Some(timeouts.ping);
         Upstream { is_http2: server.http2, tls: ServerTls::of(server), group: group(server), peer }
     }
 
@@ -110,8 +111,17 @@ impl Upstream {
 
     /// Makes one for a request that Pingora carries: on a connection that requests share, it has one limit for the
     /// first byte and for silence.
-    pub fn peer_for_request(&self, address: SocketAddr, connect: Duration, waits: &Waits, is_new: bool) -> HttpPeer {
+    pub fn peer_for_request(
+        &self,
+        address: SocketAddr,
+        connect: Duration,
+        waits: &Waits,
+        is_new: bool,
+        era: u64,
+    ) -> HttpPeer {
         let mut peer = self.peer(address, connect);
+        // Connections of before it was down are not found any more.
+        peer.group_key = peer.group_key.wrapping_add(era);
         if is_new {
             // Nobody has an idle connection for this group, and it needs none when the request is over.
             peer.group_key = rand::random();
@@ -120,5 +130,25 @@ impl Upstream {
         peer.options.write_timeout = Some(waits.silence);
         peer.options.read_timeout = Some(waits.first_byte.max(waits.silence));
         peer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pingora::upstreams::peer::Peer;
+
+    use super::*;
+    use crate::config::Loaded;
+
+    #[test]
+    fn a_connection_of_http2_of_before_its_server_was_down_is_not_found_again() {
+        let yaml = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"10.0.0.1:8080\", http2: true}]\n";
+        let config = Loaded::from_text("test.yaml".as_ref(), yaml).unwrap().config;
+        let servers = Servers::new(&config, Arc::default());
+        let (address, waits) = (([10, 0, 0, 1], 8080).into(), servers.common_waits());
+        let found_by =
+            |era| servers.upstream(0).peer_for_request(address, waits.connect, &waits, false, era).reuse_hash();
+        assert_eq!(found_by(1), found_by(1));
+        assert_ne!(found_by(0), found_by(1));
     }
 }

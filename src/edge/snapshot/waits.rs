@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{PathPrefix, Timeouts};
+use crate::config::{PathPrefix, Timeouts, below_bases};
 
 /// How long the edge waits for a server.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,8 @@ impl Waits {
         }
     }
 
-    /// Takes the limits of the paths that have some, the longest prefix first.
-    pub(super) fn by_path(timeouts: &Timeouts) -> Vec<(PathPrefix, Self)> {
+    /// Takes the limits of the paths that have some, also below these paths of public URLs, the longest prefix first.
+    pub(super) fn by_path(timeouts: &Timeouts, bases: &[&str]) -> Vec<(PathPrefix, Self)> {
         let all = Waits::of(timeouts);
         let paths = timeouts.paths.iter().map(|path| {
             let waits = Waits {
@@ -36,8 +36,6 @@ impl Waits {
             };
             (path.prefix.clone(), waits)
         });
-        let mut paths: Vec<_> = paths.collect();
-        paths.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.as_str().len()));
-        paths
+        below_bases(paths, bases)
     }
 }

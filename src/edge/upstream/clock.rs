@@ -72,7 +72,7 @@ struct Upload {
 }
 
 /// How often a client that cannot be heard is looked after.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// The alarm of a clock. It is kept with the connection: one that rings too early costs less than a new one for each
 /// exchange.

@@ -2,10 +2,13 @@
 
 use std::{
     io,
+    os::fd::AsRawFd,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
+use pingora::protocols::l4::ext::get_tcp_info;
 #[cfg(fuzzing)]
 use tokio::io::DuplexStream;
 use tokio::{
@@ -16,6 +19,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::clock::Timer;
+use crate::fleet::Era;
 
 /// A connection to a server, between exchanges or with one on it.
 pub(in crate::edge) struct Connection {
@@ -25,6 +29,10 @@ pub(in crate::edge) struct Connection {
     sent: usize,
     /// Whether it has carried an exchange before this one.
     pub(super) is_reused: bool,
+    /// Whether its server has been down since it was made.
+    pub(super) era: Era,
+    /// For how long its server keeps it without a request, if it says so.
+    pub(super) kept_for: Option<Duration>,
     /// The alarm of the exchange's clock.
     pub(super) timer: Timer,
 }
@@ -43,7 +51,7 @@ const MOST_UNSENT: usize = 16 * 1024;
 impl Connection {
     pub fn new(stream: ServerStream) -> Self {
         let (unsent, sent, is_reused, timer) = (Vec::new(), 0, false, Timer::default());
-        Connection { stream, unsent, sent, is_reused, timer }
+        Connection { stream, unsent, sent, is_reused, era: Era::default(), kept_for: None, timer }
     }
 
     /// Whether it can carry another exchange, while it rests: a server that says something now closes it, or has gone
@@ -112,6 +120,23 @@ impl Connection {
             stream @ ServerStream::Tls(_) => Pin::new(stream).poll_flush(context),
             _ => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl ServerStream {
+    /// Whether the other end has taken all that was sent to it, as far as TCP tells: what comes to a connection that it
+    /// has closed already is answered with a reset, and never acknowledged.
+    pub fn has_taken_all(&self) -> bool {
+        // As Linux numbers the states of RFC 9293 section 3.3.2.
+        const CLOSED: u8 = 7;
+        let stream = match self {
+            ServerStream::Plain(stream) => stream,
+            ServerStream::Tls(stream) => stream.get_ref().0,
+            #[cfg(fuzzing)]
+            ServerStream::Memory(_) => return true,
+        };
+        let info = get_tcp_info(stream.as_raw_fd());
+        info.is_ok_and(|info| info.tcpi_state != CLOSED && info.tcpi_unacked == 0)
     }
 }
 

@@ -81,11 +81,15 @@ impl Pool {
         None
     }
 
-    /// Lets a connection rest, for so long at most. Where there are too many, the one of this thread that has rested
+    /// Lets a connection rest, for so long at most, and no longer than its server keeps it. Where there are too many, the one of this thread that has rested
     /// longest is closed.
     pub fn put(self: &Arc<Self>, key: Key, mut connection: Box<Connection>, now: Instant, rests: Duration) {
         if !self.is_looked_after.swap(true, Ordering::Relaxed) {
             spawn(look_after(Arc::downgrade(self)));
+        }
+        let rests = connection.kept_for.map_or(rests, |kept| kept.min(rests));
+        if rests.is_zero() || connection.era.is_over() {
+            return;
         }
         connection.rest();
         let resting = Resting { connection, since: now, rests };
@@ -160,7 +164,8 @@ impl Shard {
 
 impl Resting {
     fn can_be_used(&mut self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < self.rests && self.connection.lives()
+        let has_time = now.saturating_duration_since(self.since) < self.rests;
+        has_time && !self.connection.era.is_over() && self.connection.lives()
     }
 }
 

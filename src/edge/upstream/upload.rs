@@ -1,8 +1,11 @@
 //! The body of a request on its way to a server.
 
 use bytes::Bytes;
-use http::{Version, header};
-use pingora::Result;
+use http::{Method, StatusCode, Version, header};
+use pingora::{
+    Error, Result,
+    http::{RequestHeader, ResponseHeader},
+};
 use pingora_proxy::Session;
 
 use super::connection::Connection;
@@ -140,6 +143,30 @@ pub(super) fn waits_for_100(session: &Session) -> bool {
     let expect = request.headers.get(header::EXPECT);
     request.version != Version::HTTP_10
         && expect.is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Says of a request on its way to a server of HTTP/2 what becomes of its body. Pingora drops that server's interim
+/// responses, so the edge asks for the body itself; and it may be a gateway to a server that wants a length (RFC 9110
+/// section 8.6).
+pub(in crate::edge) async fn announce(session: &mut Session, upstream: &mut RequestHeader) -> Result<()> {
+    if session.as_downstream_mut().is_body_empty() {
+        let has_length = upstream.headers.contains_key(header::CONTENT_LENGTH);
+        if !has_length && matches!(upstream.method, Method::POST | Method::PUT | Method::PATCH) {
+            upstream.insert_header(header::CONTENT_LENGTH, "0")?;
+        }
+        return Ok(());
+    }
+    if !waits_for_100(session) {
+        return Ok(());
+    }
+    upstream.remove_header(&header::EXPECT);
+    if session.body_bytes_read() > 0 {
+        return Ok(());
+    }
+    // Pingora takes any response before the end of a body for the last one on its connection.
+    session.set_close_on_response_before_downstream_finish(false);
+    let asks = ResponseHeader::build(StatusCode::CONTINUE, Some(0))?;
+    session.as_downstream_mut().write_response_header(Box::new(asks)).await.map_err(Error::into_down)
 }
 
 /// Refuses a body that says it is too large. `framing` has refused a length that is no number.

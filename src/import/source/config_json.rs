@@ -168,7 +168,6 @@ mod tests {
     fn an_issuer_that_no_public_url_can_be_is_told_without_its_user() {
         let issuer = |json: &str| issuer_of(Some(&serde_json::from_str(json).unwrap()));
         for (json, part) in [
-            ("\"https://a.example/base\"", "path"),
             ("\"https://a.example:443\"", "default"),
             ("\"https://A.example\"", "upper case"),
             ("\"https://user:planted@a.example\"", "user name"),

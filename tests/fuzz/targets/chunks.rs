@@ -12,10 +12,13 @@ type End = Result<(usize, Vec<u8>, bool), &'static str>;
 fuzz_target!(|input: &[u8]| {
     let Some((piece, body)) = input.split_first() else { return };
     a_plain_one_ends(body, usize::from(*piece) + 1);
-    let end = follow(body, body.len().max(1));
+    let (end, strictly) =
+        (follow(Chunks::new(), body, body.len().max(1)), follow(Chunks::of_request(), body, body.len().max(1)));
     for piece in [1, usize::from(*piece % 16) + 2, usize::from(*piece) + 1] {
-        assert_eq!(follow(body, piece), end, "in pieces of {piece} bytes");
+        assert_eq!(follow(Chunks::new(), body, piece), end, "in pieces of {piece} bytes");
+        assert_eq!(follow(Chunks::of_request(), body, piece), strictly, "in pieces of {piece} bytes");
     }
+    assert!(strictly.is_err() || strictly == end, "what is read strictly is read in another way");
     let Ok((length, data, is_done)) = end else { return };
     if !is_done {
         assert_eq!(length, body.len(), "bytes of nobody");
@@ -33,11 +36,13 @@ fn a_plain_one_ends(data: &[u8], size: usize) {
     body.extend(b"0\r\nX: y\r\n\r\n");
     let end = body.len();
     body.extend(data);
-    assert_eq!(follow(&body, body.len()), Ok((end, data.to_vec(), true)));
+    for chunks in [Chunks::new(), Chunks::of_request()] {
+        assert_eq!(follow(chunks, &body, body.len()), Ok((end, data.to_vec(), true)));
+    }
 }
 
-fn follow(body: &[u8], piece: usize) -> End {
-    let (mut chunks, mut length, mut data) = (Chunks::new(), 0, Vec::new());
+fn follow(mut chunks: Chunks, body: &[u8], piece: usize) -> End {
+    let (mut length, mut data) = (0, Vec::new());
     for mut part in body.chunks(piece) {
         while !part.is_empty() {
             let had_data = !chunks.is_in_trailers();

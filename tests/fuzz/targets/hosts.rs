@@ -2,6 +2,8 @@
 
 #![no_main]
 
+use std::net::Ipv6Addr;
+
 use bridgehead::{
     config::{PublicUrl, Scheme, ServerAddress},
     discovery::Origins,
@@ -15,9 +17,12 @@ fuzz_target!(|input: &[u8]| {
     for text in lines.filter_map(|line| std::str::from_utf8(line).ok()) {
         match PublicUrl::try_from(text.to_owned()) {
             Ok(url) => {
-                is_an_origin(&url, text);
-                // The configuration refuses a second one.
-                if urls.iter().all(|other| other.authority() != url.authority()) {
+                is_whole(&url, text);
+                // The configuration refuses another one that is the same, or has another scheme.
+                let may_be_beside = |other: &PublicUrl| {
+                    other.authority() != url.authority() || other.scheme() == url.scheme() && *other != url
+                };
+                if urls.iter().all(may_be_beside) {
                     urls.push(url);
                 }
             }
@@ -28,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
             Err(fault) => shows_no_secret::<ServerAddress>(text, &fault),
         }
     }
-    for url in &urls {
+    for url in urls.iter().filter(|url| url.path().is_empty()) {
         is_derived(url);
     }
     let origins = Origins::new(&urls);
@@ -39,15 +44,17 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Nothing but scheme, host and port, in the one form that an issuer has.
-fn is_an_origin(url: &PublicUrl, text: &str) {
+/// Nothing but scheme, host, port and a path, in the one form that an issuer has.
+fn is_whole(url: &PublicUrl, text: &str) {
     assert_eq!(url.as_str(), text);
-    assert_eq!(format!("{}://{}", url.scheme().as_str(), url.authority()), text);
-    assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+    assert_eq!(format!("{}://{}{}", url.scheme().as_str(), url.authority(), url.path()), text);
+    assert!(url.origin().bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+    assert!(url.path().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte)));
+    assert!(!url.path().ends_with('/') && url.path().split('/').skip(1).all(|name| !["", ".", ".."].contains(&name)));
     let uri: http::Uri = text.parse().unwrap();
     assert_eq!(uri.scheme_str(), Some(url.scheme().as_str()));
     assert_eq!(uri.authority().unwrap().as_str(), url.authority());
-    assert_eq!(uri.path_and_query().unwrap(), "/");
+    assert_eq!(uri.path_and_query().unwrap(), if url.path().is_empty() { "/" } else { url.path() });
     assert_ne!(uri.port_u16(), Some(url.scheme().default_port()));
     let host = uri.host().unwrap();
     let is_loopback = host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback());
@@ -78,33 +85,66 @@ fn shows_no_secret<T: TryFrom<String, Error = String>>(text: &str, fault: &str) 
 fn spellings(url: &PublicUrl) -> Vec<String> {
     let (name, port) = parts(url.authority());
     let default = url.scheme().default_port().to_string();
-    let ports = if port.is_empty() { vec![String::new(), format!(":{default}")] } else { vec![format!(":{port}")] };
-    ports.iter().flat_map(|port| [format!("{name}{port}"), format!("{name}.{port}")]).collect()
+    let ports = match port.strip_prefix(':') {
+        Some(port) => vec![format!(":{port}"), format!(":0{port}")],
+        None => vec![String::new(), ":".to_owned(), format!(":{default}")],
+    };
+    let mut names = vec![name.to_owned()];
+    match name.strip_prefix('[') {
+        Some(address) => {
+            let address: Ipv6Addr = address.trim_end_matches(']').parse().unwrap();
+            let segments: Vec<_> = address.segments().iter().map(|segment| format!("{segment:04x}")).collect();
+            names.push(format!("[{}]", segments.join(":")));
+        }
+        None => names.push(format!("{name}.")),
+    }
+    names.iter().flat_map(|name| ports.iter().map(move |port| format!("{name}{port}"))).collect()
 }
 
 fn parts(authority: &str) -> (&str, &str) {
     let end = authority.rfind(']').unwrap_or(0);
-    authority[end..].split_once(':').map_or((authority, ""), |(start, port)| (&authority[..end + start.len()], port))
+    authority[end..].find(':').map_or((authority, ""), |colon| authority.split_at(end + colon))
 }
 
+/// Whether the name is the same, and the port, where the default of the URL's scheme may be left out.
 fn may_mean(host: &[u8], url: &PublicUrl) -> bool {
-    spellings(url).iter().any(|spelling| host.eq_ignore_ascii_case(spelling.as_bytes()))
+    let host = std::str::from_utf8(host).unwrap();
+    let ((name, port), (own, own_port)) = (parts(host), parts(url.authority()));
+    let number = |port: &str| match port.trim_start_matches(':') {
+        "" => url.scheme().default_port(),
+        digits => digits.parse().unwrap(),
+    };
+    is_same_name(name, own) && number(port) == number(own_port)
+}
+
+fn is_same_name(name: &str, own: &str) -> bool {
+    match (name.strip_prefix('['), own.strip_prefix('[')) {
+        (Some(name), Some(own)) => {
+            let address = |text: &str| text.strip_suffix(']').unwrap().parse::<Ipv6Addr>().unwrap();
+            address(name) == address(own)
+        }
+        (None, None) => name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(own),
+        _ => false,
+    }
 }
 
 /// The host finds a public URL that it may mean; and each public URL is found, also in upper case.
 fn is_found(origins: &Origins, host: &[u8]) {
     let urls = origins.urls();
-    match origins.find(host) {
-        Some(place) => assert!(may_mean(host, &urls[place]), "{} is not {}", host.escape_ascii(), urls[place]),
+    match origins.find(host, b"") {
+        Some(url) => assert!(may_mean(host, url), "{} is not {url}", host.escape_ascii()),
         None => assert!(!urls.iter().any(|url| url.authority().as_bytes() == host.to_ascii_lowercase())),
     }
-    for (place, url) in urls.iter().enumerate() {
-        assert_eq!(origins.find(url.authority().as_bytes()), Some(place));
-        let is_name = !url.authority().starts_with('[');
-        for spelling in spellings(url).iter().filter(|spelling| is_name || !spelling.contains("].")) {
-            let found = origins.find(spelling.to_ascii_uppercase().as_bytes());
+    for url in urls {
+        assert_eq!(origins.find(url.authority().as_bytes(), url.path().as_bytes()), Some(url));
+        let below = format!("{}/x", url.path());
+        let longer = origins.find(url.authority().as_bytes(), below.as_bytes()).unwrap();
+        assert!(longer == url || longer.path() == below);
+        assert_eq!(origins.base_length(url.authority().as_bytes(), below.as_bytes()), longer.path().len());
+        for spelling in &spellings(url) {
+            let found = origins.find(spelling.to_ascii_uppercase().as_bytes(), b"");
             // With the default port it may also be another one's own host.
-            assert!(found.is_some_and(|found| may_mean(spelling.as_bytes(), &urls[found])), "{spelling}");
+            assert!(found.is_some_and(|found| may_mean(spelling.as_bytes(), found)), "{spelling}");
         }
     }
 }
@@ -114,11 +154,9 @@ fn is_redirected(origins: &Origins, host: &[u8]) {
     let https = |url: &&PublicUrl| url.scheme() == Scheme::Https;
     if let Some(url) = origins.https_of(host) {
         assert!(https(&url) && origins.urls().contains(url));
-        let host = std::str::from_utf8(host).unwrap().to_ascii_lowercase();
-        let (name, url_name) = (parts(&host).0, parts(url.authority()).0);
-        assert_eq!(name.strip_suffix('.').unwrap_or(name), url_name);
+        assert!(is_same_name(parts(std::str::from_utf8(host).unwrap()).0, parts(url.authority()).0));
     }
-    if let Some(url) = origins.find(host).map(|place| &origins.urls()[place]).filter(https) {
+    if let Some(url) = origins.find(host, b"").filter(https) {
         assert_eq!(origins.https_of(host), Some(url));
     }
     for url in origins.urls().iter().filter(https) {
@@ -132,9 +170,9 @@ fn is_redirected(origins: &Origins, host: &[u8]) {
 
 /// With public URLs, one of them; without, one that the host may mean.
 fn is_origin_of_request(origins: &Origins, host: &[u8], scheme: Scheme) {
-    let found = origins.of_request(host, scheme);
+    let found = origins.of_request(host, b"/", scheme);
     if !origins.are_derived() {
-        assert_eq!(found.as_deref(), origins.find(host).map(|place| &origins.urls()[place]));
+        assert_eq!(found.as_deref(), origins.find(host, b"/"));
     } else if let Some(url) = found.as_deref() {
         assert_eq!(url.scheme(), scheme);
         assert!(may_mean(host, url), "{} is not {url}", host.escape_ascii());

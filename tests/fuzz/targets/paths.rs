@@ -8,7 +8,10 @@ use std::{net::IpAddr, sync::LazyLock};
 
 use bridgehead::{
     config::{AccessRule, Network},
-    discovery::{AUTHORIZATION_SERVER, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target, classify},
+    discovery::{
+        AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target,
+        classify,
+    },
     generation::JWKS,
     limits::AccessRules,
 };
@@ -30,7 +33,7 @@ static RULES: LazyLock<[AccessRule; 3]> = LazyLock::new(|| {
         rule("/admin", &["10.0.0.0/8"], &["10.6.6.0/24"]),
     ]
 });
-static ACCESS: LazyLock<AccessRules> = LazyLock::new(|| AccessRules::new(&*RULES));
+static ACCESS: LazyLock<AccessRules> = LazyLock::new(|| AccessRules::new(&*RULES, &[]));
 static CLIENTS: LazyLock<[IpAddr; 4]> =
     LazyLock::new(|| ["10.1.2.3", "10.6.6.6", "::ffff:192.0.2.7", "2001:db8::1"].map(|text| text.parse().unwrap()));
 
@@ -59,8 +62,10 @@ fn is_at_one_spelling(path: &[u8], found: Option<Target>) {
         (PROTECTED_RESOURCE | PROTECTED_RESOURCE_MCP, _) => {
             assert_eq!(found, Some(Target::Document(Document::ProtectedResource)));
         }
+        (CLAUDE_CODE_METADATA, _) => assert_eq!(found, Some(Target::Document(Document::ClaudeCode))),
         (JWKS, _) => assert_eq!(found, Some(Target::Keys)),
-        (_, Some(Target::SlugResource)) => {
+        ("/.well-known/oauth-protected-resource/v1/mcp", _) => assert_eq!(found, Some(Target::Oauth2Resource)),
+        (_, Some(Target::Oauth2Resource)) => {
             let is_one = slug.is_some_and(|slug| !slug.is_empty() && !slug.contains(['/', '%', '\\', ';']));
             assert!(is_one, "the metadata of no slug");
         }

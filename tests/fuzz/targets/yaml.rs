@@ -63,15 +63,16 @@ fn is_consistent(loaded: &Loaded, text: &str) {
     let config = &loaded.config;
     assert!(!config.listeners.is_empty());
     assert!(are_unique(config.listeners.iter().map(|listener| listener.address.to_string())) || has_port_0(config));
-    assert!(are_unique(config.public_urls.iter().map(|url| url.authority())));
+    assert!(are_unique(config.public_urls.iter().map(|url| (url.authority(), url.path()))));
     assert!(are_unique(config.mcp_clients.iter().map(|client| &client.name)));
     assert!(config.mcp_clients.iter().all(|client| !client.name.trim().is_empty()));
     let discovery = Discovery::compile(config);
     assert_eq!(discovery.origins().urls(), config.public_urls);
     for url in &config.public_urls {
-        assert!(discovery.origins().find(url.authority().as_bytes()).is_some());
+        let found = discovery.origins().find(url.authority().as_bytes(), url.path().as_bytes());
+        assert_eq!(found, Some(url));
     }
-    let _rules = (AccessRules::new(&config.access), TrustedProxies::new(&config.trusted_proxies));
+    let _rules = (AccessRules::new(&config.access, &config.base_paths()), TrustedProxies::new(&config.trusted_proxies));
 }
 
 fn has_port_0(config: &Config) -> bool {

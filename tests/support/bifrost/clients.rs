@@ -20,8 +20,11 @@ pub enum Discovery {
     On,
     /// As it does without one.
     Off,
-    /// By the dashboard, as versions that have no discovery do.
+    /// By the page of the dashboard, as its old versions do on every path that is no other's. Source: `handlers/ui.go`
+    /// before the hidden paths were closed.
     Page,
+    /// As 1.6.0 does, which it is then altogether: it has neither discovery nor logins. Source: `tests/bifrost/golden`.
+    Gap,
     /// As generation B does, which it is then altogether, in this mode.
     Oauth2(Mode),
     /// With an issuer that the request has no part in.
@@ -34,6 +37,17 @@ pub enum Discovery {
     Silent,
     /// As without a `per_user_oauth` client for one document, and then with a connection that is cut.
     OffThenCut,
+}
+
+/// Which versions it is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// 1.5.0 to 1.5.2, with a `per_user_oauth` client or without.
+    PerUser { has_clients: bool },
+    /// 1.5.3 to 1.6.2.
+    Gap,
+    /// 1.6.3 and later, in this mode.
+    Oauth2(Mode),
 }
 
 /// The MCP clients, as `config` objects of the API.
@@ -86,7 +100,7 @@ impl Bifrost {
 /// What whoever may not use the API is answered.
 pub(super) fn refusal(ask: &Ask) -> Option<Reply> {
     let is_open = !lock(&ask.state.table).is_closed || ask.texts(header::AUTHORIZATION).any(is_accepted);
-    (!is_open).then(|| reply::bifrost_error(StatusCode::UNAUTHORIZED, "Unauthorized"))
+    (!is_open).then(|| ask.error(StatusCode::UNAUTHORIZED, "Unauthorized"))
 }
 
 pub(super) fn list(ask: &Ask) -> Reply {
@@ -119,11 +133,23 @@ fn is_accepted(authorization: &str) -> bool {
     authorization == format!("Bearer {}", Bifrost::TOKEN) || authorization == format!("Basic {basic}")
 }
 
-/// Its mode, if it is of generation B.
-pub(super) fn mode(ask: &Ask) -> Option<Mode> {
-    match lock(&ask.state.table).discovery {
-        Discovery::Oauth2(mode) => Some(mode),
-        _ => None,
+impl Ask {
+    /// What is asked is one of these versions.
+    pub(super) fn generation(&self) -> Generation {
+        match lock(&self.state.table).discovery {
+            Discovery::Oauth2(mode) => Generation::Oauth2(mode),
+            Discovery::Gap => Generation::Gap,
+            Discovery::Off => Generation::PerUser { has_clients: false },
+            _ => Generation::PerUser { has_clients: true },
+        }
+    }
+
+    /// The error shape of Bifrost itself, as these versions have it.
+    pub(super) fn error(&self, status: StatusCode, message: &str) -> Reply {
+        match self.generation() {
+            Generation::PerUser { .. } => reply::bifrost_error(status, message),
+            Generation::Gap | Generation::Oauth2(_) => reply::routed_error(status, message),
+        }
     }
 }
 
@@ -136,8 +162,7 @@ pub(super) async fn document(ask: &Ask) -> Reply {
         Discovery::On => oauth::resource_metadata(ask),
         Discovery::Off => reply::whole(StatusCode::NOT_FOUND, reply::TEXT, "Not Found"),
         Discovery::Page => plain::dashboard(),
-        // Answered before.
-        Discovery::Oauth2(_) => reply::empty(StatusCode::NOT_FOUND),
+        Discovery::Gap | Discovery::Oauth2(_) => plain::dashboard_at(&ask.path),
         Discovery::OwnIssuer => {
             let base = "http://bifrost.internal:8080";
             let document = json!({"issuer": base, "resource": format!("{base}/mcp")});

@@ -1,4 +1,6 @@
 //! The authorization code flow of generation A: authorize, consent and the exchange for a token.
+//!
+//! Source: `handlers/oauth2_per_user.go` of 1.5.0 to 1.5.2, but for the consent page, which is the tests' own.
 
 use std::time::{Duration, Instant};
 

@@ -1,19 +1,22 @@
-//! What generation B issues: signed access tokens, refresh tokens that rotate, and what it takes of them at `/mcp`.
+//! What generation B issues: signed access tokens and refresh tokens that rotate, and whether it takes them back.
+//!
+//! Source: `handlers/mcpoauth2issuance.go` and `handlers/mcpoauth2jwt.go` of 1.6.3 and later; the words for a token that
+//! is not taken are of the library that reads it, and were not to be had in full.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hyper::{Method, StatusCode, header};
+use hyper::{StatusCode, header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Bifrost, Mode,
+    admission::lasts,
     keys::KEYS,
     lock,
     oauth::opaque,
-    oauth2::{Access, Grant, Store, error, issuer, resource, unsorted},
-    reply::{self, Reply, bifrost_error},
+    oauth2::{Access, Grant, Store, error, issuer, unsorted},
+    reply::{self, Reply},
     route::Ask,
 };
 
@@ -22,7 +25,10 @@ const TOKEN_LIFE: Duration = Duration::from_mins(10);
 pub(super) fn token(ask: &Ask) -> Reply {
     match ask.form("grant_type").unwrap_or_default().as_str() {
         "authorization_code" => exchange(ask),
-        "refresh_token" => refresh(ask),
+        "refresh_token" => {
+            let given = |name| ask.form(name).unwrap_or_default();
+            refresh(ask, &given("refresh_token"), &client_of(ask), &given("resource"))
+        }
         other => error("unsupported_grant_type", &format!("grant_type {other:?} not supported")),
     }
 }
@@ -35,7 +41,8 @@ fn exchange(ask: &Ask) -> Reply {
     }
     let base = issuer(ask);
     let mut store = lock(&ask.state.oauth2);
-    let flow = store.flows.iter().find(|(_, flow)| flow.code.as_deref() == Some(code.as_str()));
+    let flow =
+        store.flows.iter().find(|(_, flow)| flow.device.is_none() && flow.code.as_deref() == Some(code.as_str()));
     let Some((id, flow)) = flow.map(|(id, flow)| (id.clone(), flow.clone())) else {
         return error("invalid_grant", "authorization code not found or already used");
     };
@@ -60,20 +67,18 @@ fn exchange(ask: &Ask) -> Reply {
     issue(&mut store, flow.grant, base)
 }
 
-fn refresh(ask: &Ask) -> Reply {
-    let given = |name| ask.form(name).unwrap_or_default();
-    let (token, client_id, resource) = (given("refresh_token"), client_of(ask), given("resource"));
+pub(super) fn refresh(ask: &Ask, token: &str, client_id: &str, resource: &str) -> Reply {
     if token.is_empty() || client_id.is_empty() {
         return error("invalid_request", "refresh_token and client_id are required");
     }
     let base = issuer(ask);
     let mut store = lock(&ask.state.oauth2);
-    if let Some(family) = store.spent.get(&token).cloned() {
+    if let Some(family) = store.spent.get(token).cloned() {
         // It was stolen, from its owner or by it: nobody keeps it.
         store.refresh.retain(|_, grant| grant.family != family);
         return error("invalid_grant", "refresh token not found or revoked");
     }
-    match store.refresh.get(&token) {
+    match store.refresh.get(token) {
         None => return error("invalid_grant", "refresh token not found or revoked"),
         Some(grant) if grant.client_id != client_id => return error("invalid_grant", "client_id mismatch"),
         Some(grant) if !resource.is_empty() && resource != grant.resource => {
@@ -81,8 +86,8 @@ fn refresh(ask: &Ask) -> Reply {
         }
         Some(_) => {}
     }
-    let grant = store.refresh.remove(&token).expect("it is there");
-    store.spent.insert(token, grant.family.clone());
+    let grant = store.refresh.remove(token).expect("it is there");
+    store.spent.insert(token.to_owned(), grant.family.clone());
     store.refreshed.insert(grant.family.clone());
     issue(&mut store, grant, base)
 }
@@ -97,7 +102,7 @@ fn client_of(ask: &Ask) -> String {
     ask.form("client_id").filter(|id| !id.is_empty()).or_else(basic).unwrap_or_default()
 }
 
-fn issue(store: &mut Store, grant: Grant, issuer: String) -> Reply {
+pub(super) fn issue(store: &mut Store, grant: Grant, issuer: String) -> Reply {
     let start = now();
     let access_token = KEYS.sign(&json!({
         "iss": issuer, "aud": [grant.resource], "sub": "vk-1", "bf_mode": "vk", "scope": grant.scope, "iat": start,
@@ -121,38 +126,20 @@ pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-// === /mcp ===
+/// Why a token is not taken.
+pub(super) struct Refused(pub(super) &'static str);
 
-/// Whether a request to `/mcp` or `/mcp/<slug>` is refused, and how.
-pub(super) fn refusal(ask: &Ask, mode: Mode) -> Option<Reply> {
-    let mut bearer = ask.texts(header::AUTHORIZATION).filter_map(|value| value.split_once(' ')).map(|(_, token)| token);
-    let (base, own) = (issuer(ask), resource(ask));
-    let is_known = |token: &str| {
-        let mut store = lock(&ask.state.oauth2);
-        let uses = store.uses.unwrap_or(usize::MAX);
-        store.access.get_mut(token).is_some_and(|access| {
-            // A client may open a stream at any time, and two refreshes at once are a theft.
-            let counts = ask.method == Method::POST;
-            access.used += usize::from(counts);
-            let is_good = access.end > Instant::now() && (access.used <= uses || !counts);
-            is_good && access.issuer == base && access.resource == own
-        })
-    };
-    let has_key = ask.headers.get("x-bf-vk").is_some_and(|key| key == Bifrost::VIRTUAL_KEY);
-    let is_in = match mode {
-        Mode::Headers => has_key,
-        Mode::Both => has_key || bearer.any(is_known),
-        Mode::Oauth => bearer.any(is_known),
-    };
-    if !is_in {
-        let reply = bifrost_error(StatusCode::UNAUTHORIZED, "virtual key required to access mcp server");
-        if mode == Mode::Headers {
-            return Some(reply);
-        }
-        // The same for every slug.
-        let value = format!("Bearer resource_metadata=\"{base}/.well-known/oauth-protected-resource/mcp\"");
-        return Some(reply::with_header(reply, header::WWW_AUTHENTICATE, &value));
+/// Takes an access token, for this resource alone, and counts its use.
+pub(super) fn verify(ask: &Ask, token: &str, resource: &str, counts: bool) -> Result<(), Refused> {
+    let issuer = issuer(ask);
+    let mut store = lock(&ask.state.oauth2);
+    let uses = store.uses.unwrap_or(usize::MAX);
+    let access = store.access.get_mut(token).ok_or(Refused("invalid token: token is malformed"))?;
+    // A client may open a stream at any time, and two refreshes at once are a theft.
+    access.used += usize::from(counts);
+    if !lasts(access.end) || counts && access.used > uses {
+        return Err(Refused("invalid token: token is expired"));
     }
-    let slug = ask.path.strip_prefix("/mcp/")?;
-    (slug != Bifrost::SLUG).then(|| bifrost_error(StatusCode::FORBIDDEN, "access_denied"))
+    let is_own = access.issuer == issuer && access.resource == resource;
+    if is_own { Ok(()) } else { Err(Refused("invalid token: token has invalid audience")) }
 }

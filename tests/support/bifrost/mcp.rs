@@ -1,4 +1,9 @@
 //! `/mcp`: the streamable HTTP transport of the Model Context Protocol, without sessions.
+//!
+//! Source of what is answered to `initialize`, to notifications, to what is no message, and to an unknown tool, and of
+//! the stream of a GET: `tests/bifrost/golden`, of 1.6.0. Source of the heartbeats: `handlers/mcpserver.go` of 2.x. The
+//! list of tools, `ping`, and the progress of a call are of MCP 2025-06-18: 2.7.0 may answer a POST with a stream of
+//! events, and its source was not to be had.
 
 use std::time::Duration;
 
@@ -6,9 +11,9 @@ use hyper::{Method, StatusCode, body::Bytes, header};
 use serde_json::{Value, json};
 
 use super::{
-    clients, grants, lock,
-    oauth::RESOURCE_METADATA,
-    pass,
+    admission,
+    clients::Generation,
+    lock, pass,
     reply::{self, Reply},
     route::Ask,
 };
@@ -20,92 +25,97 @@ const FALLBACK_REVISION: &str = "2025-06-18";
 /// The pause between two notifications of the `count` tool.
 const BEAT: Duration = Duration::from_millis(5);
 const LONGEST_COUNT: u64 = 100_000;
+/// Between two comments on an idle stream.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 
-pub(super) fn handle(ask: &Ask) -> Reply {
-    let refusal = match clients::mode(ask) {
-        Some(mode) => grants::refusal(ask, mode),
-        None => (!has_token(ask)).then(|| challenge(ask)),
+pub(super) async fn handle(ask: &Ask) -> Reply {
+    let key = match admission::admit(ask) {
+        Ok(key) => key,
+        Err(refusal) => return *refusal,
     };
-    if let Some(refusal) = refusal {
-        return refusal;
-    }
     if ask.method == Method::GET {
-        return opened();
+        return opened(ask);
     }
     let Some(body) = ask.body.as_deref() else {
         let message = "request body too large";
-        return reply::bifrost_error(StatusCode::PAYLOAD_TOO_LARGE, message);
+        return ask.error(StatusCode::PAYLOAD_TOO_LARGE, message);
     };
-    let Ok(message) = serde_json::from_slice::<Value>(body) else {
-        return failure(StatusCode::BAD_REQUEST, &Value::Null, PARSE_ERROR, "not JSON");
-    };
-    message_of_client(ask, &message)
+    match serde_json::from_slice::<Value>(body) {
+        Ok(message @ Value::Object(_)) => message_of_client(ask, key.as_deref(), &message).await,
+        _ => failure(&Value::Null, PARSE_ERROR, "Failed to parse message"),
+    }
 }
 
-/// The stream of what the server has to say of itself: it is open, and nothing more.
-fn opened() -> Reply {
-    let (mut pen, mut reply) = reply::streamed(reply::EVENTS);
-    reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
+/// The stream of what the server has to say of itself: it is open, and nothing more but heartbeats.
+fn opened(ask: &Ask) -> Reply {
+    let (mut pen, mut reply) = events();
+    let heartbeat = match ask.generation() {
+        // Source: the same file of 1.5, which waits for the client to go.
+        Generation::PerUser { .. } => None,
+        Generation::Gap | Generation::Oauth2(_) => Some(lock(&ask.state.heartbeat).unwrap_or(HEARTBEAT)),
+    };
+    if heartbeat.is_some() {
+        reply::set(&mut reply, header::HeaderName::from_static("x-accel-buffering"), "no");
+    }
     tokio::spawn(async move {
         let opened = Bytes::from_static(b"data: {\"jsonrpc\":\"2.0\",\"method\":\"connection/opened\"}\n\n");
         if pen.send_data(opened).await.is_ok() {
-            std::future::pending::<()>().await;
+            // It ends when the client has gone.
+            let _ = reply::beating(&mut pen, heartbeat, std::future::pending()).await;
         }
     });
     reply
 }
 
-fn has_token(ask: &Ask) -> bool {
-    let store = lock(&ask.state.oauth);
-    ask.texts(header::AUTHORIZATION)
-        .filter_map(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .any(|(_, token)| store.knows_token(token.trim()))
+/// A stream of events.
+fn events() -> (reply::Pen, Reply) {
+    let (pen, mut reply) = reply::streamed(reply::EVENTS);
+    reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
+    reply::set(&mut reply, header::CONNECTION, "keep-alive");
+    (pen, reply)
 }
 
-fn challenge(ask: &Ask) -> Reply {
-    let message = "oauth authentication required for mcp access";
-    let reply = reply::bifrost_error(StatusCode::UNAUTHORIZED, message);
-    let metadata = format!("{}{RESOURCE_METADATA}", ask.base());
-    let value = format!("Bearer resource_metadata=\"{metadata}\"");
-    reply::with_header(reply, header::WWW_AUTHENTICATE, &value)
-}
-
-fn message_of_client(ask: &Ask, message: &Value) -> Reply {
+async fn message_of_client(ask: &Ask, key: Option<&str>, message: &Value) -> Reply {
+    let id = message.get("id").unwrap_or(&Value::Null);
+    if message["jsonrpc"] != "2.0" {
+        return failure(id, INVALID_REQUEST, "Invalid JSON-RPC version");
+    }
+    let method = message["method"].as_str().unwrap_or_default();
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
-    let (method, id) = match (message.get("method").and_then(Value::as_str), message.get("id")) {
-        (Some(method), Some(id)) => (method, id),
-        (Some(_), None) => return reply::empty(StatusCode::ACCEPTED),
-        (None, _) if is_answer => return reply::empty(StatusCode::ACCEPTED),
-        (None, _) => {
-            let status = StatusCode::BAD_REQUEST;
-            return failure(status, &Value::Null, INVALID_REQUEST, "not a JSON-RPC message");
-        }
-    };
+    if id.is_null() || is_answer {
+        return reply::whole(StatusCode::ACCEPTED, reply::PLAIN, "");
+    }
     let params = &message["params"];
     match method {
-        "initialize" => success(id, &initialized(params)),
-        "ping" => success(id, &json!({})),
-        "tools/list" => success(id, &tools()),
-        "tools/call" if params["name"] == "count" => count(ask, id, params),
-        "tools/call" => failure(StatusCode::OK, id, INVALID_PARAMS, "unknown tool"),
-        _ => failure(StatusCode::OK, id, METHOD_NOT_FOUND, "method not found"),
+        "initialize" => success(id, &initialized(ask, key, params)),
+        "ping" => success(id, "{}"),
+        "tools/list" => success(id, &tools().to_string()),
+        "tools/call" if params["name"] == "count" => count(ask, id, params).await,
+        "tools/call" => {
+            let tool = params["name"].as_str().unwrap_or_default();
+            failure(id, INVALID_PARAMS, &format!("tool '{tool}' not found: tool not found"))
+        }
+        other => failure(id, METHOD_NOT_FOUND, &format!("Method {other} not found")),
     }
 }
 
-fn initialized(params: &Value) -> Value {
+/// The result, its members in the order of the original. From 2.x on one server serves everybody, under one name.
+fn initialized(ask: &Ask, key: Option<&str>, params: &Value) -> String {
     let wanted = params["protocolVersion"].as_str().unwrap_or_default();
-    let known = REVISIONS.into_iter().find(|revision| *revision == wanted);
-    json!({
-        "capabilities": {"tools": {}},
-        "protocolVersion": known.unwrap_or(FALLBACK_REVISION),
-        "serverInfo": {"name": "bifrost", "version": "1.5.2"},
-    })
+    let revision = REVISIONS.into_iter().find(|revision| *revision == wanted).unwrap_or(FALLBACK_REVISION);
+    let (name, version) = match ask.generation() {
+        Generation::PerUser { .. } => (key.unwrap_or("global"), "v1.5.2"),
+        Generation::Gap => (key.unwrap_or("global"), "v1.6.0"),
+        Generation::Oauth2(_) => ("bifrost", "v2.7.0"),
+    };
+    let server = format!("{{\"name\":{},\"version\":\"{version}\"}}", json!(name));
+    let capabilities = "{\"tools\":{\"listChanged\":true}}";
+    format!("{{\"protocolVersion\":\"{revision}\",\"capabilities\":{capabilities},\"serverInfo\":{server}}}")
 }
 
 fn tools() -> Value {
@@ -116,28 +126,36 @@ fn tools() -> Value {
     }]})
 }
 
-/// Counts in a stream of events: a notification for each number, then the result.
-fn count(ask: &Ask, id: &Value, params: &Value) -> Reply {
+/// Counts, as long as the gate lets it. A client that wants to know of the progress gets a stream of events, a notification for each number, then
+/// the result. So does one of a version that has no such streams: through those the tests look at what becomes of them.
+async fn count(ask: &Ask, id: &Value, params: &Value) -> Reply {
     let to = match params.pointer("/arguments/to") {
         None | Some(Value::Null) => Some(3),
         Some(value) => value.as_u64().filter(|to| *to <= LONGEST_COUNT),
     };
     let Some(to) = to else {
-        return failure(StatusCode::OK, id, INVALID_PARAMS, "to is out of range");
+        return failure(id, INVALID_PARAMS, "to is out of range");
     };
-    let progress_token = params.pointer("/_meta/progressToken").cloned();
-    let text = format!("counted to {to}");
-    let result = json!({"content": [{"text": text, "type": "text"}]});
-    let last = response(id, "result", &result);
+    let result = json!({"content": [{"text": format!("counted to {to}"), "type": "text"}]}).to_string();
     let gate = ask.state.current_gate();
+    let Some(token) = params.pointer("/_meta/progressToken").cloned() else {
+        for _ in 1..=to {
+            pass(gate.as_ref()).await;
+        }
+        return success(id, &result);
+    };
+    let last = response(id, "result", &result);
 
-    let (mut pen, mut reply) = reply::streamed(reply::EVENTS);
-    reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
+    let (mut pen, reply) = events();
     tokio::spawn(async move {
         for step in 1..=to {
             pass(gate.as_ref()).await;
-            let sent = pen.send_data(event(&notification(step, to, progress_token.as_ref())));
-            if sent.await.is_err() {
+            let progress = json!({
+                "jsonrpc": "2.0",
+                "method": "notifications/progress",
+                "params": {"progress": step, "progressToken": token, "total": to},
+            });
+            if pen.send_data(event(&progress.to_string())).await.is_err() {
                 return;
             }
             tokio::time::sleep(BEAT).await;
@@ -148,34 +166,20 @@ fn count(ask: &Ask, id: &Value, params: &Value) -> Reply {
     reply
 }
 
-fn notification(step: u64, to: u64, progress_token: Option<&Value>) -> Value {
-    match progress_token {
-        Some(token) => json!({
-            "jsonrpc": "2.0",
-            "method": "notifications/progress",
-            "params": {"progress": step, "progressToken": token, "total": to},
-        }),
-        None => json!({
-            "jsonrpc": "2.0",
-            "method": "notifications/message",
-            "params": {"data": format!("{step} of {to}"), "level": "info"},
-        }),
-    }
-}
-
-fn event(message: &Value) -> Bytes {
+fn event(message: &str) -> Bytes {
     Bytes::from(format!("event: message\ndata: {message}\n\n"))
 }
 
-fn success(id: &Value, result: &Value) -> Reply {
-    reply::json(StatusCode::OK, &response(id, "result", result))
+fn success(id: &Value, result: &str) -> Reply {
+    reply::whole(StatusCode::OK, reply::JSON, response(id, "result", result))
 }
 
-fn failure(status: StatusCode, id: &Value, code: i32, message: &str) -> Reply {
-    let error = json!({"code": code, "message": message});
-    reply::json(status, &response(id, "error", &error))
+fn failure(id: &Value, code: i32, message: &str) -> Reply {
+    let error = format!("{{\"code\":{code},\"message\":{}}}", json!(message));
+    reply::whole(StatusCode::OK, reply::JSON, response(id, "error", &error))
 }
 
-fn response(id: &Value, outcome: &str, value: &Value) -> Value {
-    json!({"id": id, "jsonrpc": "2.0", outcome: value})
+/// A response of JSON-RPC, its members in the order of the original and no line break behind them.
+fn response(id: &Value, outcome: &str, value: &str) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{outcome}\":{value}}}")
 }

@@ -5,6 +5,8 @@
 //! does, and records every request that reaches it. It runs on a thread and runtime of its own,
 //! so a test that blocks, or that uses a single-threaded runtime, does not stall it.
 
+mod admission;
+mod claude_code;
 mod clients;
 mod consent;
 mod grants;
@@ -17,10 +19,11 @@ mod record;
 mod reply;
 mod route;
 mod said;
+mod setup;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdListener},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -57,11 +60,17 @@ struct State {
     checks: AtomicUsize,
     /// Whether `/health` says that the database is gone.
     is_red: AtomicBool,
+    /// Between two comments on an idle stream, in place of what the original has.
+    heartbeat: Mutex<Option<Duration>>,
+    setup: Mutex<setup::Lock>,
+    rules: Mutex<admission::Rules>,
     gate: Mutex<Option<Gate>>,
     oauth: Mutex<oauth::Store>,
     oauth2: Mutex<oauth2::Store>,
+    claude_code: Mutex<claude_code::Gateway>,
     table: Mutex<clients::Table>,
     said: Mutex<said::Said>,
+    base_path: Mutex<String>,
 }
 
 impl Bifrost {
@@ -97,6 +106,12 @@ impl Bifrost {
         self.state.is_red.store(is_red, Ordering::SeqCst);
     }
 
+    /// Says what its `server.base_path` is. As in the original, requests are taken with it and without it.
+    pub fn set_base_path(&self, path: &str) {
+        // Source: changelog of Helm chart 2.1.47, for 2.4.0.
+        path.clone_into(&mut lock(&self.state.base_path));
+    }
+
     /// How many of the edge's health checks have arrived.
     pub fn health_checks(&self) -> usize {
         self.state.checks.load(Ordering::SeqCst)
@@ -123,7 +138,7 @@ impl Bifrost {
 
     /// Closes the gate in front of streamed events, for every stream that starts from now on.
     ///
-    /// While it is closed, each of the five chat chunks, and each notification of the `count`
+    /// While it is closed, each of the five chat chunks, and each step of the `count`
     /// tool, waits for one permit. Response heads and the events that end a stream do not wait.
     /// Until [`Gate::release_all`] is called, further calls return the same gate.
     pub fn gate(&self) -> Gate {
@@ -132,6 +147,12 @@ impl Bifrost {
             Some(gate) if !gate.0.is_closed() => gate.clone(),
             _ => current.insert(Gate(Arc::new(Semaphore::new(0)))).clone(),
         }
+    }
+
+    /// Sends heartbeats so often where the original sends some: every 15 s on a stream of `/mcp`, every second on one of
+    /// a chat.
+    pub fn set_heartbeat(&self, interval: Duration) {
+        *lock(&self.state.heartbeat) = Some(interval);
     }
 
     /// Takes this token for one of a login from now on, as an MCP server of a Bifrost's own does.
@@ -148,6 +169,14 @@ impl Bifrost {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    /// The number of its connection.
+    connection: u64,
+    address: IpAddr,
 }
 
 impl Drop for Bifrost {
@@ -190,6 +219,15 @@ impl State {
     fn current_gate(&self) -> Option<Gate> {
         lock(&self.gate).clone()
     }
+
+    fn base_path(&self) -> String {
+        lock(&self.base_path).clone()
+    }
+
+    fn without_base_path<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(&*lock(&self.base_path));
+        below.filter(|below| below.starts_with('/')).unwrap_or(path)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,8 +249,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut connection = 0;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, Arc::clone(&state), connection));
+            Ok((stream, peer)) => {
+                tokio::spawn(serve(stream, Arc::clone(&state), Caller { connection, address: peer.ip() }));
                 connection += 1;
             }
             // Out of file descriptors, for example: it may pass.
@@ -221,11 +259,11 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>, connection: u64) {
+async fn serve(stream: TcpStream, state: Arc<State>, caller: Caller) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let state = Arc::clone(&state);
-        async move { route::answer(state, request, connection).await }
+        async move { route::answer(state, request, caller).await }
     });
     // An error here is a client that went away or a handler that wanted the connection cut.
     let _ = http1::Builder::new()

@@ -1,4 +1,7 @@
 //! What generation A remembers of OAuth, its discovery documents and client registration.
+//!
+//! Source: `handlers/oauth2_per_user.go` and the metadata handler of 1.5.0 to 1.5.2, which could not be run where this was
+//! written.
 
 use std::{
     collections::HashMap,

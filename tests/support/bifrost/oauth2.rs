@@ -1,5 +1,8 @@
 //! Generation B: Bifrost as an OAuth authorization server of its own (1.6.3 and later). Discovery at any suffix, keys,
 //! registration, authorization with consent by API, tokens that are signed and rotating refresh tokens.
+//!
+//! Source: `handlers/mcpoauth2.go`, `handlers/mcpoauth2issuance.go` and `handlers/mcpoauth2consent.go` of those versions.
+//! None of them could be run where this was written.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,12 +14,15 @@ use hyper::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
-    Bifrost, clients, grants,
+    Bifrost,
+    claude_code::{self, Device},
+    clients::Generation,
+    grants,
     keys::KEYS,
     lock, mcp,
     oauth::opaque,
     plain,
-    reply::{self, Reply, bifrost_error},
+    reply::{self, Reply},
     route::Ask,
 };
 
@@ -70,6 +76,25 @@ pub(super) struct Flow {
     /// There is one as soon as a user has consented.
     pub(super) code: Option<String>,
     pub(super) end: Instant,
+    /// That of a device has no redirect: it fetches its tokens itself.
+    pub(super) device: Option<Device>,
+}
+
+impl Flow {
+    /// One that a device began.
+    pub(super) fn of_device(grant: Grant, device: Device, life: Duration) -> Self {
+        Flow {
+            grant,
+            redirect_uri: String::new(),
+            challenge: String::new(),
+            state: String::new(),
+            // Nobody knows it until the user has typed the code.
+            temp_token: opaque(),
+            code: None,
+            end: Instant::now() + life,
+            device: Some(device),
+        }
+    }
 }
 
 /// What was authorized.
@@ -89,8 +114,6 @@ pub(super) struct Access {
 }
 
 impl Bifrost {
-    /// The key that its users consent with, and that takes the place of a token where headers are taken.
-    pub const VIRTUAL_KEY: &str = "sk-bf-interop";
     /// The one MCP server behind `/mcp/<slug>`.
     pub const SLUG: &str = "github";
 
@@ -111,8 +134,8 @@ impl Bifrost {
 }
 
 /// Answers what this generation alone has; `None` when it has no such path or method.
-pub(super) fn answer(ask: &Ask) -> Option<Reply> {
-    let mode = clients::mode(ask)?;
+pub(super) async fn answer(ask: &Ask) -> Option<Reply> {
+    let Generation::Oauth2(mode) = ask.generation() else { return None };
     let path = ask.path.as_str();
     Some(match (ask.method.as_str(), path) {
         ("GET", JWKS) if mode == Mode::Headers => reply::empty(StatusCode::NOT_FOUND),
@@ -124,7 +147,7 @@ pub(super) fn answer(ask: &Ask) -> Option<Reply> {
         ("GET" | "PUT", _) if path.starts_with(FLOWS) => consent(ask, &path[FLOWS.len()..]),
         // The page is the dashboard's, whose script reads the fragment.
         ("GET", "/oauth/consent") => plain::dashboard(),
-        ("GET" | "POST", _) if is_mcp(path) => mcp::handle(ask),
+        ("GET" | "POST", _) if is_mcp(path) => mcp::handle(ask).await,
         ("GET", _) => return None,
         (_, JWKS | AUTHORIZE) => not_allowed("GET, OPTIONS"),
         (_, REGISTER | TOKEN) => not_allowed("GET, OPTIONS, POST"),
@@ -281,6 +304,7 @@ fn authorize(ask: &Ask) -> Reply {
         state,
         code: None,
         end: Instant::now() + FLOW_LIFE,
+        device: None,
     };
     store.flows.insert(id.clone(), flow);
     reply::found(&format!("{base}/oauth/consent?flow={id}#t={temp_token}"))
@@ -294,21 +318,24 @@ fn with_query(uri: &str, parameters: &[(&str, &str)]) -> String {
 
 /// What the consent page asks for and sends.
 fn consent(ask: &Ask, id: &str) -> Reply {
-    let base = issuer(ask);
+    let (base, approved) = (issuer(ask), claude_code::approved(ask));
     let mut store = lock(&ask.state.oauth2);
     let Store { flows, clients, .. } = &mut *store;
     let token = ask.headers.get(TEMP_TOKEN).and_then(|token| token.to_str().ok());
     let Some(flow) = flows.get_mut(id).filter(|flow| token == Some(flow.temp_token.as_str())) else {
-        return bifrost_error(StatusCode::UNAUTHORIZED, "Unauthorized");
+        return ask.error(StatusCode::UNAUTHORIZED, "Unauthorized");
     };
     if flow.code.is_some() {
-        return bifrost_error(StatusCode::GONE, "authorization flow has already been completed");
+        return ask.error(StatusCode::GONE, "authorization flow has already been completed");
     }
     if flow.end <= Instant::now() {
-        return bifrost_error(StatusCode::GONE, "authorization flow has expired");
+        return ask.error(StatusCode::GONE, "authorization flow has expired");
     }
     if ask.method == Method::GET {
-        let name = clients.get(&flow.grant.client_id).map(|client| client.name.clone());
+        let name = match flow.device {
+            Some(_) => Some(claude_code::CLIENT_NAME.to_owned()),
+            None => clients.get(&flow.grant.client_id).map(|client| client.name.clone()),
+        };
         let detail = json!({
             "redirect_uri": flow.redirect_uri, "client_name": name, "available_modes": ["vk"],
             "expires_at": "2030-01-01T00:00:00Z",
@@ -316,7 +343,7 @@ fn consent(ask: &Ask, id: &str) -> Reply {
         return reply::json(StatusCode::OK, &detail);
     }
     let body: Value = ask.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-    let refuse = |message: &str| bifrost_error(StatusCode::BAD_REQUEST, message);
+    let refuse = |message: &str| ask.error(StatusCode::BAD_REQUEST, message);
     if body["mode"] != "vk" {
         return refuse("mode is not available");
     }
@@ -324,7 +351,10 @@ fn consent(ask: &Ask, id: &str) -> Reply {
         return refuse("virtual key not found");
     }
     let code = opaque();
-    let url = with_query(&flow.redirect_uri, &[("code", &code), ("iss", &base), ("state", &flow.state)]);
+    let url = match flow.device {
+        Some(_) => approved,
+        None => with_query(&flow.redirect_uri, &[("code", &code), ("iss", &base), ("state", &flow.state)]),
+    };
     flow.code = Some(code);
     reply::json(StatusCode::OK, &json!({"redirect_url": url}))
 }

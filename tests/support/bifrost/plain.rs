@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    pass,
+    clients::Generation,
+    lock, pass,
     record::{Upload, header_list},
     reply::{self, Abort, Pen, Reply},
     route::Ask,
@@ -172,11 +173,16 @@ pub(super) fn chat(ask: &Ask) -> Reply {
         );
     }
     let gate = ask.state.current_gate();
+    // Source: Bifrost 2.0.0 (#7108).
+    let heartbeat = matches!(ask.generation(), Generation::Oauth2(_));
+    let heartbeat = heartbeat.then(|| lock(&ask.state.heartbeat).unwrap_or(Duration::from_secs(1)));
     let (mut pen, mut reply) = reply::streamed(reply::EVENTS);
     reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
     tokio::spawn(async move {
         for index in 1..=5 {
-            pass(gate.as_ref()).await;
+            if reply::beating(&mut pen, heartbeat, pass(gate.as_ref())).await.is_err() {
+                return;
+            }
             if event(&mut pen, &chunk(&model, index).to_string()).await.is_err() {
                 return;
             }
@@ -185,6 +191,48 @@ pub(super) fn chat(ask: &Ask) -> Reply {
         let _ = event(&mut pen, "[DONE]").await;
     });
     reply
+}
+
+/// A message of Anthropic's Messages API, streamed when the request says so.
+pub(super) fn message(ask: &Ask) -> Reply {
+    let request: Option<Value> = ask.body.as_deref().and_then(|body| serde_json::from_slice(body).ok());
+    let Some(request) = request else { return refuse("Invalid request format") };
+    let model = request["model"].as_str().unwrap_or("model").to_owned();
+    let whole = |content: Value| {
+        json!({
+            "content": content, "id": "msg_1", "model": model, "role": "assistant", "stop_reason": "end_turn",
+            "type": "message", "usage": {"input_tokens": 1, "output_tokens": 1},
+        })
+    };
+    if request["stream"] != true {
+        return reply::json(StatusCode::OK, &whole(json!([{"text": "Hello.", "type": "text"}])));
+    }
+    let start = json!({"message": whole(json!([])), "type": "message_start"});
+    let gate = ask.state.current_gate();
+    let (mut pen, mut reply) = reply::streamed(reply::EVENTS);
+    reply::set(&mut reply, header::CACHE_CONTROL, "no-cache");
+    tokio::spawn(async move {
+        if named_event(&mut pen, &start).await.is_err() {
+            return;
+        }
+        for index in 1..=5 {
+            pass(gate.as_ref()).await;
+            let delta = json!({"text": format!("word{index} "), "type": "text_delta"});
+            let delta = json!({"delta": delta, "index": 0, "type": "content_block_delta"});
+            if named_event(&mut pen, &delta).await.is_err() {
+                return;
+            }
+        }
+        // The client may have gone; there is no one left to tell.
+        let _ = named_event(&mut pen, &json!({"type": "message_stop"})).await;
+    });
+    reply
+}
+
+/// An event that bears the type of its data.
+async fn named_event(pen: &mut Pen, data: &Value) -> Result<(), Abort> {
+    let name = data["type"].as_str().unwrap_or_default();
+    pen.send_data(Bytes::from(format!("event: {name}\ndata: {data}\n\n"))).await.map_err(|_| Abort)
 }
 
 fn chunk(model: &str, index: u32) -> Value {

@@ -1,6 +1,6 @@
 //! Building of responses, and the headers that every response carries.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, pin::pin, time::Duration};
 
 use http_body_util::{
     BodyExt, Full,
@@ -67,14 +67,47 @@ pub(super) fn streamed(content_type: &'static str) -> (Pen, Reply) {
     (pen, reply)
 }
 
+/// Waits for something, and sends a comment again and again until it happens. Fails when the client has gone. The
+/// comment is one line, without an empty one behind it: some clients take that for an event (Bifrost #5883).
+pub(super) async fn beating(
+    pen: &mut Pen,
+    every: Option<Duration>,
+    what: impl Future<Output = ()>,
+) -> Result<(), Abort> {
+    let Some(every) = every else {
+        what.await;
+        return Ok(());
+    };
+    let mut what = pin!(what);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut what => return Ok(()),
+            () = tokio::time::sleep(every) => {
+                pen.send_data(Bytes::from_static(b": heartbeat\n")).await.map_err(|_| Abort)?;
+            }
+        }
+    }
+}
+
 pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
     whole(status, JSON, go_json(value) + "\n")
 }
 
-/// The error shape of Bifrost itself.
+/// The error shape of Bifrost itself, up to 1.5.
 pub(super) fn bifrost_error(status: StatusCode, message: &str) -> Reply {
     let body = format!(
         "{{\"is_bifrost_error\":false,\"status_code\":{},\"error\":{{\"message\":{}}},\"extra_fields\":{{}}}}\n",
+        status.as_u16(),
+        go_json(&Value::from(message)),
+    );
+    whole(status, JSON, body)
+}
+
+/// The same of 1.6 and later. Source: `tests/bifrost/golden`.
+pub(super) fn routed_error(status: StatusCode, message: &str) -> Reply {
+    let body = format!(
+        "{{\"is_bifrost_error\":false,\"status_code\":{},\"error\":{{\"message\":{}}},\"extra_fields\":{{\"routing_info\":{{}}}}}}\n",
         status.as_u16(),
         go_json(&Value::from(message)),
     );

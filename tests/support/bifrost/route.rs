@@ -9,34 +9,38 @@ use hyper::{
 };
 
 use super::{
-    State, clients, consent, mcp, oauth, oauth2, plain,
+    Caller, State, claude_code,
+    clients::{self, Generation},
+    consent, mcp, oauth, oauth2, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
-    said,
+    said, setup,
 };
 
 /// Bodies above this size are read and counted, but not kept for a handler.
 const HELD_BODY: usize = 16 << 20;
 
-/// The fixed routes of the original that this server has, each with its methods.
-const ROUTES: [(&str, &[&str]); 11] = [
+/// The fixed routes of every version that this server has, each with its methods.
+const ROUTES: [(&str, &[&str]); 4] =
+    [(clients::PATH, &["GET"]), ("/mcp", &["GET", "POST"]), ("/health", &["GET"]), ("/v1/chat/completions", &["POST"])];
+
+/// Those of 1.5.0 to 1.5.2 besides.
+const PER_USER_ROUTES: [(&str, &[&str]); 7] = [
     (oauth::SERVER_METADATA, &["GET"]),
     (oauth::RESOURCE_METADATA, &["GET"]),
-    (clients::PATH, &["GET"]),
     (oauth::REGISTER, &["POST"]),
     (oauth::AUTHORIZE, &["GET"]),
     (oauth::TOKEN, &["POST"]),
     (oauth::CONSENT, &["GET"]),
     (oauth::SUBMIT, &["POST"]),
-    ("/mcp", &["GET", "POST"]),
-    ("/health", &["GET"]),
-    ("/v1/chat/completions", &["POST"]),
 ];
 
 /// A request whose body has been read.
 pub(super) struct Ask {
     pub(super) state: Arc<State>,
+    pub(super) caller: Caller,
     pub(super) method: Method,
+    /// Without the base path.
     pub(super) path: String,
     pub(super) query: String,
     pub(super) headers: HeaderMap,
@@ -62,10 +66,10 @@ impl Ask {
         host.unwrap_or_default().to_ascii_lowercase()
     }
 
-    /// The origin the original believes it has. Generation A trusts the request for it.
+    /// The URL the original believes it has. Generation A trusts the request for it.
     pub(super) fn base(&self) -> String {
         let tls = reply::behind_tls(&self.headers);
-        format!("{}://{}", if tls { "https" } else { "http" }, self.host())
+        format!("{}://{}{}", if tls { "https" } else { "http" }, self.host(), self.state.base_path())
     }
 
     /// Every value of a header that is text.
@@ -79,17 +83,17 @@ fn field(form: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(form).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// Records and answers one request.
-pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connection: u64) -> Result<Reply, Abort> {
+/// Records and answers one request. Below its base path the original has everything, and above it, too.
+pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, caller: Caller) -> Result<Reply, Abort> {
     let agent = request.headers().get(header::USER_AGENT);
-    let is_verified = ["/.well-known/", "/api/"].iter().any(|prefix| request.uri().path().starts_with(prefix));
+    let path = state.without_base_path(request.uri().path()).to_owned();
+    let is_verified = ["/.well-known/", "/api/", "/claude-code/"].iter().any(|prefix| path.starts_with(prefix));
     if !is_verified && agent.is_some_and(|agent| agent.as_bytes().starts_with(b"bridgehead/")) {
-        return check(&state, &request).await;
+        return check(&state, &request, path, caller).await;
     }
-    let place = record(&state, &request, connection);
+    let place = record(&state, &request, caller.connection);
     let (head, incoming) = request.into_parts();
     let upload = Upload::new(Arc::clone(&state), place, incoming);
-    let path = head.uri.path();
 
     let is_echo = path == "/echo" || path.starts_with("/echo/");
     let mut reply = if is_echo && head.method != Method::OPTIONS {
@@ -97,8 +101,9 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connec
     } else {
         let ask = Ask {
             state,
+            caller,
             method: head.method.clone(),
-            path: path.to_owned(),
+            path,
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
             // The original reads every body whole before it looks at the request.
@@ -111,12 +116,13 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>, connec
 }
 
 /// Answers a health check of the edge, which is counted, not recorded.
-async fn check(state: &Arc<State>, request: &Request<Incoming>) -> Result<Reply, Abort> {
+async fn check(state: &Arc<State>, request: &Request<Incoming>, path: String, caller: Caller) -> Result<Reply, Abort> {
     state.checks.fetch_add(1, Ordering::SeqCst);
     dispatch(&Ask {
         state: Arc::clone(state),
+        caller,
         method: request.method().clone(),
-        path: request.uri().path().to_owned(),
+        path,
         query: String::new(),
         headers: request.headers().clone(),
         body: Some(Vec::new()),
@@ -128,7 +134,13 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if ask.method == Method::OPTIONS {
         return Ok(reply::empty(StatusCode::OK));
     }
-    if let Some(reply) = oauth2::answer(ask) {
+    if let Some(refusal) = setup::refusal(ask) {
+        return Ok(refusal);
+    }
+    if let Some(reply) = oauth2::answer(ask).await {
+        return Ok(reply);
+    }
+    if let Some(reply) = claude_code::answer(ask) {
         return Ok(reply);
     }
     if let Some(reply) = said::answer(ask) {
@@ -137,15 +149,16 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
     if let Some(reply) = plain::aid(ask).await? {
         return Ok(reply);
     }
+    let is_per_user = matches!(ask.generation(), Generation::PerUser { .. });
     Ok(match (ask.method.as_str(), ask.path.as_str()) {
-        ("GET", oauth::SERVER_METADATA | oauth::RESOURCE_METADATA) => clients::document(ask).await,
+        ("GET", oauth::SERVER_METADATA | oauth::RESOURCE_METADATA) if is_per_user => clients::document(ask).await,
+        ("POST", oauth::REGISTER) if is_per_user => oauth::register(ask),
+        ("GET", oauth::AUTHORIZE) if is_per_user => consent::authorize(ask),
+        ("GET", oauth::CONSENT) if is_per_user => consent::consent(ask),
+        ("POST", oauth::SUBMIT) if is_per_user => consent::submit(ask),
+        ("POST", oauth::TOKEN) if is_per_user => consent::token(ask),
         ("GET", clients::PATH) => clients::list(ask),
-        ("POST", oauth::REGISTER) => oauth::register(ask),
-        ("GET", oauth::AUTHORIZE) => consent::authorize(ask),
-        ("GET", oauth::CONSENT) => consent::consent(ask),
-        ("POST", oauth::SUBMIT) => consent::submit(ask),
-        ("POST", oauth::TOKEN) => consent::token(ask),
-        ("GET" | "POST", "/mcp") => mcp::handle(ask),
+        ("GET" | "POST", "/mcp") => mcp::handle(ask).await,
         ("GET", "/health") => plain::health(ask),
         ("POST", "/v1/chat/completions") => plain::chat(ask),
         _ => unmatched(ask),
@@ -154,22 +167,23 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
 
 fn unmatched(ask: &Ask) -> Reply {
     let method = ask.method.as_str();
-    let shorter = ask.path.strip_suffix('/').and_then(methods_of);
+    let shorter = ask.path.strip_suffix('/').and_then(|path| methods_of(ask, path));
     if shorter.is_some_and(|methods| methods.contains(&method)) {
         return without_slash(ask);
     }
     // The catch-all of the dashboard takes every GET that no other route took, so that no path is unknown.
-    if ask.method == Method::GET { plain::dashboard_at(&ask.path) } else { not_allowed(&ask.path) }
+    if ask.method == Method::GET { plain::dashboard_at(&ask.path) } else { not_allowed(ask) }
 }
 
-fn methods_of(path: &str) -> Option<&'static [&'static str]> {
-    let route = ROUTES.iter().find(|(known, _)| *known == path);
-    route.map(|(_, methods)| *methods)
+fn methods_of(ask: &Ask, path: &str) -> Option<&'static [&'static str]> {
+    let per_user = matches!(ask.generation(), Generation::PerUser { .. }).then_some(PER_USER_ROUTES);
+    let mut routes = ROUTES.into_iter().chain(per_user.into_iter().flatten());
+    routes.find(|(known, _)| *known == path).map(|(_, methods)| methods)
 }
 
 /// The answer to a method that a path does not have.
-fn not_allowed(path: &str) -> Reply {
-    let mut methods = [methods_of(path).unwrap_or_default(), &["GET", "OPTIONS"]].concat();
+fn not_allowed(ask: &Ask) -> Reply {
+    let mut methods = [methods_of(ask, &ask.path).unwrap_or_default(), &["GET", "OPTIONS"]].concat();
     methods.sort_unstable();
     methods.dedup();
     let reply = reply::whole(StatusCode::METHOD_NOT_ALLOWED, reply::PLAIN, "Method Not Allowed");
@@ -179,7 +193,7 @@ fn not_allowed(path: &str) -> Reply {
 /// The redirect away from a trailing slash: absolute, and with the scheme always `http`.
 fn without_slash(ask: &Ask) -> Reply {
     let path = ask.path.trim_end_matches('/');
-    let mut location = format!("http://{}{path}", ask.host());
+    let mut location = format!("http://{}{}{path}", ask.host(), ask.state.base_path());
     if !ask.query.is_empty() {
         location = format!("{location}?{}", ask.query);
     }

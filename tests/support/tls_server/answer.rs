@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Connection, Saw, State};
+use crate::support::websocket::ACCEPT;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 pub(super) type Reply = Response<UnsyncBoxBody<Bytes, BoxError>>;
@@ -107,5 +108,6 @@ fn websocket(request: Request<Incoming>) -> Reply {
     });
     let reply = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
     let reply = reply.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "websocket");
+    let reply = reply.header(header::SEC_WEBSOCKET_ACCEPT, ACCEPT);
     reply.body(UnsyncBoxBody::default()).unwrap()
 }

@@ -8,6 +8,7 @@ use super::{
     Mood, Stage,
     serve::{Connection, Next, Request},
 };
+use crate::support::websocket::ACCEPT;
 
 /// Between the bytes of a dripping answer, and between the events of a stream.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -116,7 +117,8 @@ impl Connection {
 
     /// Answers like a WebSocket and sends back whatever arrives.
     async fn echo(&mut self, request: &Request) -> io::Result<Next> {
-        let (head, _) = self.head(101, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+        let (head, _) =
+            self.head(101, &format!("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {ACCEPT}\r\n"));
         self.send(request, 101, head.as_bytes()).await?;
         self.is_answered(request);
         loop {

@@ -122,7 +122,7 @@ impl Exchanging<'_> {
 
     pub(super) fn poll_session(&mut self, context: &mut Context<'_>, is_read: bool) -> Result<()> {
         let downstream = self.session.as_downstream_mut();
-        if is_read {
+        if is_read || downstream.is_custom() {
             let gone = pin!(downstream.read_body_or_idle(true)).poll(context);
             return match gone.map_err(Error::into_down)? {
                 Poll::Ready(_) | Poll::Pending => Ok(()),

@@ -4,10 +4,11 @@ use std::{
     mem::{self, MaybeUninit},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use http::{Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::{Error, ErrorType, Result};
 use tokio::{io::ReadBuf, time::Instant};
 
@@ -21,7 +22,7 @@ use crate::{
         client::{PIECE, Written, keeps_connection},
         fields::{ResponseRules, interim_header, write_interim},
     },
-    framing::{Body, ResponseBody, ResponseHead, Rest, end_of_head},
+    framing::{Body, ResponseBody, ResponseHead, Rest, end_of_head, switches_to_websocket},
     readiness::Stage,
 };
 
@@ -129,6 +130,10 @@ impl Exchanging<'_> {
         }
         let has_content = head.status == StatusCode::RESET_CONTENT && head.framing() != Some(Body::Length(0));
         self.can_rest &= head.keeps_connection() && body != ResponseBody::Close && !has_content;
+        if let Some(kept) = head.keeps_connection_for() {
+            // A request that is sent when the server has had enough of waiting is lost.
+            self.server.kept_for = Some(kept - (kept / 2).min(Duration::from_secs(1)));
+        }
         self.body = Some(match body {
             ResponseBody::None => Rest::NOTHING,
             ResponseBody::Framed(body) => Rest::new(body),
@@ -141,6 +146,9 @@ impl Exchanging<'_> {
         };
         rules.write(client.io().unsent(), head, framing, keeps);
         drop(rules);
+        if ends_with_connection {
+            client.io().end_with_response();
+        }
         self.exchange.account.written = Some(Written { status: head.status, body: 0 });
         Ok(None)
     }
@@ -169,6 +177,8 @@ impl Exchanging<'_> {
         if !self.exchange.is_websocket {
             return malformed("a 101 that was not asked for");
         }
+        let key = self.session.req_header().headers.get("sec-websocket-key");
+        switches_to_websocket(head, key.map(HeaderValue::as_bytes)).or_else(malformed)?;
         self.exchange.take_head(false, Instant::now());
         self.session.set_keepalive(None);
         let Some(client) = &self.client else {

@@ -15,7 +15,13 @@ use super::{
     exchanging::{Ended, Event, Exchanging},
     faults::gone_client,
 };
-use crate::{edge::exchange::Expired, framing::Rest};
+use crate::{
+    edge::{
+        client::{Watched, Written},
+        exchange::Expired,
+    },
+    framing::Rest,
+};
 
 impl Exchanging<'_> {
     /// Carries the exchange to its end.
@@ -26,6 +32,9 @@ impl Exchanging<'_> {
                     let switches = header.status == StatusCode::SWITCHING_PROTOCOLS;
                     self.write_header(header).await?;
                     if switches {
+                        // Of which nothing more is told by a head.
+                        self.exchange.account.written =
+                            Some(Written { status: StatusCode::SWITCHING_PROTOCOLS, body: 0 });
                         return Ok(Ended::Switched(self.unread));
                     }
                 }
@@ -81,11 +90,17 @@ impl Exchanging<'_> {
         loop {
             match ready!(self.clock.poll(&mut self.server.timer, context)) {
                 Due::Expired(limit) => return Poll::Ready(self.expired(limit)),
-                Due::Look if self.client.as_ref().is_some_and(|client| client.io().has_hung_up()) => {
-                    return Poll::Ready(gone_client());
-                }
+                Due::Look if self.has_hung_up() => return Poll::Ready(gone_client()),
                 Due::Look => self.clock.look(Instant::now()),
             }
+        }
+    }
+
+    /// Whether the client has hung up, as far as that can be seen without reading.
+    fn has_hung_up(&self) -> bool {
+        match &self.client {
+            Some(client) => client.io().has_hung_up(),
+            None => Watched::of(self.session).has_hung_up(),
         }
     }
 

@@ -76,7 +76,7 @@ impl HeadlessBrowser {
     async fn consent(&mut self, page: &Url, token: &str) -> Result<Url> {
         let flow = page.query_pairs().find(|(name, _)| name == "flow");
         let (_, flow) = flow.context("a consent page without a flow")?;
-        let url = page.join(&format!("/api/oauth2/consent/flows/{flow}"))?;
+        let url = page.join(&format!("../api/oauth2/consent/flows/{flow}"))?;
         let key = env::var("BIFROST_VIRTUAL_KEY").unwrap_or_default();
         let put = self
             .client
