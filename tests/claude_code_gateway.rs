@@ -30,8 +30,8 @@ fn document(base: &str) -> String {
             r#"{{"issuer":"{0}/claude-code","#,
             r#""device_authorization_endpoint":"{0}/claude-code/oauth/device_authorization","#,
             r#""token_endpoint":"{0}/claude-code/oauth/token","revocation_endpoint":"{0}/claude-code/oauth/revoke","#,
-            r#""response_types_supported":[],"#,
             r#""grant_types_supported":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"],"#,
+            r#""response_types_supported":[],"#,
             r#""token_endpoint_auth_methods_supported":["none"],"scopes_supported":["claude-code"]}}"#,
             "\n"
         ),

@@ -151,6 +151,7 @@ fn nonsense_about_the_admin_listener_and_readiness() {
         ("readiness_path: ready", "readiness_path: \"ready\" is no path for readiness: it does not begin with a slash"),
         ("readiness_path: /", "it is the start page; write for example \"/edge-readyz\""),
         ("readiness_path: /mcp", "MCP clients listen there"),
+        ("readiness_path: /v1/mcp", "MCP clients listen there"),
         ("readiness_path: /.well-known/openid-configuration", "discovery is below /.well-known"),
         ("readiness_path: /x?token=secret", "readiness_path: this is no path for readiness"),
     ] {

@@ -10,6 +10,7 @@ use crate::support::{
 };
 
 const URL: &str = "public_urls: [\"https://gw.example\"]\n";
+const BELOW: &str = "public_urls: [\"https://gw.example/bifrost\"]\n";
 
 /// The warnings of a file with this in it, which says its profile.
 fn warnings(more: &str) -> Vec<String> {
@@ -86,9 +87,61 @@ fn what_may_be_wrong_is_a_warning() {
             "f.yaml:6: access[0].path: closes /api/oauth/per-user/register, /api/oauth/per-user/authorize, \
              /api/oauth/per-user/token, /api/oauth/per-user/consent, /api/oauth/callback, through which ",
         ),
+        (
+            format!(
+                "{URL}profile: oauth2\nmcp_server_auth_mode: headers\nclaude_code_gateway: true\n\
+                     access: [{{path: /claude-code/oauth, allow: [10.0.0.0/8]}}]\n"
+            ),
+            "f.yaml:7: access[0].path: closes /claude-code/oauth/device_authorization, /claude-code/oauth/token, \
+             /claude-code/oauth/revoke, through which the logins of Claude Code pass, to some who may reach \
+             /claude-code/v1/messages; add a rule",
+        ),
+        (
+            format!("{URL}{oauth2}claude_code_gateway: true\naccess: [{{path: /oauth/device, allow: [10.0.0.0/8]}}]\n"),
+            "f.yaml:7: access[0].path: closes /oauth/device, through which the logins of Claude Code pass",
+        ),
+        (
+            format!("{BELOW}{oauth2}access: [{{path: /oauth2, allow: [10.0.0.0/8]}}]\n"),
+            "f.yaml:6: access[0].path: closes /oauth2/register, /oauth2/authorize, /oauth2/token, through which ",
+        ),
+        (
+            format!("{URL}profile: per_user_oauth\nclaude_code_gateway: true\n"),
+            "f.yaml:5: claude_code_gateway: set, but no Bifrost of profile ",
+        ),
+        (
+            "public_urls: [\"https://gw.example/mcp\"]\nprofile: per_user_oauth\n".to_owned(),
+            "f.yaml:3: public_urls[0]: a public URL is what clients type in front of /mcp, so that the MCP server of \
+             this one is at https://gw.example/mcp/mcp; if it is at https://gw.example/mcp, write https://gw.example",
+        ),
     ] {
         let found = warnings(&more);
         assert!(found.len() == 1 && found[0].starts_with(start), "{start}\n{found:#?}");
+    }
+}
+
+/// A Bifrost below a path takes requests without it as well, so that such a rule closes half of what it is for.
+#[test]
+fn a_rule_for_the_path_of_a_public_url_is_warned_of() {
+    for (rule, remedy) in [("/bifrost/api", "Write /api, which"), ("/bifrost", "Write /, which")] {
+        let found =
+            warnings(&format!("{BELOW}profile: per_user_oauth\naccess: [{{path: {rule}, allow: [10.0.0.0/8]}}]\n"));
+        assert!(
+            found.len() == 1 && found[0].contains("begins with /bifrost") && found[0].contains(remedy),
+            "{found:#?}"
+        );
+    }
+    let none =
+        warnings(&format!("{BELOW}profile: per_user_oauth\naccess: [{{path: /bifrosts, allow: [10.0.0.0/8]}}]\n"));
+    assert!(none.is_empty(), "{none:#?}");
+}
+
+#[test]
+fn a_gateway_needs_a_public_url_and_a_readiness_path_is_nobody_elses() {
+    let found = problem("claude_code_gateway: true\n");
+    assert!(found.contains("f.yaml:3: claude_code_gateway: needs public_urls"), "{found}");
+    for path in ["/bifrost/mcp", "/bifrost/v1/mcp", "/bifrost/.well-known/x"] {
+        let found = problem(&format!("{BELOW}readiness_path: {path}\n"));
+        assert!(found.contains("f.yaml:4: readiness_path: https://gw.example/bifrost has something else"), "{found}");
     }
 }
 

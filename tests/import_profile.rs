@@ -201,3 +201,67 @@ fn a_file_of_a_later_generation_gets_its_profile_and_no_mode() {
     assert!(errors.contains("discovery was on, and is then off"), "{errors}");
     assert!(fs::read_to_string(&target).unwrap().contains("profile: oauth2 # the old ones\n"));
 }
+
+/// A `config.json` with a Claude Code gateway and, or not, with a mode.
+fn with_gateway(folder: &Folder, mode: Option<&str>, is_enabled: bool) -> PathBuf {
+    let server = json!({
+        "issuer_url": "https://gw.example",
+        "claude_code_gateway": {"enabled": is_enabled, "managed_settings": {"apiKeyHelper": "planted"}},
+    });
+    let mut client = json!({"oauth2_server_config": server});
+    if let Some(mode) = mode {
+        client["mcp_server_auth_mode"] = mode.into();
+    }
+    folder.write("config.json", json!({"client": client}).to_string())
+}
+
+#[test]
+fn a_claude_code_gateway_is_taken_with_its_mode_and_without() {
+    let folder = Folder::new();
+    for (mode, is_enabled, keys) in [
+        (
+            Some("both"),
+            true,
+            "profile: oauth2\nmcp_server_auth_mode: both\nclaude_code_gateway: true\nmcp_clients: []\n",
+        ),
+        (Some("both"), false, "profile: oauth2\nmcp_server_auth_mode: both\nmcp_clients: []\n"),
+        // Only Bifrost 2 has one, and it takes headers for a mode that is not there.
+        (None, true, "profile: oauth2\nmcp_server_auth_mode: headers\nclaude_code_gateway: true\nmcp_clients: []\n"),
+    ] {
+        let (out, errors, code) = run(&with_gateway(&folder, mode, is_enabled), &[]);
+        assert_eq!((out.as_str(), code), (keys, 0), "{errors}");
+        assert_eq!(errors.contains("Claude Code gateway"), is_enabled, "{errors}");
+    }
+}
+
+#[test]
+fn merged_a_claude_code_gateway_is_turned_on_and_off_again() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    let into = ["--into", target.to_str().unwrap(), "--yes"];
+    let (_, errors, code) = run(&with_gateway(&folder, Some("both"), true), &into);
+    assert!(code == 0 && errors.contains("mcp_server_auth_mode both, claude_code_gateway true"), "{errors}");
+    assert!(Loaded::from_file(&target).unwrap().config.claude_code_gateway);
+    let (_, errors, code) = run(&with_gateway(&folder, Some("both"), false), &into);
+    assert_eq!(code, 0, "{errors}");
+    assert!(!Loaded::from_file(&target).unwrap().config.claude_code_gateway);
+}
+
+#[test]
+fn a_base_path_that_no_public_url_has_is_warned_of() {
+    let folder = Folder::new();
+    let client = json!({
+        "mcp_server_auth_mode": "both", "oauth2_server_config": {"issuer_url": "https://gw.example/bifrost"},
+    });
+    let config = json!({"server": {"base_path": "bifrost/"}, "client": client});
+    let source = folder.write("config.json", config.to_string());
+    let (_, errors, code) = run(&source, &[]);
+    assert!(code == 0 && errors.contains("as in https://gateway.example.com/bifrost"), "{errors}");
+    for (url, is_warned) in [("https://gw.example", true), ("https://gw.example/bifrost", false)] {
+        let target = folder.write("proxy.yaml", FILE.replace("https://gw.example", url));
+        let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap()]);
+        assert_eq!(code, 0, "{errors}");
+        assert_eq!(errors.contains("none of public_urls has that path"), is_warned, "{url}: {errors}");
+        assert_eq!(errors.contains("which is none of public_urls: users cannot log in"), is_warned, "{url}: {errors}");
+    }
+}

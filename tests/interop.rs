@@ -63,14 +63,19 @@ fn logged_in(seen: &serde_json::Value, origin: &str, bifrost: &Bifrost) {
 
 /// The same, with the token from this endpoint.
 fn logged_in_by(seen: &serde_json::Value, origin: &str, token: &str, bifrost: &Bifrost) {
-    assert_eq!(seen["issuer"], origin);
+    logged_in_at(seen, origin, origin, token, bifrost);
+}
+
+/// The same at a public URL on this origin.
+fn logged_in_at(seen: &serde_json::Value, origin: &str, url: &str, token: &str, bifrost: &Bifrost) {
+    assert_eq!(seen["issuer"], url);
     assert_eq!(seen["authorize_url_origin"], origin);
     assert_eq!(seen["tools"], serde_json::json!(["count"]));
     assert_eq!(seen["result"], "counted to 3");
     assert_eq!(seen["progress"], 3);
     let pages: Vec<_> = seen["browser_urls"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
-    assert!(pages.contains(&format!("{origin}/oauth/consent").as_str()), "{pages:?}");
-    assert!(pages.iter().all(|page| page.starts_with(&format!("{origin}/"))), "{pages:?}");
+    assert!(pages.contains(&format!("{url}/oauth/consent").as_str()), "{pages:?}");
+    assert!(pages.iter().all(|page| page.starts_with(&format!("{url}/"))), "{pages:?}");
     assert!(bifrost.recorded().iter().any(|request| request.target == token));
     assert!(bifrost.discovery_requests().is_empty(), "{:?}", bifrost.discovery_requests());
 }
@@ -135,6 +140,20 @@ fn oauth2_behind_tls(client: &Client) {
     logged_in_by(&seen, &origin, OAUTH2_TOKEN, &bifrost);
 }
 
+/// At a gateway below a path, over the edge's own TLS: a client finds everything from `…/bifrost/mcp` alone.
+fn oauth2_below_a_path(client: &Client) {
+    let base = "/bifrost";
+    let (bifrost, trust) = (oauth2(), Trust::new());
+    bifrost.set_base_path(base);
+    let edge = trust.edge_with_tls_at(base, &format!("{}{OAUTH2}", servers_yaml(&[bifrost.address()])));
+    let origin = format!("https://{}", edge.host());
+    let url = format!("{origin}{base}");
+    bifrost.set_issuer_url(&url);
+    let seen = client.log_in(&format!("{url}/mcp"), Some(&trust.folder.path().join("ca.pem")));
+    logged_in_at(&seen, &origin, &url, &format!("{base}{OAUTH2_TOKEN}"), &bifrost);
+    assert!(bifrost.recorded().iter().all(|request| request.target.starts_with("/bifrost/")));
+}
+
 /// A client whose access token has ended gets another one through the edge, without its user.
 fn oauth2_refreshes(client: &Client) {
     let bifrost = oauth2();
@@ -177,6 +196,11 @@ macro_rules! logins {
             #[test]
             fn logs_in_with_oauth2_over_http() {
                 super::oauth2_over_http(&$client);
+            }
+
+            #[test]
+            fn logs_in_with_oauth2_below_a_path_over_tls() {
+                super::oauth2_below_a_path(&$client);
             }
 
             #[test]

@@ -129,6 +129,7 @@ mod upstream_websocket;
 mod verify;
 mod verify_at_start;
 mod verify_interval;
+mod verify_places;
 mod websocket;
 mod websocket_streams;
 mod which_bifrost;

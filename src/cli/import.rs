@@ -16,8 +16,8 @@ use crate::{
     config::MOST_BYTES,
     edge::{Asker, system_authorities},
     import::{
-        ApiClient, AuthorizationServer, Issuer, MODE, MergeFault, Merged, Original, Running, Table, clients_of_config,
-        diff, known_of_config, known_of_running, merge,
+        ApiClient, AuthorizationServer, Issuer, MODE, MergeFault, Merged, Original, Running, Table,
+        base_path_of_config, clients_of_config, diff, known_of_config, known_of_running, merge,
     },
 };
 
@@ -45,7 +45,8 @@ Prints the section mcp_clients, or with --into a unified diff. References such a
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
 nothing is, and standard error says what was left out. It also takes the profile, and mcp_server_auth_mode, where they
 can be known: by client.mcp_server_auth_mode of a config.json, or something in it that only later versions have; of a
-running Bifrost by its version and its configuration.
+running Bifrost by its version and its configuration; and whether it has a Claude Code gateway. A server.base_path is
+told, and compared with public_urls.
 
 With --into, nothing outside these keys changes, and entries that say the same keep their text. Of an entry that says
 something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
@@ -103,6 +104,7 @@ fn table(source: &str, is_pruned: bool) -> Result<Table, Ended> {
             Ended::Failed(lines.join("\n"))
         })
     };
+    let mut base_path = None;
     let (mut table, known, why_empty) = if BaseUrl::is_meant(source) {
         let (entries, running) = of_url(source)?;
         (new(&entries)?, known_of_running(&running), EMPTY_API)
@@ -110,9 +112,10 @@ fn table(source: &str, is_pruned: bool) -> Result<Table, Ended> {
         let text = read(source).map_err(failed)?;
         let table = new(&clients_of_config(&text).map_err(failed)?)?;
         let known = known_of_config(&text, table.deciding()).map_err(failed)?;
+        base_path = base_path_of_config(&text).map_err(failed)?;
         (table, known, EMPTY_FILE)
     };
-    (table.profile, table.server) = (known.profile, known.server);
+    (table.profile, table.server, table.base_path) = (known.profile, known.server, base_path);
     // Merged, it would at best change nothing, and with --prune empty the table.
     match &table.server {
         None if table.is_empty() => return Err(failed(why_empty.to_owned())),
@@ -146,6 +149,12 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
     tell(table, &merged.remarks);
     switch(&name.to_string(), &merged, table.server.as_ref());
+    if let Some(path) = &merged.missing_path {
+        eprintln!(
+            "warning: {name}: the source is below the path {path}, its server.base_path, and none of public_urls has \
+             that path: write it at the end of the URL that clients type"
+        );
+    }
     let Merged { added, replaced, removed, kept, text, .. } = merged;
     eprintln!("{name}: {added} added, {replaced} replaced, {removed} taken out, {kept} only in it");
     if text == original.text() {
@@ -162,8 +171,9 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
 /// Says what becomes of discovery.
 fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
     let Merged { deciding_before, deciding, profile, mode, is_switched, goes_off, lacks_issuer, .. } = merged;
+    let gateway = if server.is_some_and(|server| server.has_claude_code) { ", claude_code_gateway true" } else { "" };
     match mode {
-        Some(mode) if *is_switched => eprintln!("{name}: profile {}, {MODE} {}", profile.name(), mode.name()),
+        Some(mode) if *is_switched => eprintln!("{name}: profile {}, {MODE} {}{gateway}", profile.name(), mode.name()),
         None if *is_switched => eprintln!("{name}: profile {}", profile.name()),
         _ => {}
     }
@@ -213,6 +223,12 @@ fn tell(table: &Table, remarks: &[String]) {
     let (clients, deciding) = (table.len(), table.deciding());
     eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");
     eprintln!("{}", table.told);
+    if table.server.as_ref().is_some_and(|server| server.has_claude_code) {
+        eprintln!("it has a Claude Code gateway, whatever that mode");
+    }
+    if let Some(path) = &table.base_path {
+        eprintln!("its server.base_path is {path}: public_urls end with it, as in https://gateway.example.com{path}");
+    }
 }
 
 // === The source ===

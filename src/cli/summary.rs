@@ -21,6 +21,7 @@ pub(super) fn summary(loaded: &Loaded, discovery: &Discovery) -> Vec<String> {
         }
     };
     let mut lines = vec![discovery_line, urls_line, servers_line];
+    lines.extend(discovery.has_claude_code().then(|| "Claude Code gateway: its metadata is answered here".to_owned()));
     lines.extend(config.access_log.as_ref().map(|log| format!("access log: {} to {}", log.format.name(), log.to)));
     lines
 }

@@ -1,4 +1,4 @@
-//! The discovery documents, in the member order of Bifrost's published example, or where there is none, of RFC 8414.
+//! The discovery documents, in the member order of Bifrost's published example, or where there is none, of its source.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -45,8 +45,8 @@ struct ClaudeCodeMetadata<'a> {
     device_authorization_endpoint: String,
     token_endpoint: String,
     revocation_endpoint: String,
-    response_types_supported: &'a [&'a str],
     grant_types_supported: &'a [&'a str],
+    response_types_supported: &'a [&'a str],
     token_endpoint_auth_methods_supported: &'a [&'a str],
     scopes_supported: &'a [&'a str],
 }
@@ -89,8 +89,8 @@ fn claude_code(issuer: &str) -> Bytes {
         device_authorization_endpoint: format!("{issuer}/oauth/device_authorization"),
         token_endpoint: format!("{issuer}/oauth/token"),
         revocation_endpoint: format!("{issuer}/oauth/revoke"),
-        response_types_supported: &[],
         grant_types_supported: &["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+        response_types_supported: &[],
         token_endpoint_auth_methods_supported: &["none"],
         scopes_supported: &["claude-code"],
     })

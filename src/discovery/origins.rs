@@ -94,11 +94,11 @@ impl Origins {
     }
 
     /// How much of the path of a request is that of the public URL that it is for, in bytes: what stands behind it is
-    /// the path as a Bifrost has it.
-    pub fn base_length(&self, host: &[u8], path: &[u8]) -> usize {
-        let bases = self.bases(host).filter(|bases| bases.longest > 0);
-        let url = bases.and_then(|bases| self.urls.get(bases.above(path)?));
-        url.map_or(0, |url| url.path().len())
+    /// the path as a Bifrost has it. `None` for a host that is no public URL's.
+    pub fn base_length(&self, host: &[u8], path: &[u8]) -> Option<usize> {
+        let bases = self.bases(host)?;
+        let url = bases.above(path).and_then(|place| self.urls.get(place));
+        Some(url.map_or(0, |url| url.path().len()))
     }
 
     /// An https public URL on the host that a client sends, whatever their ports.
@@ -202,12 +202,12 @@ mod tests {
             assert_eq!(origins.find(host.as_bytes(), path.as_bytes()).unwrap().as_str(), url, "{host} {path}");
         }
         for (host, path, length) in [
-            ("gw", "/a/b/mcp", 4),
-            ("gw", "/abc", 0),
-            ("gw", "/", 0),
-            ("other", "/a", 2),
-            ("other", "/mcp", 0),
-            ("x", "/a", 0),
+            ("gw", "/a/b/mcp", Some(4)),
+            ("gw", "/abc", Some(0)),
+            ("gw", "/", Some(0)),
+            ("other", "/a", Some(2)),
+            ("other", "/mcp", Some(0)),
+            ("x", "/a", None),
         ] {
             assert_eq!(origins.base_length(host.as_bytes(), path.as_bytes()), length, "{host} {path}");
         }

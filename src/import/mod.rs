@@ -17,7 +17,7 @@ pub use self::{
     merge::{MergeFault, Merged, merge},
     source::{
         api::ApiClient,
-        config_json::{AuthorizationServer, Issuer, clients_of_config},
+        config_json::{AuthorizationServer, Issuer, base_path_of_config, clients_of_config},
         generation::{Known, Running, known_of_config, known_of_running},
         sieve::{Dropped, Fault, Reason},
         table::{Section, Table},

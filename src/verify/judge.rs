@@ -87,6 +87,15 @@ fn documents_of(answers: &[(Question, DocumentAnswer)], expected: &Expected, rep
     }
     report.fits = report.contract.map(|contract| contract == Contract::of(expected.profile()));
     warn_of_contract(answers, expected, report);
+    if report.contract == Some(Contract::None) {
+        report.warnings.extend(unknown_path(answers));
+    }
+}
+
+/// A Bifrost that does not know the path below which it is has its dashboard there.
+fn unknown_path(answers: &[(Question, DocumentAnswer)]) -> Option<String> {
+    let path = answers.iter().map(|(question, _)| question.base.path()).find(|path| !path.is_empty())?;
+    Some(format!("has no documents below {path}: its server.base_path must be that, which Bifrost 2.4.0 brought"))
 }
 
 fn claude_code_is_off(published: &Published) -> Option<String> {
@@ -277,6 +286,24 @@ mod tests {
         let report = report(None, |_| (200, "<!doctype html>".into()));
         assert_eq!(report.contract, Some(Contract::None));
         assert!(report.warnings.iter().any(|warning| warning.contains("logins end")), "{:?}", report.warnings);
+    }
+
+    #[test]
+    fn the_claude_code_gateway_is_compared_and_shows_no_generation() {
+        let expected = expected_of("profile: oauth2\nmcp_server_auth_mode: both\nclaude_code_gateway: true\n");
+        let agreeing = report_of(&expected, None, |document| (200, document));
+        assert_eq!((agreeing.verdict, agreeing.contract), (Verdict::Agrees, Some(Contract::Oauth2)), "{agreeing:?}");
+        assert!(agreeing.warnings.is_empty(), "{:?}", agreeing.warnings);
+        for absence in [(404, "{\"error\":\"not_found\"}"), (404, "404 - Not found"), (200, "<!doctype html>")] {
+            let is_gateway = |document: &str| document.contains("/claude-code");
+            let off = report_of(&expected, None, |document| match absence {
+                (status, body) if is_gateway(&document) => (status, body.to_owned()),
+                _ => (200, document),
+            });
+            assert_eq!((off.verdict, off.contract), (Verdict::Disagrees, Some(Contract::Oauth2)), "{off:?}");
+            assert_eq!((off.discovery, off.differences.len()), (Some(Switch::On), 1));
+            assert!(off.warnings.len() == 1 && off.warnings[0].contains("has no Claude Code gateway"), "{off:?}");
+        }
     }
 
     #[test]

@@ -27,7 +27,9 @@ fn readiness_path(config: &Config, problems: &mut Vec<Problem>) {
     let Some(readiness) = &config.readiness_path else { return };
     for (place, url) in config.public_urls.iter().enumerate().filter(|(_, url)| !url.path().is_empty()) {
         let below = readiness.as_str().strip_prefix(url.path()).filter(|below| below.starts_with('/'));
-        if below.is_some_and(|below| below == "/mcp" || below == "/v1/mcp" || below.starts_with("/.well-known")) {
+        if below.is_some_and(|below| {
+            matches!(below.trim_end_matches('/'), "/mcp" | "/v1/mcp") || below.starts_with("/.well-known")
+        }) {
             let message = format!("{url} has something else there; write a path of its own, such as \"/edge-readyz\"");
             let first = KeyPath::root("public_urls").index(place);
             problems.push(Problem::repeated(KeyPath::root("readiness_path"), first, message));

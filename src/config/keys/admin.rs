@@ -122,7 +122,7 @@ fn check_path(path: &str) -> Result<(), &'static str> {
     }
     match path {
         "/" => return Err("it is the start page"),
-        "/mcp" | "/mcp/" => return Err("MCP clients listen there"),
+        "/mcp" | "/mcp/" | "/v1/mcp" | "/v1/mcp/" => return Err("MCP clients listen there"),
         _ => {}
     }
     let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));

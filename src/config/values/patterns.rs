@@ -72,8 +72,7 @@ pub(super) const PATH_PREFIX: &str = r#"^/[!"$-)+->@-~]*$"#;
 pub(in crate::config) const PLAIN_PATH: &str = r"^(?!.*(//|[%;\\]|/\.\.?(/|$)))";
 
 /// A path that can be read in one way only, and is nobody else's.
-pub(in crate::config) const READINESS_PATH: &str =
-    r#"^(?!.*(//|/\.\.?(/|$)))(?!/(mcp/?|\.[wW][eE][lL][lL]-[kK][nN][oO][wW][nN](/.*)?)?$)/[!"$&-)+-:<->@-\[\]-~]*$"#;
+pub(in crate::config) const READINESS_PATH: &str = r#"^(?!.*(//|/\.\.?(/|$)))(?!/((v1/)?mcp/?|\.[wW][eE][lL][lL]-[kK][nN][oO][wW][nN](/.*)?)?$)/[!"$&-)+-:<->@-\[\]-~]*$"#;
 
 /// What a request is hashed by.
 pub(in crate::config) const HASH_KEY: &str = "^(client_address|(header|cookie): *[!#$%&'*+.^_`|~0-9A-Za-z-]+)$";

@@ -37,7 +37,7 @@ pub struct Exchange {
     /// How long to wait, for the path of the request.
     pub(super) waits: Waits,
     /// How much of the path of the request is that of the public URL that it is for.
-    base_length: usize,
+    pub(super) base_length: usize,
     /// When the whole request must be over.
     pub(super) end: Option<Instant>,
     pub(super) is_websocket: bool,
@@ -108,13 +108,8 @@ impl Exchange {
         }
     }
 
-    /// Finds out where, in the path of the request, that of a Bifrost begins.
-    pub(super) fn settle_path(&mut self, host: &[u8], path: &[u8]) {
-        self.base_length = self.snapshot.discovery.discovery().origins().base_length(host, path);
-    }
-
-    /// The path of the request as a Bifrost has it: without that of the public URL. Once it has been settled; before, as
-    /// it was sent.
+    /// Tells the path of the request as a Bifrost has it: without that of the public URL. Before the request has been
+    /// admitted, as it was sent.
     pub(super) fn bifrost_path<'a>(&self, session: &'a Session) -> &'a [u8] {
         let path = session.req_header().uri.path().as_bytes();
         path.get(self.base_length..).unwrap_or(path)

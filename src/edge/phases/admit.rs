@@ -130,10 +130,11 @@ pub(in crate::edge) fn request(
     if !host.is_empty() && Host::parse(host).is_none() {
         return refuse(Reason::Malformed, "a Host that is none");
     }
-    if snapshot.refuses_unknown_hosts && !origins.are_derived() && origins.find(host, b"").is_none() {
+    let base_length = origins.base_length(host, client.path());
+    if snapshot.refuses_unknown_hosts && base_length.is_none() {
         return refuse(Reason::UnknownHost, "a host that is no public URL's");
     }
-    exchange.settle_path(host, client.path());
+    exchange.base_length = base_length.unwrap_or_default();
     let address = exchange.client(session);
     if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
         return refuse(Reason::Forbidden, "a rule of access");

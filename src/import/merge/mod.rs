@@ -12,7 +12,7 @@ use crate::{
     discovery::Discovery,
     import::{
         edit::{edit, fate::Fate, layout::Edits, nodes, rewrite::rewrite},
-        keys::{KEY, MODE, PROFILE},
+        keys::{GATEWAY, KEY, MODE, PROFILE},
         source::{
             config_json::Issuer,
             sieve::name_of,
@@ -42,7 +42,7 @@ pub struct Merged {
     pub profile: Profile,
     /// What decides about discovery now; `None` under a profile where the MCP clients do.
     pub mode: Option<McpServerAuthMode>,
-    /// Whether that, or the profile, is another one than before.
+    /// Whether that, the profile, or whether there is a Claude Code gateway, is another one than before.
     pub is_switched: bool,
     /// Whether discovery was on before, and is not now.
     pub goes_off: bool,
@@ -50,6 +50,8 @@ pub struct Merged {
     pub lacks_issuer: bool,
     /// What an operator should know of the table now, a line each.
     pub remarks: Vec<String>,
+    /// The path below which the source is, if no public URL of the file has it.
+    pub missing_path: Option<String>,
 }
 
 /// Why a table cannot be merged.
@@ -124,18 +126,24 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         goes_off: was_on && !Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
         remarks,
+        missing_path: table.base_path.clone().filter(|path| !config.base_paths().contains(&path.as_str())),
         text,
     })
 }
 
-/// The text, with the profile and the mode that the source says; `None` when it cannot be edited so.
+/// The text, with the profile, the mode and the Claude Code gateway that the source says; `None` when it cannot be edited so.
 fn switched(text: &str, table: &Table) -> Option<String> {
     let Some(profile) = table.profile else { return Some(text.to_owned()) };
     let before: Mapping = serde_yaml::from_str(text).ok()?;
     let mut after = before.clone();
     after.insert(PROFILE.into(), profile.name().into());
     match &table.server {
-        Some(server) => drop(after.insert(MODE.into(), server.mode.name().into())),
+        Some(server) => {
+            after.insert(MODE.into(), server.mode.name().into());
+            if server.has_claude_code || before.contains_key(GATEWAY) {
+                after.insert(GATEWAY.into(), server.has_claude_code.into());
+            }
+        }
         // There is none under it.
         None if profile == Profile::PerUserOauth => drop(after.shift_remove(MODE)),
         None => {}

@@ -15,6 +15,9 @@ pub struct AuthorizationServer {
     pub mode: McpServerAuthMode,
     /// Its `client.oauth2_server_config.issuer_url`.
     pub issuer: Issuer,
+    /// Whether it has a Claude Code gateway, which is on with `client.oauth2_server_config.claude_code_gateway.enabled`
+    /// where there is an issuer, whatever the mode.
+    pub has_claude_code: bool,
 }
 
 /// An `issuer_url`, which Bifrost puts into documents and tokens.
@@ -42,15 +45,35 @@ pub enum Issuer {
 /// Why that cannot be told; without anything of the text.
 pub(super) fn authorization_server_in(config: &Value) -> Result<Option<AuthorizationServer>, String> {
     let Some(client) = config.get("client") else { return Ok(None) };
-    let mode = match client.get(MODE) {
-        None | Some(Value::Null) => return Ok(None),
-        // In Go an empty text is one that is not there.
-        Some(Value::String(mode)) if mode.is_empty() => return Ok(None),
+    let issuer = client.get("oauth2_server_config").and_then(|server| server.get("issuer_url"));
+    let (issuer, has_claude_code) = (issuer_of(issuer), has_claude_code(config));
+    let mode = match client.get(MODE).filter(|_| is_mode_set(config)) {
         Some(mode) => McpServerAuthMode::deserialize(mode)
             .map_err(|_| format!("client.{MODE} is none of headers, both, oauth"))?,
+        // Every Bifrost that has one takes this for the mode that is not there.
+        None if has_claude_code => McpServerAuthMode::default(),
+        None => return Ok(None),
     };
-    let issuer = client.get("oauth2_server_config").and_then(|server| server.get("issuer_url"));
-    Ok(Some(AuthorizationServer { mode, issuer: issuer_of(issuer) }))
+    Ok(Some(AuthorizationServer { mode, issuer, has_claude_code }))
+}
+
+fn has_claude_code(config: &Value) -> bool {
+    let server = config.get("client").and_then(|client| client.get("oauth2_server_config"));
+    let is_enabled = server.and_then(|server| server.get("claude_code_gateway")?.get("enabled")?.as_bool());
+    is_enabled == Some(true) && issuer_of(server.and_then(|server| server.get("issuer_url"))) != Issuer::Missing
+}
+
+/// The path below which a `config.json` has its Bifrost, if any: its `server.base_path`, with a slash in front and none
+/// at the end.
+///
+/// # Errors
+/// Why that cannot be told; without anything of the text.
+pub fn base_path_of_config(text: &str) -> Result<Option<String>, String> {
+    let config = parse(text)?;
+    let path = config.get("server").and_then(|server| server.get("base_path")?.as_str());
+    let path = path.unwrap_or_default().trim().trim_matches('/');
+    let is_known = !path.is_empty() && !path.starts_with("env.") && !path.starts_with("vault.");
+    Ok(is_known.then(|| format!("/{path}")))
 }
 
 /// Bifrost writes it as a text, or as an object with its value and the reference that it came from.
@@ -106,7 +129,7 @@ pub(super) fn entries_in(config: &Value) -> Result<Vec<Value>, String> {
     let mcp = match config.get("mcp") {
         Some(mcp @ Value::Mapping(_)) => mcp,
         // There the table decides nothing, and may be missing.
-        Some(Value::Null) | None if is_mode_set(config) => return Ok(Vec::new()),
+        Some(Value::Null) | None if is_mode_set(config) || has_claude_code(config) => return Ok(Vec::new()),
         Some(Value::Null) | None => {
             return Err("has no key mcp; name a Bifrost's config.json, or the URL of a Bifrost that keeps its MCP \
                         clients in a database"
@@ -162,6 +185,34 @@ mod tests {
         let planted = parse(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap();
         let fault = authorization_server_in(&planted).unwrap_err();
         assert!(fault.contains("none of headers, both, oauth") && !fault.contains("planted"), "{fault}");
+    }
+
+    #[test]
+    fn a_claude_code_gateway_is_one_where_it_has_an_issuer_whatever_the_mode() {
+        let read = |more: &str| {
+            let server = format!("{{\"claude_code_gateway\":{{\"enabled\":true}}{more}}}");
+            let text = format!("{{\"client\":{{\"oauth2_server_config\":{server}}}}}");
+            authorization_server_in(&parse(&text).unwrap()).unwrap()
+        };
+        let server = read(",\"issuer_url\":\"https://a.example/bifrost\"").unwrap();
+        assert_eq!((server.mode, server.has_claude_code), (McpServerAuthMode::Headers, true));
+        assert!(read(",\"issuer_url\":\"env.ISSUER\"").unwrap().has_claude_code);
+        assert_eq!(read(""), None);
+        let off = r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a",
+                     "claude_code_gateway":{"enabled":false}}}}"#;
+        assert!(!authorization_server_in(&parse(off).unwrap()).unwrap().unwrap().has_claude_code);
+    }
+
+    #[test]
+    fn a_base_path_is_read_in_each_of_its_spellings() {
+        let read = |path: &str| base_path_of_config(&format!("{{\"server\":{{\"base_path\":{path}}}}}")).unwrap();
+        for path in ["\"/bifrost\"", "\"bifrost\"", "\"/bifrost/\"", "\" /bifrost \""] {
+            assert_eq!(read(path).as_deref(), Some("/bifrost"), "{path}");
+        }
+        for path in ["\"\"", "\"/\"", "null", "7", "\"env.BASE\""] {
+            assert_eq!(read(path), None, "{path}");
+        }
+        assert_eq!(base_path_of_config("{}").unwrap(), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     config::{AuthType, Loaded, Problem, Problems, Profile},
     import::{
         edit::render,
-        keys::{KEY, MODE, PROFILE},
+        keys::{GATEWAY, KEY, MODE, PROFILE},
     },
 };
 
@@ -26,6 +26,8 @@ pub struct Table {
     pub server: Option<AuthorizationServer>,
     /// How these were found out, in a line.
     pub told: String,
+    /// The path below which the source is, if it says so.
+    pub base_path: Option<String>,
     /// What was left out.
     pub dropped: Vec<Dropped>,
 }
@@ -97,8 +99,10 @@ impl Table {
         let entries: String = self.clients.iter().map(|client| render::block(client, 2, "\n")).collect();
         let profile = self.profile.map(|profile| format!("{PROFILE}: {}\n", profile.name())).unwrap_or_default();
         let mode = self.server.as_ref().map(|server| format!("{MODE}: {}\n", server.mode.name())).unwrap_or_default();
+        let gateway = self.server.as_ref().filter(|server| server.has_claude_code);
+        let gateway = gateway.map(|_| format!("{GATEWAY}: true\n")).unwrap_or_default();
         let list = if entries.is_empty() { format!("{KEY}: []\n") } else { format!("{KEY}:\n{entries}") };
-        let text = profile + &mode + &list;
+        let text = profile + &mode + &gateway + &list;
         let loaded = Loaded::from_text("the imported table".as_ref(), &format!("{text}{REST}"))?;
         Ok(Section { text, remarks: remarks(&loaded) })
     }

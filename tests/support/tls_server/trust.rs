@@ -33,11 +33,16 @@ impl Trust {
 
     /// An edge that speaks TLS with a certificate of this authority for localhost, where its public URL is.
     pub fn edge_with_tls(&self, yaml: &str) -> Edge {
+        self.edge_with_tls_at("", yaml)
+    }
+
+    /// The same with a public URL that has this path.
+    pub fn edge_with_tls_at(&self, path: &str, yaml: &str) -> Edge {
         let identity = self.identity();
         let certificate = self.folder.write("edge.pem", identity.certificate_pem());
         let key = self.folder.write("edge.key", identity.key_pem());
         let pair = format!("certificate: \"{}\", key: \"{}\"", certificate.display(), key.display());
-        let urls = "public_urls: [\"https://localhost:{port}\"]\n";
+        let urls = format!("public_urls: [\"https://localhost:{{port}}{path}\"]\n");
         Edge::listening(&format!("tls: {{certificates: [{{{pair}}}]}}"), &format!("{urls}{yaml}"))
     }
 
