@@ -1,5 +1,6 @@
 //! What clients that only hold on cost the edge: its resident memory, printed, for idle connections, heads that
-//! never end, and uploads that creep. Everything stays on loopback and ends with the program.
+//! never end, and uploads that creep or stall; and what those cost that reset their streams at once: its processor time.
+//! Everything stays on loopback and ends with the program.
 //!
 //! `cargo bench --bench abuse`, or with other numbers: `cargo bench --bench abuse -- 1000 1000 100`. `--test` only
 //! proves that it runs.
@@ -17,6 +18,7 @@ use std::{
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring, pki_types::ServerName};
+use tokio::runtime;
 
 /// A running edge, and its two listeners.
 struct Edge {
@@ -71,6 +73,63 @@ fn main() {
         stream.write_all(&[head.as_bytes(), &vec![b'x'; 64 * 1024]].concat()).expect("the edge reads");
         Box::new(stream)
     });
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    measure("connections of HTTP/2, 100 uploads each that stall", uploads / 100 + 1, |edge, _| {
+        Box::new(runtime.block_on(stalled_uploads(edge.plain, 100)))
+    });
+    resets(if is_test { 1_000 } else { 200_000 });
+}
+
+/// Opens uploads on one connection of HTTP/2, whose server takes nothing of them.
+async fn stalled_uploads(edge: SocketAddr, number: usize) -> impl Held {
+    let stream = tokio::net::TcpStream::connect(edge).await.expect("the edge accepts");
+    let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut held = Vec::new();
+    for _ in 0..number {
+        let request = http::Request::post("http://localhost/stall").body(()).expect("a request");
+        let mut requests = requests.clone().ready().await.expect("a stream");
+        let (answer, mut body) = requests.send_request(request, false).expect("a stream");
+        body.send_data(vec![b'x'; 1024 * 1024].into(), false).expect("it is queued");
+        held.push((answer, body));
+    }
+    held
+}
+
+/// Opens streams of HTTP/2 and resets each at once, on one connection after the other, and prints what that costs.
+fn resets(number: u32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let edge = Edge::start(folder.path());
+    ask(&mut connect(edge.plain));
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    // GET, http, /, and the name of the authority, by the static table (RFC 7541 appendix A).
+    let head = [&[0x82, 0x86, 0x84, 0x41, 9][..], b"localhost"].concat();
+    let (before, mut sent, mut connections) = (edge.processor_time(), 0, 0);
+    while sent < number {
+        let mut stream = connect(edge.plain);
+        connections += 1;
+        let mut bytes = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+        for pair in 0.. {
+            let id = 2 * pair + 1;
+            bytes.extend([frame(1, 5, id, &head), frame(3, 0, id, &8_u32.to_be_bytes())].concat());
+            if sent == number || stream.write_all(&bytes).is_err() {
+                break;
+            }
+            bytes.clear();
+            sent += 1;
+        }
+        // Until the edge has closed it.
+        let _read = stream.read_to_end(&mut Vec::new());
+    }
+    let cost = edge.processor_time().saturating_sub(before).as_secs_f64();
+    println!(
+        "{:<48} {sent:>8} {connections:>8} connections {:>8.1} µs",
+        "streams of HTTP/2 reset at once, processor time",
+        cost * 1e6 / f64::from(sent.max(1))
+    );
 }
 
 /// Holds so many of these at a fresh edge, and prints what they cost it.
@@ -96,7 +155,7 @@ impl Edge {
         fs::write(folder.join("edge.pem"), certificate.pem()).expect("a file");
         fs::write(folder.join("edge.key"), key.serialize_pem()).expect("a file");
         let yaml = format!(
-            "listeners:\n- {{address: \"127.0.0.1:0\"}}\n- address: \"127.0.0.1:0\"\n  tls: {{certificates: \
+            "listeners:\n- {{address: \"127.0.0.1:0\", http2: true}}\n- address: \"127.0.0.1:0\"\n  tls: {{certificates: \
              [{{certificate: edge.pem, key: edge.key}}]}}\nhealth: {{enabled: false}}\nservers: [{{address: \"{}\"}}]\n\
              limits: {{connections: unlimited, connections_per_client: unlimited, head_time: 10m, requests: unlimited, \
              idle: 10m}}\nmcp_clients: [{{name: a, auth_type: per_user_oauth, connection_type: http, connection_string: \
@@ -127,7 +186,15 @@ impl Edge {
         line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
     }
 
-    /// The same once it does not change any more.
+    /// Of all its threads.
+    fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // Behind the name, which may have spaces in it; in hundredths of a second.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+        Duration::from_millis(fields.take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10)
+    }
+
+    /// The memory once it does not change any more.
     fn settled(&self) -> u64 {
         let mut last = self.resident();
         for _ in 0..50 {
@@ -169,7 +236,7 @@ fn ask(stream: &mut (impl Read + Write)) {
     }
 }
 
-/// Takes what it is sent and says nothing.
+/// Takes what it is sent, but of an upload to `/stall` only what it reads first, and says nothing.
 fn silent_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -182,7 +249,7 @@ fn silent_server() -> SocketAddr {
             let reading = thread::Builder::new().stack_size(64 * 1024);
             let _reader = reading.spawn(move || {
                 let mut piece = [0; 16 * 1024];
-                while reader.read(&mut piece).is_ok_and(|read| read > 0) {}
+                while reader.read(&mut piece).is_ok_and(|read| read > 0 && !piece.starts_with(b"POST /stall")) {}
             });
         }
     });

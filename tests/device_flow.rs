@@ -13,14 +13,15 @@ use crate::support::{
     tls_server::Trust,
 };
 
-const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: both\n";
+const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: both\nclaude_code_gateway: true\n";
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// A device, and the browser of its user, at one edge.
 struct Device {
     bifrost: Bifrost,
     edge: Edge,
-    origin: String,
+    /// Where the gateway is: what its user types in front of `/claude-code`.
+    url: String,
     /// How curl is to speak to it.
     options: Vec<String>,
     /// Whose files these options name.
@@ -29,10 +30,10 @@ struct Device {
 
 impl Device {
     fn at(bifrost: Bifrost, edge: Edge, scheme: &str, options: &[&str]) -> Self {
-        let origin = format!("{scheme}://{}", edge.host());
-        bifrost.set_issuer_url(&origin);
+        let url = format!("{scheme}://{}", edge.host());
+        bifrost.set_issuer_url(&url);
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        Device { bifrost, edge, origin, options, _trust: None }
+        Device { bifrost, edge, url, options, _trust: None }
     }
 
     fn over_http() -> Self {
@@ -50,10 +51,22 @@ impl Device {
         Device { _trust: Some(trust), ..device }
     }
 
+    /// Below a path of its host, over TLS.
+    fn below(path: &str) -> Self {
+        let (bifrost, trust) = (gateway(), Trust::new());
+        bifrost.set_base_path(path);
+        let edge = trust.edge_with_tls_at(path, &format!("{}{OAUTH2}", servers_yaml(&[bifrost.address()])));
+        let ca = trust.folder.path().join("ca.pem");
+        let device = Self::at(bifrost, edge, "https", &["--cacert", ca.to_str().unwrap()]);
+        let url = format!("{}{path}", device.url);
+        device.bifrost.set_issuer_url(&url);
+        Device { _trust: Some(trust), url, ..device }
+    }
+
     fn curl(&self, path: &str, more: &[&str]) -> Response {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--include", "--max-time", "20"]).args(&self.options).args(more);
-        let output = curl.arg(format!("{}{path}", self.origin)).output().expect("curl is not installed");
+        let output = curl.arg(format!("{}{path}", self.url)).output().expect("curl is not installed");
         assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
         response(&output.stdout)
     }
@@ -61,6 +74,22 @@ impl Device {
     fn form(&self, path: &str, form: &[(&str, &str)]) -> Response {
         let body = Serializer::new(String::new()).extend_pairs(form).finish();
         self.curl(&format!("/claude-code{path}"), &["--data", &body])
+    }
+
+    /// The metadata, which names the endpoints that the client uses.
+    fn metadata(&self) -> Value {
+        let answer = self.curl("/claude-code/.well-known/oauth-authorization-server", &[]);
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{answer:?}");
+        let (metadata, issuer) = (answer.json(), format!("{}/claude-code", self.url));
+        assert_eq!(metadata["issuer"], issuer);
+        for (name, path) in [
+            ("device_authorization_endpoint", "/oauth/device_authorization"),
+            ("token_endpoint", "/oauth/token"),
+            ("revocation_endpoint", "/oauth/revoke"),
+        ] {
+            assert_eq!(metadata[name], format!("{issuer}{path}"));
+        }
+        metadata
     }
 
     fn poll(&self, code: &str) -> Response {
@@ -73,14 +102,14 @@ impl Device {
 
     /// The user types the code into the page, and approves with a virtual key; where the browser ends.
     fn approve(&self, page: &str, code: &str) -> String {
-        let path = page.strip_prefix(&self.origin).unwrap();
+        let path = page.strip_prefix(&self.url).unwrap();
         assert_eq!(self.curl(path, &[]).header("content-type"), Some("text/html; charset=utf-8"));
         let typed = json!({"user_code": code.to_lowercase().replace('-', " ")}).to_string();
         let verified = self.curl("/claude-code/device/verify", &["--json", &typed]);
         assert_eq!(verified.status, 200, "{verified:?}");
         let consent = text(&verified.json(), "consent_url");
         let (url, token) = consent.split_once("#t=").expect("the fragment has arrived");
-        let flow = url.strip_prefix(&format!("{}/oauth/consent?flow=", self.origin)).unwrap();
+        let flow = url.strip_prefix(&format!("{}/oauth/consent?flow=", self.url)).unwrap();
         let target = format!("/api/oauth2/consent/flows/{flow}");
         let temp = format!("X-Bifrost-Temp-Token: {token}");
         assert_eq!(self.curl(&target, &["--header", &temp]).json()["client_name"], "Claude Code");
@@ -94,11 +123,11 @@ impl Device {
         assert_eq!((begun.status, begun.header("cache-control")), (200, Some("no-store")), "{begun:?}");
         let begun = begun.json();
         let (code, page) = (text(&begun, "device_code"), text(&begun, "verification_uri"));
-        assert_eq!((page.as_str(), &begun["interval"]), (&*format!("{}/oauth/device", self.origin), &json!(5)));
+        assert_eq!((page.as_str(), &begun["interval"]), (&*format!("{}/oauth/device", self.url), &json!(5)));
         refused(&self.poll(&code), "authorization_pending");
         refused(&self.poll(&code), "slow_down");
         let end = self.approve(&page, &text(&begun, "user_code"));
-        assert_eq!(end, format!("{}/oauth/device?approved=1", self.origin));
+        assert_eq!(end, format!("{}/oauth/device?approved=1", self.url));
         let tokens = self.poll(&code);
         assert_eq!((tokens.status, tokens.header("cache-control")), (200, Some("no-store")), "{tokens:?}");
         refused(&self.poll(&code), "expired_token");
@@ -113,6 +142,7 @@ impl Device {
 
     /// A whole life of a login.
     fn lives(&self) {
+        self.metadata();
         let tokens = self.log_in();
         let said = self.message(&text(&tokens, "access_token"));
         assert_eq!((said.status, &said.json()["content"][0]["text"]), (200, &json!("Hello.")), "{said:?}");
@@ -127,9 +157,10 @@ impl Device {
         assert_eq!(self.form("/oauth/revoke", &[("token", "unknown")]).status, 200);
 
         let asked = self.bifrost.recorded();
-        let scheme = self.origin.split(':').next().unwrap();
+        assert!(self.bifrost.discovery_requests().is_empty(), "{asked:?}");
+        let scheme = self.url.split(':').next().unwrap();
         let host = self.edge.host();
-        for request in asked.iter().filter(|request| request.target.starts_with("/claude-code/")) {
+        for request in asked.iter().filter(|request| request.target.contains("/claude-code/")) {
             assert_eq!((request.header("x-forwarded-proto"), request.header("host")), (Some(scheme), Some(&*host)));
         }
     }
@@ -175,6 +206,24 @@ fn a_login_lives_over_tls() {
 #[test]
 fn a_login_lives_over_http_2() {
     Device::over_tls("--http2").lives();
+}
+
+#[test]
+fn a_login_lives_below_a_path() {
+    Device::below("/bifrost").lives();
+}
+
+/// Without the key that path is the server's, whose document says the same.
+#[test]
+fn a_login_lives_without_the_key_by_what_the_server_says() {
+    let device = Device::over_http();
+    let metadata = device.metadata();
+    assert!(device.bifrost.discovery_requests().is_empty());
+    let without = OAUTH2.replace("claude_code_gateway: true\n", "");
+    device.edge.reload(&format!("{PUBLIC_URLS}{}{without}", servers_yaml(&[device.bifrost.address()])));
+    assert_eq!(device.metadata(), metadata);
+    assert_eq!(device.bifrost.discovery_requests().len(), 1);
+    device.log_in();
 }
 
 /// The client shows what the gateway says; `x-should-retry` has it ask for a login at once.

@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, servers_yaml},
-    frames::{DATA, END_STREAM, Frame, Frames, HEADERS, RST_STREAM},
+    frames::{DATA, END_HEADERS, END_STREAM, Frame, Frames, HEADERS, RST_STREAM},
     h2c::H2cEdge,
     nobody, raw,
     tls_server::{Server, Speaks, over_h2c},
@@ -87,7 +87,7 @@ fn a_request_without_a_body_says_so_where_its_method_may_have_one() {
     let client = edge.connect();
     let mut plain = edge.0.connect();
     for (method, has_length) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false)] {
-        assert_eq!(client.ask(edge.request(method, "/v1/files/x/cancel")).status(), 200);
+        assert_eq!(client.ask(edge.request(method, "/v1/files/x/cancel")).body(), b"ok");
         assert_eq!(plain.ask(method, "/v1/files/x/cancel", &edge.authority(), "").status, 200);
         for _ in 0..2 {
             let head = received.recv().unwrap();
@@ -110,4 +110,22 @@ fn a_server_of_http_2_is_told_too() {
             assert_eq!(told, length, "{method}");
         }
     }
+}
+
+/// One that a client would send again by its index in a table, where nobody can see it.
+#[test]
+fn a_fragment_in_a_path_is_refused_and_does_not_come_again() {
+    let bifrost = Bifrost::start();
+    let edge = Edge::listening("http2: true", &servers_yaml(&[bifrost.address()]));
+    let mut client = Frames::connect(&edge);
+    // GET, http, the authority x, and a path, which goes into the table.
+    let first = [&b"\x82\x86\x41\x01x\x44\x0a/echo?a#bc"[..]].concat();
+    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &first);
+    assert_eq!(client.answer(1), Ok(400));
+    client.send(HEADERS, END_HEADERS | END_STREAM, 3, b"\x82\x86\x41\x01x\xbe");
+    while let Some(frame) = client.next() {
+        assert!(frame.stream != 3 || frame.kind == RST_STREAM, "{frame:?}");
+    }
+    assert!(bifrost.recorded().is_empty(), "{:?}", bifrost.recorded());
+    assert_eq!(edge.metric("bridgehead_connections_closed_total{reason=\"http2_malformed\"}"), 1);
 }

@@ -54,6 +54,7 @@ mod http2_abuse;
 mod http2_clients;
 mod http2_completeness;
 mod http2_endings;
+mod http2_sharing;
 mod ignored_upgrades;
 mod import;
 mod import_into;

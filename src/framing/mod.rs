@@ -8,6 +8,7 @@ mod chunks;
 mod fields;
 mod frames;
 mod headers;
+mod hpack;
 mod names;
 mod request;
 mod response;
@@ -19,7 +20,7 @@ pub use self::{
     body::{Body, Rest},
     chunks::Chunks,
     fields::{Fields, end_of_head},
-    frames::{Frames, PREFACE},
+    frames::{Frames, PREFACE, Told},
     headers::{check, check_host_of_http2, items, lists},
     names::Kind,
     request::{RequestHead, RequestLine, read},

@@ -106,6 +106,10 @@ impl<'a> RequestLine<'a> {
         if memchr(b'#', self.target).is_some() {
             return Err(Refusal::malformed("a fragment in the target"));
         }
+        // Neither the http crate nor Pingora has room for one.
+        if !self.target.is_ascii() && std::str::from_utf8(self.target).is_err() {
+            return Err(Refusal::malformed("a target that is neither ASCII nor UTF-8"));
+        }
         let is_for_all = self.target == b"*" && self.method == b"OPTIONS";
         if !self.target.starts_with(b"/") && !is_for_all && self.authority().is_none() {
             return Err(Refusal::malformed("the target is neither a path nor an absolute URL"));

@@ -2,6 +2,7 @@
 //! they may reach. Pure but for the clock of [`Rates`] and the question of [`OpenFiles`].
 
 mod access;
+mod buffers;
 mod client_key;
 mod concurrency;
 mod open_files;
@@ -11,6 +12,7 @@ mod readings;
 
 pub use self::{
     access::AccessRules,
+    buffers::{Buffers, Held},
     concurrency::{Concurrency, Full, Slot},
     open_files::OpenFiles,
     rate::RateLimiter,

@@ -50,9 +50,14 @@ pub struct Limits {
     /// Requests at a time on one connection of HTTP/2. Default 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub http2_streams: u32,
-    /// Streams that one connection of HTTP/2 may have reset within a minute, by the client or because of its
-    /// mistakes. Default 200. Trusted proxies may have any number.
+    /// Streams that one connection of HTTP/2 may have reset within a minute, by the client before their response has
+    /// begun, or because of its mistakes, malformed requests among them. Default 200. Above that it gets no more
+    /// streams, and those there are go on to their end. Trusted proxies may have any number.
     pub http2_resets: Count,
+    /// Bytes of request bodies that all connections of HTTP/2 together may have taken and not passed on. Default
+    /// 256 MiB. A request is counted with what it may still send before it is read, at most 256 KiB; one too many is
+    /// refused so that its client may send it again (REFUSED_STREAM, RFC 9113 section 8.7).
+    pub http2_uploads: Size,
     /// The largest body of a request. Default 100 MiB, as in Bifrost.
     pub request_body: Size,
     /// Bytes a second that a body must bring on average, after its first 20 s. Default 500.
@@ -144,6 +149,7 @@ impl Default for Limits {
             requests_per_connection: Count(Some(10_000)),
             http2_streams: 100,
             http2_resets: Count(Some(200)),
+            http2_uploads: Size(Some(ByteSize::mib(256).as_u64())),
             request_body: Size(Some(ByteSize::mib(100).as_u64())),
             body_rate: Size(Some(500)),
             client_silence: Duration::from_mins(1),

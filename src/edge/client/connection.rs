@@ -10,8 +10,15 @@ use std::{
 };
 
 use http::{HeaderValue, StatusCode};
-use pingora::{Result, http::ResponseHeader, protocols::raw_connect::ProxyDigest};
+use once_cell::sync::OnceCell;
+use pingora::{
+    Result,
+    http::ResponseHeader,
+    protocols::{Digest, raw_connect::ProxyDigest},
+};
 use pingora_proxy::Session;
+
+use super::resets::Resets;
 
 /// A connection of a client.
 pub(in crate::edge) struct Connection {
@@ -27,6 +34,8 @@ pub(in crate::edge) struct Connection {
     exchanges: AtomicU64,
     /// The request that comes is the last one.
     is_last: AtomicBool,
+    /// Of HTTP/2.
+    resets: OnceCell<Arc<Resets>>,
 }
 
 impl Connection {
@@ -34,13 +43,18 @@ impl Connection {
         let (exchanges, is_last) = (AtomicU64::new(0), AtomicBool::new(false));
         let address = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip().to_canonical());
         let peer_value = address_value(address);
-        Connection { redirects_to_https, has_http2, is_tls, peer, peer_value, exchanges, is_last }
+        let resets = OnceCell::new();
+        Connection { redirects_to_https, has_http2, is_tls, peer, peer_value, exchanges, is_last, resets }
     }
 
     /// The connection of a session, unless another program has made it.
     pub fn of(session: &Session) -> Option<&Connection> {
-        let about = session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?;
-        about.downcast_ref::<Arc<Connection>>().map(Arc::as_ref)
+        Self::of_digest(session.digest()?).map(Arc::as_ref)
+    }
+
+    /// The same, of what its requests are told of it.
+    pub fn of_digest(digest: &Digest) -> Option<&Arc<Connection>> {
+        digest.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
     }
 
     /// The other end, for the log.
@@ -57,6 +71,18 @@ impl Connection {
     /// The request that comes is the last one.
     pub fn end_soon(&self) {
         self.is_last.store(true, Ordering::Relaxed);
+    }
+
+    /// It is HTTP/2, whose mistakes are counted there.
+    pub fn begin_http2(&self, resets: Arc<Resets>) {
+        let _once = self.resets.set(resets);
+    }
+
+    /// There was a malformed request.
+    pub fn mistake(&self) {
+        if let Some(resets) = self.resets.get() {
+            resets.mistake();
+        }
     }
 
     pub fn exchanges(&self) -> u64 {

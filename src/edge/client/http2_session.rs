@@ -26,6 +26,9 @@ use pingora::{
     },
 };
 
+use super::resets::Resets;
+use crate::limits::Held;
+
 /// A request of HTTP/2, and the response to it.
 pub(in crate::edge) struct Http2Session {
     request: RequestHeader,
@@ -39,18 +42,31 @@ pub(in crate::edge) struct Http2Session {
     stream: Option<SendStream<Bytes>>,
     body_sent: usize,
     has_ended: bool,
+    /// The room for what has come of the body and has not been read.
+    held: Option<Held>,
+    resets: Arc<Resets>,
     digest: Arc<Digest>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     drain_timeout: Option<Duration>,
 }
 
+/// Marks a request whose path came with a fragment, which nobody can see any more.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::edge) struct HasFragment;
+
 /// So much of a body is kept, as by Pingora's own sessions.
 const MOST_KEPT: usize = 64 * 1024;
 
 impl Http2Session {
-    /// Begins with a request that has been accepted.
-    pub fn new(request: Request<RecvStream>, response: SendResponse<Bytes>, digest: Arc<Digest>) -> Self {
+    /// Begins with a request that has been accepted, and room for what may come of its body.
+    pub fn new(
+        request: Request<RecvStream>,
+        response: SendResponse<Bytes>,
+        digest: Arc<Digest>,
+        held: Option<Held>,
+        resets: Arc<Resets>,
+    ) -> Self {
         let (head, body) = request.into_parts();
         Http2Session {
             request: head.into(),
@@ -62,6 +78,8 @@ impl Http2Session {
             stream: None,
             body_sent: 0,
             has_ended: false,
+            held,
+            resets,
             digest,
             read_timeout: None,
             write_timeout: None,
@@ -71,6 +89,11 @@ impl Http2Session {
 
     pub fn request(&self) -> &RequestHeader {
         &self.request
+    }
+
+    /// The number of its stream.
+    pub fn stream(&self) -> u32 {
+        self.response.stream_id().as_u32()
     }
 
     /// Writes a head, which ends the stream where no body can follow.
@@ -97,6 +120,7 @@ impl Http2Session {
         self.stream = Some(stream.or_err(ErrorType::WriteError, "the head of a response")?);
         self.written = Some(header);
         self.has_ended = is_end;
+        self.resets.answers(self.stream());
         Ok(())
     }
 
@@ -150,6 +174,9 @@ impl Http2Session {
 
     async fn read(&mut self) -> Result<Option<Bytes>> {
         let data = self.body.data().await.transpose().or_err(ErrorType::ReadError, "from the client");
+        if self.body.is_end_stream() {
+            self.held = None;
+        }
         let Some(data) = data.map_err(Error::into_down)? else { return Ok(None) };
         self.body_read += data.len();
         if let Some(kept) = &mut self.kept {
@@ -167,6 +194,12 @@ impl Http2Session {
     fn has_none(&self) -> bool {
         let length = self.request.headers.get(header::CONTENT_LENGTH);
         self.body_read == 0 && (self.body.is_end_stream() || length.is_some_and(|length| length == "0"))
+    }
+}
+
+impl Drop for Http2Session {
+    fn drop(&mut self) {
+        self.resets.is_over(self.stream());
     }
 }
 

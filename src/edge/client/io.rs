@@ -210,7 +210,7 @@ impl Io {
                 ours
             }
             Reading::Frames { received, resets, .. } => {
-                received.follow(read, |_| resets.reset());
+                received.follow(read, |stream, told| resets.told_of_client(stream, told));
                 read.len()
             }
         };
@@ -273,7 +273,7 @@ impl Io {
             ready!(self.told(written))?
         };
         if let Reading::Frames { sent, resets, .. } = &mut self.reading {
-            sent.follow(&bytes[..written], |code| resets.reset_by_edge(code));
+            sent.follow(&bytes[..written], |_, told| resets.told_of_edge(told));
         }
         Poll::Ready(Ok(written))
     }

@@ -12,7 +12,7 @@ mod write_limit;
 
 pub(super) use self::{
     connection::{Connection, address_value, shown, slot},
-    http2_session::Http2Session,
+    http2_session::{HasFragment, Http2Session},
     identity::{Client, X_FORWARDED_FOR},
     io::Detached,
     resets::Resets,

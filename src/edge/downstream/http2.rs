@@ -7,8 +7,8 @@ use h2::{
     RecvStream,
     server::{Builder, Connection as H2Connection, SendResponse},
 };
-use http::{Method, Request};
-use log::debug;
+use http::{Method, Request, header};
+use log::{debug, warn};
 use pingora::{
     apps::HttpServerApp,
     protocols::{Digest, http::ServerSession},
@@ -21,27 +21,28 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     listeners::{FIRST_WORD, Listeners},
-    refused::take_note,
+    refused::{take_note, taken_back},
 };
 use crate::{
     config::Limits,
     edge::{
-        client::{ClientStream, Connection, Http2Session, Resets, SessionStream},
+        client::{ClientStream, Connection, HasFragment, Http2Session, Resets, SessionStream},
         exchange::{ErrorResponse, new_request_id},
     },
     reason::{Reason, Refusal},
     telemetry::Closed,
 };
 
-/// So much of the bodies of one stream, and of all of a connection, is taken before it is passed on.
+/// So much of a body is taken before it is passed on. What streams may hold together is bounded in the whole process,
+/// not by their connection: there, those that are held up would take the credit of all others (RFC 9113 section 5.2.1).
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// So much of the answer to each stream is kept for a client that does not take it.
 const MOST_UNSENT: usize = 64 * 1024;
 /// Resets that the library remembers.
 const MOST_COUNTED: usize = 1000;
 
-fn options(limits: &Limits, most_resets: usize) -> Builder {
+fn options(limits: &Limits) -> Builder {
     let mut options = Builder::new();
     options
         // Twice what is allowed: what is a little too large is refused where it is seen.
@@ -50,9 +51,10 @@ fn options(limits: &Limits, most_resets: usize) -> Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(MOST_UNSENT)
-        // Our own count decides, not that of the library.
-        .max_pending_accept_reset_streams(most_resets.min(MOST_COUNTED))
-        .max_concurrent_reset_streams(most_resets.min(MOST_COUNTED));
+        // Our own count decides, not those of the library, which cut all streams.
+        .max_pending_accept_reset_streams(MOST_COUNTED)
+        .max_concurrent_reset_streams(MOST_COUNTED)
+        .max_local_error_reset_streams(None);
     options
 }
 
@@ -68,6 +70,8 @@ struct Http2<'a> {
     served: usize,
     /// When the client was told that there will be no more requests.
     ending: Option<Instant>,
+    /// It had too many streams reset: there are no more for it.
+    is_refused: bool,
 }
 
 /// What happens next on a connection.
@@ -88,10 +92,11 @@ pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, conn
     };
     // A trusted proxy may send the requests of many clients on one connection.
     let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
-    let resets = Arc::new(Resets::new(most, Arc::clone(&listeners.counters)));
+    let resets = Arc::new(Resets::new(most, limits.http2_streams, Arc::clone(&listeners.counters)));
     client.io().begin_http2(Arc::clone(&resets));
+    connection.begin_http2(Arc::clone(&resets));
     let digest = Arc::new(client.digest());
-    let begun = timeout(limits.head_time, options(&limits, most).handshake(SessionStream(client))).await;
+    let begun = timeout(limits.head_time, options(&limits).handshake(SessionStream(client))).await;
     let Ok(Ok(stream)) = begun else {
         listeners.close(Closed::Http2Handshake, connection.peer, "no preface, or none in time");
         return;
@@ -99,8 +104,10 @@ pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, conn
     let requests = TaskTracker::new();
     // It may be waited for again and again; what comes later is tracked too.
     requests.close();
-    let (served, ending) = (0, None);
-    Http2 { listeners, connection, limits, stream, digest, resets, requests, served, ending }.run().await;
+    let (served, ending, is_refused) = (0, None, false);
+    let all = Arc::clone(&resets);
+    Http2 { listeners, connection, limits, stream, digest, resets, requests, served, ending, is_refused }.run().await;
+    all.end();
 }
 
 impl Http2<'_> {
@@ -113,7 +120,7 @@ impl Http2<'_> {
                     self.requests.is_empty()
                 }
                 Event::Accepted(Some(Ok((request, response)))) => {
-                    self.begin(Http2Session::new(request, response, Arc::clone(&self.digest)));
+                    self.accept(request, response);
                     false
                 }
                 Event::Accepted(None) => true,
@@ -121,8 +128,12 @@ impl Http2<'_> {
                     self.broke_off(&error);
                     true
                 }
+                Event::TooManyResets if !self.resets.are_abuse() => {
+                    self.refuse_more();
+                    false
+                }
                 Event::TooManyResets => {
-                    self.too_many_resets();
+                    self.refuse_more();
                     self.stream.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
                     let _told = timeout(FAREWELL, poll_fn(|context| self.stream.poll_closed(context))).await;
                     true
@@ -185,6 +196,54 @@ impl Http2<'_> {
         self.ending.is_some_and(|since| since.elapsed() > farewell)
     }
 
+    /// Says that there will be no more requests, because too many were reset. Those there are go on: they may be other
+    /// users'.
+    fn refuse_more(&mut self) {
+        if std::mem::replace(&mut self.is_refused, true) {
+            return;
+        }
+        if self.resets.hides_fragments() {
+            let why = "a fragment in a path, which may be meant again";
+            self.listeners.close(Closed::Http2Malformed, self.connection.peer, why);
+        } else {
+            self.too_many_resets();
+        }
+        if self.ending.is_none() {
+            self.end();
+        }
+    }
+
+    /// Takes a request, if there is room for what may come of its body.
+    fn accept(&mut self, mut request: Request<RecvStream>, mut response: SendResponse<Bytes>) {
+        let has_fragment = self.resets.has_fragment(response.stream_id().as_u32());
+        if has_fragment {
+            request.extensions_mut().insert(HasFragment);
+        }
+        if self.is_refused && !has_fragment {
+            self.resets.mistake();
+            return response.send_reset(h2::Reason::REFUSED_STREAM);
+        }
+        let held = if request.body().is_end_stream() {
+            None
+        } else {
+            let most = self.listeners.snapshot.load().limits.http2_uploads.most();
+            let held = self.listeners.uploads.hold(most_of_body(&request), most);
+            if held.is_none() {
+                self.no_room();
+                return response.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+            held
+        };
+        let (digest, resets) = (Arc::clone(&self.digest), Arc::clone(&self.resets));
+        self.begin(Http2Session::new(request, response, digest, held, resets));
+    }
+
+    fn no_room(&self) {
+        if self.listeners.counters.may_log("http2_uploads") {
+            warn!("{}: a request of HTTP/2 refused: limits.http2_uploads", self.connection.shown_peer());
+        }
+    }
+
     fn begin(&mut self, session: Http2Session) {
         self.served += 1;
         if self.served >= self.limits.requests_per_connection.most() && self.ending.is_none() {
@@ -200,8 +259,35 @@ impl Http2<'_> {
             return;
         }
         let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());
+        if self.listeners.snapshot.load().servers.has_http2() {
+            return self.begin_watched(session);
+        }
         let session = ServerSession::new_custom(Box::new(session));
         self.requests.spawn(async move { proxy.process_new_http(session, &stop).await });
+    }
+
+    /// Begins a request that may go to a server of HTTP/2: while that takes nothing of a body, Pingora hears nothing of
+    /// the client.
+    fn begin_watched(&self, session: Http2Session) {
+        let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());
+        let (counters, digest) = (Arc::clone(&self.listeners.counters), Arc::clone(&self.digest));
+        let gone = self.resets.watch(session.stream());
+        let (method, target) = (session.request().method.clone(), session.request().raw_path().to_vec());
+        let session = ServerSession::new_custom(Box::new(session));
+        self.requests.spawn(async move {
+            let stuck = async {
+                gone.notified().await;
+                sleep(HEARD).await;
+            };
+            select! {
+                _ = proxy.process_new_http(session, &stop) => {}
+                () = stuck => {
+                    if let Some(connection) = Connection::of_digest(&digest) {
+                        taken_back(&counters, connection, &method, &target);
+                    }
+                }
+            }
+        });
     }
 
     fn broke_off(&self, error: &h2::Error) {
@@ -217,5 +303,14 @@ impl Http2<'_> {
     }
 }
 
+/// So much of a body may have come before any of it is read: its window, or less when it says so.
+fn most_of_body(request: &Request<RecvStream>) -> usize {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    length.unwrap_or(usize::MAX).min(STREAM_WINDOW as usize)
+}
+
+/// What hears of its client by itself has done so after this.
+const HEARD: Duration = Duration::from_secs(1);
 /// How long a client has to read why its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     config,
     edge::{client::shown, proxy::Edge, service::proxy, snapshot::Snapshot},
+    limits::Buffers,
     telemetry::{Closed, Counters},
 };
 
@@ -23,6 +24,8 @@ pub struct Listeners {
     pub(super) proxy: Arc<HttpProxy<Edge>>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) counters: Arc<Counters>,
+    /// The bodies that clients of HTTP/2 send.
+    pub(super) uploads: Buffers,
     /// Connections are scarce: each word closes the one that has been idle for longest.
     pub(super) is_crowded: Notify,
     /// Every connection that has been accepted and is not closed.
@@ -51,6 +54,7 @@ impl Listeners {
             snapshot: Arc::clone(edge.snapshot()),
             counters: Arc::clone(edge.counters()),
             edge,
+            uploads: Buffers::default(),
             is_crowded: Notify::new(),
             connections: TaskTracker::new(),
             stop,

@@ -6,12 +6,15 @@ use http::{HeaderValue, Method, Version};
 use log::info;
 
 use crate::{
-    edge::{client::Connection, exchange::ErrorResponse},
+    edge::{
+        client::Connection,
+        exchange::{ErrorResponse, new_request_id},
+    },
     framing::RequestLine,
     reason::{Reason, Refusal},
     telemetry::{
         Counters, Finished,
-        access_log::{Entry, RequestText},
+        access_log::{Entry, RequestText, cut_method},
     },
 };
 
@@ -27,7 +30,7 @@ pub(in crate::edge) fn take_note(
 ) {
     counters.failed(refusal.reason);
     let bytes_out = answer.map_or(0, ErrorResponse::body_length);
-    finish(counters, refusal.reason, connection, id, head, bytes_out);
+    finish(counters, refusal.reason, connection, id, first_line(head), bytes_out);
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
         let id = id.to_str().unwrap_or_default();
@@ -35,20 +38,27 @@ pub(in crate::edge) fn take_note(
     }
 }
 
-/// A request that was refused before anything of it could be believed: it is counted, and becomes a line of the
-/// access log. `head` is what there is of its head, `bytes_out` the body of the answer.
+/// Counts and logs a request of HTTP/2 whose client has taken it back while Pingora heard nothing.
+pub(super) fn taken_back(counters: &Counters, connection: &Connection, method: &Method, target: &[u8]) {
+    counters.failed(Reason::ClientGone);
+    let line = target.starts_with(b"/").then(|| (cut_method(method), target, Version::HTTP_2));
+    finish(counters, Reason::ClientGone, connection, &new_request_id(), line, 0);
+}
+
+/// A request of which no hook takes note: it is counted, and becomes a line of the access log. `line` is what is known
+/// of it, `bytes_out` the body of the answer.
 fn finish(
     counters: &Counters,
     reason: Reason,
     connection: &Connection,
     id: &HeaderValue,
-    head: &[u8],
+    line: Option<(Method, &[u8], Version)>,
     bytes_out: usize,
 ) {
     let finished = Finished::refused(reason);
     counters.traffic_counters().add(&finished);
     let Some(log) = counters.access_log() else { return };
-    let (method, target, version) = match first_line(head) {
+    let (method, target, version) = match line {
         Some((method, target, version)) => (Some(method), target, Some(version)),
         None => (None, &b""[..], None),
     };

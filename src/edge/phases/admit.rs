@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 use crate::{
     config::Limits,
     edge::{
-        client::{Client, Connection},
+        client::{Client, Connection, HasFragment},
         exchange::{Exchange, refuse},
         upstream::{announced, is_opened_by},
     },
@@ -81,6 +81,9 @@ fn head_of_http2(request: &RequestHeader, limits: &Limits) -> Result<()> {
     let is_target = target.starts_with(b"/") || (target == b"*" && request.method == Method::OPTIONS);
     if !is_target && request.method != Method::CONNECT {
         return refuse(Reason::Malformed, "a path that does not begin with a slash");
+    }
+    if request.extensions.get::<HasFragment>().is_some() {
+        return refuse(Reason::Malformed, "a fragment in the target");
     }
     framing::check_host_of_http2(&request.uri, headers).or_else(|refusal| refuse(refusal.reason, refusal.why))?;
     // As RFC 9113 section 6.5.2 counts it, but for the cookies, which are one field in HTTP/1 (section 8.2.3).

@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 use super::{cors, forward::ANSWERED};
 use crate::{
     edge::{
+        client::Connection,
         exchange::{ErrorResponse, Exchange, Expired},
         tcp::is_exhausted,
     },
@@ -87,6 +88,9 @@ pub(in crate::edge) async fn answer(
     }
     let reason = reason(error, exchange);
     counters.failed(reason);
+    if let (Reason::Malformed, Some(connection)) = (reason, Connection::of(session)) {
+        connection.mistake();
+    }
     exchange.account.reason = Some(reason);
     log_failure(session, exchange, error, reason, counters);
     if reason.status().is_none() || exchange.is_answered(session) {

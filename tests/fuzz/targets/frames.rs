@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bridgehead::framing::{Frames, PREFACE};
+use bridgehead::framing::{Frames, PREFACE, Told};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -13,22 +13,27 @@ fuzz_target!(|input: &[u8]| {
         let mut frames = if is_client { Frames::of_client() } else { Frames::of_server() };
         let mut found = Vec::new();
         for part in bytes.chunks(piece) {
-            frames.follow(part, |code| found.push(code));
+            frames.follow(part, |stream, told| {
+                if let Told::Reset(code) = told {
+                    found.push((stream, code));
+                }
+            });
         }
         assert_eq!(found, expected, "in pieces of {piece} bytes");
     }
 });
 
-/// The codes of the resets, frame by frame.
-fn resets(mut bytes: &[u8]) -> Vec<u32> {
+/// The streams and the codes of the resets, frame by frame.
+fn resets(mut bytes: &[u8]) -> Vec<(u32, u32)> {
     let mut resets = Vec::new();
-    while let [a, b, c, kind, _flags, _, _, _, _, rest @ ..] = bytes {
+    while let [a, b, c, kind, _flags, s, t, u, v, rest @ ..] = bytes {
         let length = usize::try_from(u32::from_be_bytes([0, *a, *b, *c])).unwrap();
         let is_reset = *kind == 3 && length == 4;
         // A reset is told as soon as its code is there.
         let Some((payload, after)) = rest.split_at_checked(length) else { break };
         if is_reset {
-            resets.push(u32::from_be_bytes(payload.try_into().unwrap()));
+            let stream = u32::from_be_bytes([*s, *t, *u, *v]) & 0x7fff_ffff;
+            resets.push((stream, u32::from_be_bytes(payload.try_into().unwrap())));
         }
         bytes = after;
     }
