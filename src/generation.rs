@@ -26,7 +26,7 @@ pub struct Generation {
     pub grant_types: &'static [&'static str],
     /// What a token may be for.
     pub scopes: &'static [&'static str],
-    /// Whether the answer to a request for authorization names the issuer (RFC 9207).
+    /// Whether the response to a request for authorization names the issuer (RFC 9207).
     pub names_issuer: bool,
     /// The body of the 404 in place of a document.
     pub absence: &'static [u8],

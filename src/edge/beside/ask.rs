@@ -29,7 +29,7 @@ pub(super) struct Get<'a> {
     pub most: usize,
 }
 
-/// The answer to it. A redirect is an answer like any other.
+/// The response to it. A redirect is a response like any other.
 pub(super) struct Got {
     pub status: StatusCode,
     pub content_type: Option<String>,
@@ -97,7 +97,7 @@ impl Asker {
                 None => return Error::e_explain(ErrorType::ConnectionClosed, "no answer"),
             }
         };
-        // Read to its end, or the server would see its answer refused.
+        // Read to its end, or the server would see its response refused.
         let mut body = Some(BytesMut::new());
         while let Some(piece) = connection.read_response_body().await? {
             body = body.filter(|body| body.len() + piece.len() <= get.most);
@@ -152,7 +152,7 @@ impl Asker {
     }
 }
 
-/// Why there was no answer, for a person.
+/// Why there was no response, for a person.
 pub(super) fn why(error: &Error) -> String {
     error.root_cause().to_string()
 }
