@@ -26,10 +26,34 @@ pub struct Generation {
     pub grant_types: &'static [&'static str],
     /// What a token may be for.
     pub scopes: &'static [&'static str],
-    /// Whether the answer to a request for authorization names the issuer (RFC 9207).
+    /// Whether the response to a request for authorization names the issuer (RFC 9207).
     pub names_issuer: bool,
     /// The body of the 404 in place of a document.
     pub absence: &'static [u8],
+}
+
+/// What a Bifrost serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// [`PER_USER_OAUTH`].
+    PerUserOauth,
+    /// [`OAUTH2`].
+    Oauth2,
+    /// No discovery.
+    Nothing,
+}
+
+/// What a Bifrost of this version serves, as it says it itself: `v1.6.3`, `2.7.0` or `1.5.0-prerelease2`, for example.
+/// `None` when that is no version.
+pub fn served_by(version: &str) -> Option<Served> {
+    let numbers = version.rsplit('/').next()?.trim_start_matches(['v', 'V']).split(['-', '+']).next()?;
+    let numbers: Result<Vec<u32>, _> = numbers.split('.').map(str::parse).collect();
+    match numbers.ok()?[..] {
+        [1, 5, 0..=2] => Some(Served::PerUserOauth),
+        [1, 0..=5, _] | [1, 6, 0..=2] | [0, _, _] => Some(Served::Nothing),
+        [_, _, _] => Some(Served::Oauth2),
+        _ => None,
+    }
 }
 
 /// Has its endpoints under those of the REST API.
@@ -68,6 +92,9 @@ pub static OAUTH2: Generation = Generation {
 pub const VERSIONS_WITHOUT: &str = "before 1.5.0, or 1.5.3 to 1.6.2";
 /// Begins the 404 of the dashboard of some of them, for a path that is none of its own.
 pub const DASHBOARD_ABSENCE: &[u8] = b"404 - ";
+
+/// Where a Bifrost of any generation says its version, to everybody.
+pub const VERSION: &str = "/api/version";
 
 /// Where a Bifrost has the keys that sign its tokens, if it has any.
 pub const JWKS: &str = "/.well-known/jwks.json";
@@ -148,6 +175,28 @@ fn is_at_or_below(path: &[u8], root: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_says_what_is_served() {
+        for (version, served) in [
+            ("v1.4.24", Some(Served::Nothing)),
+            ("1.5.0", Some(Served::PerUserOauth)),
+            ("v1.5.2", Some(Served::PerUserOauth)),
+            ("v1.5.0-prerelease7", Some(Served::PerUserOauth)),
+            ("v1.5.3", Some(Served::Nothing)),
+            ("1.6.2", Some(Served::Nothing)),
+            ("transports/v1.6.3", Some(Served::Oauth2)),
+            ("1.7.0+build", Some(Served::Oauth2)),
+            ("v2.7.0", Some(Served::Oauth2)),
+            ("3.0.0-rc.1", Some(Served::Oauth2)),
+            ("dev", None),
+            ("v2", None),
+            ("", None),
+            ("1.6.x", None),
+        ] {
+            assert_eq!(served_by(version), served, "{version}");
+        }
+    }
 
     #[test]
     fn the_table_agrees_with_itself() {

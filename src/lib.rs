@@ -48,6 +48,7 @@ pub mod limits;
 pub mod process;
 pub mod readiness;
 pub mod reason;
+mod secrets;
 pub mod state;
 pub mod telemetry;
 pub mod trust;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// Why a request got no answer from a server.
+/// Why a request got no response from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     // What the fleet could not do.

@@ -41,7 +41,7 @@ fn check_warns_and_still_succeeds() {
     let output = output(&["check", "--config", file.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
     let warnings = text(&output.stdout).lines().filter(|line| line.starts_with("warning: ")).count();
-    assert_eq!(warnings, 2, "{}", text(&output.stdout));
+    assert_eq!(warnings, 3, "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("discovery off (404)"));
 }
 

@@ -12,7 +12,13 @@ use crate::support::{
 const URL: &str = "public_urls: [\"https://gw.example\"]\n";
 const BELOW: &str = "public_urls: [\"https://gw.example/bifrost\"]\n";
 
+/// The warnings of a file with this in it, which says its profile.
 fn warnings(more: &str) -> Vec<String> {
+    let profile = if more.contains("profile: ") { "" } else { "profile: per_user_oauth\n" };
+    all_warnings(&format!("{more}{profile}"))
+}
+
+fn all_warnings(more: &str) -> Vec<String> {
     let text = format!("{GOOD}{more}");
     schema::takes(&text);
     let loaded = Loaded::from_text("f.yaml".as_ref(), &text).unwrap_or_else(|problems| panic!("{problems}"));
@@ -210,4 +216,19 @@ fn check_and_discover_tell_what_the_mode_makes_of_it() {
     let documents = printed("discover", "both");
     assert!(documents.contains("\"jwks_uri\":\"https://gw.example/.well-known/jwks.json\""), "{documents}");
     assert!(documents.contains("# GET https://gw.example/.well-known/jwks.json -> forwarded"), "{documents}");
+}
+
+/// Whoever leaves the profile out is told which Bifrost is assumed, and how to find out; whoever writes it is not.
+#[test]
+fn a_profile_that_is_left_out_is_said_to_be_assumed() {
+    let assumed = "f.yaml: profile: not set, so per_user_oauth is assumed, for Bifrost 1.5.0 to 1.5.2; Bifrost 1.6.3 and \
+                   later, 2.x among them, needs oauth2. GET /api/version of a server, or bridgehead verify, tells which it \
+                   is: write the profile here";
+    for more in ["", "profile: ~\n"] {
+        let found = all_warnings(&format!("{URL}{CLIENTS}{more}"));
+        assert!(found.iter().any(|line| line.replace(":6: ", ": ") == assumed), "{found:?}");
+    }
+    for profile in ["per_user_oauth", "oauth2\nmcp_server_auth_mode: headers"] {
+        assert_eq!(warnings(&format!("{URL}profile: {profile}\n")), Vec::<String>::new());
+    }
 }

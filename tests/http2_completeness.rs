@@ -49,10 +49,10 @@ fn a_head_that_is_refused_ends_its_stream() {
         let mut client = Frames::connect(edge);
         let head = [(":method", "HEAD"), (":scheme", "http"), (":authority", host), (":path", path)];
         client.request(1, &[&head[..], more].concat());
-        let heard = heard(&mut client, 1);
-        let kinds: Vec<_> = heard.iter().map(|frame| (frame.kind, frame.payload.is_empty())).collect();
+        let frames = heard(&mut client, 1);
+        let kinds: Vec<_> = frames.iter().map(|frame| (frame.kind, frame.payload.is_empty())).collect();
         assert!(matches!(kinds[..], [(HEADERS, _)] | [(HEADERS, _), (DATA, true)]), "{status}: {kinds:?}");
-        assert_eq!(heard[0].status(), status);
+        assert_eq!(frames[0].status(), status);
     }
 }
 

@@ -54,7 +54,7 @@ fn by_itself_it_prints_them_before_the_table() {
         assert!(errors.contains(&format!("client.mcp_server_auth_mode is {mode}: that decides")), "{errors}");
         let config =
             Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}public_urls: [\"https://gw.example\"]\n{out}"));
-        assert_eq!(config.unwrap().config.profile, Profile::Oauth2);
+        assert_eq!(config.unwrap().config.profile, Some(Profile::Oauth2));
     }
 }
 
@@ -84,7 +84,7 @@ fn a_file_in_flow_style_gets_them_too() {
     let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
     assert_eq!(code, 0, "{errors}");
     let config = Loaded::from_file(&target).unwrap().config;
-    assert_eq!((config.profile, config.auth_mode()), (Profile::Oauth2, Some(McpServerAuthMode::Oauth)));
+    assert_eq!((config.profile(), config.auth_mode()), (Profile::Oauth2, Some(McpServerAuthMode::Oauth)));
     assert_eq!(config.mcp_clients.len(), 1);
 }
 
@@ -106,7 +106,8 @@ fn an_issuer_that_is_not_an_origin_as_it_is_written_is_warned_of_and_a_reference
     let folder = Folder::new();
     let target = folder.write("proxy.yaml", FILE);
     for (issuer, told) in [
-        (json!("https://gw.example/"), "a trailing slash"),
+        (json!("https://gw.example/"), "note: "),
+        (json!("https://other.example/"), "issues tokens for https://other.example alone"),
         (json!({"value": "https://u:planted@gw.example", "ref": "", "type": ""}), "a user name"),
         (json!("env.URL"), "was not compared"),
     ] {
@@ -145,6 +146,60 @@ fn a_mode_that_bifrost_does_not_have_is_refused_without_its_text() {
     let (out, errors, code) = run(&source(&folder, &json!("planted"), &json!([client("a")])), &[]);
     assert_eq!((out.as_str(), code), ("", 1));
     assert!(errors.contains("client.mcp_server_auth_mode is none of headers, both, oauth"), "{errors}");
+}
+
+/// Since Bifrost 2.4.0 a slash at the end of its issuer is none.
+#[test]
+fn an_issuer_with_a_slash_is_the_public_url_and_said_to_be_so() {
+    let folder = Folder::new();
+    let target = folder.write("proxy.yaml", FILE);
+    let server = json!({"issuer_url": "https://gw.example/"});
+    let client = json!({"mcp_server_auth_mode": "both", "oauth2_server_config": server});
+    let source = folder.write("config.json", json!({"client": client}).to_string());
+    let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap()]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("ends with a slash, which Bifrost leaves out since 2.4.0") && !errors.contains("warning"));
+}
+
+#[test]
+fn a_file_that_does_not_say_its_generation_gets_no_profile_and_both_readings_in_a_line() {
+    let folder = Folder::new();
+    let source = folder.write("config.json", json!({"mcp": {"client_configs": [client("a")]}}).to_string());
+    let (out, errors, code) = run(&source, &[]);
+    assert!(code == 0 && out.starts_with("mcp_clients:\n"), "{out}");
+    let line = format!(
+        "{}: it does not say which Bifrost it is of, so no profile is written. Read as 1.5.0 to 1.5.2 (profile \
+         per_user_oauth): discovery, because of 1 with auth_type per_user_oauth. Read as 1.6.3 and later (profile oauth2): \
+         none, as client.mcp_server_auth_mode is not set. GET /api/version of it tells which",
+        source.display()
+    );
+    assert!(errors.lines().any(|told| told == line), "{errors}");
+    for profile in ["per_user_oauth", "oauth2"] {
+        let text = FILE.replace("per_user_oauth # the", &format!("{profile} # the"));
+        let target = folder.write("proxy.yaml", &text);
+        let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+        assert_eq!(code, 0, "{errors}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_file_of_a_later_generation_gets_its_profile_and_no_mode() {
+    let folder = Folder::new();
+    let clients =
+        json!([{"name": "a", "connection_type": "openapi", "openapi_config": {}, "auth_type": "per_user_oauth"}]);
+    let source = folder.write("config.json", json!({"mcp": {"client_configs": clients}}).to_string());
+    let (out, errors, code) = run(&source, &[]);
+    assert!(code == 0 && out.starts_with("profile: oauth2\nmcp_clients:\n"), "{out}");
+    assert!(
+        errors.contains("it has connection_type openapi, which came with Bifrost 2.3.1: profile oauth2"),
+        "{errors}"
+    );
+    let target = folder.write("proxy.yaml", FILE);
+    let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("discovery was on, and is then off"), "{errors}");
+    assert!(fs::read_to_string(&target).unwrap().contains("profile: oauth2 # the old ones\n"));
 }
 
 /// A `config.json` with a Claude Code gateway and, or not, with a mode.

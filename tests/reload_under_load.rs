@@ -23,7 +23,7 @@ const HOST: &str = "gateway.example.com";
 fn yaml(scheme: &str, servers: &str, clients: &str) -> String {
     let max_age = if scheme == "http" { 1 } else { 2 };
     format!(
-        "listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\n{servers}limits: {{requests: unlimited}}\n\
+        "listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\nverify: {{at_start: false}}\n{servers}limits: {{requests: unlimited, requests_per_connection: unlimited}}\n\
          public_urls: [\"{scheme}://{HOST}\"]\ndiscovery: {{max_age: {max_age}s}}\nmcp_clients:\n{clients}"
     )
 }

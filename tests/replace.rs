@@ -79,7 +79,13 @@ impl Drop for Generations {
 /// A configuration in a folder of its own.
 fn configured(folder: &Path, more: &str) -> PathBuf {
     let file = folder.join("proxy.yaml");
-    fs::write(&file, format!("listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\n{more}")).unwrap();
+    fs::write(
+        &file,
+        format!(
+            "listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\nverify: {{at_start: false}}\n{more}"
+        ),
+    )
+    .unwrap();
     file
 }
 

@@ -63,10 +63,12 @@ fn with_the_setup_token_a_fresh_server_is_imported_from_and_verified() {
     assert!(code == 0 && said.contains("1 server: 1 agree") && !said.contains("were not compared"), "{said}");
     let asked = bifrost.recorded();
     let (with, without): (Vec<_>, Vec<_>) = asked.iter().partition(|request| request.header(HEADER).is_some());
-    assert!(!with.is_empty() && with.iter().all(|request| request.target.starts_with("/api/mcp/clients")), "{with:?}");
+    let is_api = |target: &str| target.starts_with("/api/mcp/clients") || target == "/api/config";
+    assert!(!with.is_empty() && with.iter().all(|request| is_api(&request.target)), "{with:?}");
     assert!(with.iter().all(|request| request.headers_all(HEADER) == [Bifrost::SETUP_TOKEN]), "{with:?}");
     assert!(with.iter().all(|request| request.header("authorization").is_none()), "{with:?}");
-    assert!(without.iter().all(|request| request.target.starts_with("/.well-known/")), "{without:?}");
+    let is_public = |target: &str| target.starts_with("/.well-known/") || target == "/api/version";
+    assert!(without.iter().all(|request| is_public(&request.target)), "{without:?}");
 }
 
 /// A fleet may have servers of either kind.

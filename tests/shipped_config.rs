@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bridgehead::config::{AccessLog, AuthType, Loaded, McpClient};
+use bridgehead::config::{AccessLog, AuthType, Loaded};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 
@@ -18,7 +18,7 @@ fn the_shipped_file_runs_as_it_stands() {
     assert_eq!(urls, ["http://localhost:8000", "http://127.0.0.1:8000"]);
     let servers: Vec<_> = config.servers.iter().map(|server| server.address.to_string()).collect();
     assert_eq!(servers, ["127.0.0.1:8080"]);
-    let types: Vec<_> = config.mcp_clients.iter().map(McpClient::auth_type).collect();
+    let types: Vec<_> = config.mcp_clients.iter().map(|client| client.auth_type.clone()).collect();
     let one_of_each =
         [AuthType::None, AuthType::Headers, AuthType::Oauth, AuthType::PerUserOauth, AuthType::PerUserHeaders];
     assert_eq!(types, one_of_each);
@@ -42,7 +42,7 @@ fn what_the_shipped_file_writes_out_are_the_defaults() {
     assert_eq!(written.listeners, default.listeners);
     assert_eq!(written.discovery, default.discovery);
     assert_eq!(written.unknown_hosts, default.unknown_hosts);
-    assert_eq!(written.profile, default.profile);
+    assert_eq!(written.profile(), default.profile());
     assert_eq!(written.trusted_proxies, default.trusted_proxies);
     assert_eq!(written.access_log, Some(AccessLog::default()));
     assert_eq!(written.threads, default.threads);

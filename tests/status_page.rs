@@ -131,6 +131,23 @@ fn under_oauth2_the_mode_is_named_and_a_server_of_another_generation() {
 }
 
 #[test]
+fn what_an_operator_should_know_of_the_file_is_shown_as_text() {
+    let bifrost = Bifrost::start();
+    let (program, file) = start(&bifrost);
+    let mut page = open(program.admin);
+    let assumed = page.text("remarks");
+    assert!(assumed.starts_with("warning: ") && assumed.contains("so per_user_oauth is assumed"), "{assumed}");
+    let newer = "- {name: \"<b>x\", connection_type: carrier, id: a}\n";
+    fs::write(&file, of_program(&bifrost).replace(CLIENTS, &format!("{CLIENTS}{newer}"))).unwrap();
+    page.until("document.getElementById('remarks').textContent.includes('carrier')");
+    assert_eq!(page.text("reload"), "✓ Reloaded");
+    for told in ["MCP client \"<b>x\": \"carrier\" is newer than this edge knows", "the old name of \"client_id\""] {
+        assert!(page.text("remarks").contains(told), "{}", page.text("remarks"));
+    }
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
     let (one, two) = (Bifrost::start(), Bifrost::start());
     let edge = edge(&[&one, &two]);

@@ -58,13 +58,13 @@ fn the_metrics_say_which_servers_agree() {
 fn without_an_interval_nobody_is_asked_and_a_reload_takes_over_a_changed_one() {
     let bifrost = Bifrost::start();
     let yaml = |verify: &str| format!("{URLS}{verify}{}{CLIENTS}", servers_yaml(&[bifrost.address()]));
-    let edge = Edge::start(&yaml(""));
+    let edge = Edge::start(&yaml("verify: {at_start: false}\n"));
     assert_eq!(edge.get("/echo").status, 200);
     assert!(report(&edge).is_none() && !edge.metrics().contains("bridgehead_verify"));
     edge.reload(&yaml(OFTEN));
     until("it agrees", || verdicts(&edge) == [Verdict::Agrees]);
     edge.reload(&yaml("verify: {interval: 1h}\n"));
-    edge.reload(&yaml(""));
+    edge.reload(&yaml("verify: {at_start: false}\n"));
     until("it is forgotten", || report(&edge).is_none());
     let asked = bifrost.discovery_requests().len();
     assert_eq!(edge.get("/echo").status, 200);

@@ -64,6 +64,7 @@ impl ReplacementStatus {
 impl Configuration {
     fn of(snapshot: &Snapshot, control: &Control) -> Self {
         let reloads = control.reloads();
+        let remarks = control.remarks();
         let (certificates_read, certificates_refused) = control.counters().reloads();
         Configuration {
             file: control.file().map(|file| file.display().to_string()),
@@ -74,6 +75,8 @@ impl Configuration {
             reloads: reloads.used(),
             reloads_refused: reloads.refused(),
             last_reload: reloads.last().map(|last| Reload::of(&last)),
+            warnings: remarks.warnings.clone(),
+            notes: remarks.notes.clone(),
         }
     }
 }

@@ -210,6 +210,13 @@ function configuration(status) {
     say(item, problem);
     return item;
   });
+  const remarks = [["warning", status.configuration.warnings], ["note", status.configuration.notes]];
+  fill(at("remarks"), remarks.flatMap(([kind, lines]) => lines.map((line) => ({ kind, line }))), ({ kind, line }) => {
+    const item = make("li");
+    tone(item, kind === "warning" ? "warn" : "quiet");
+    say(item, `${kind}: ${line}`);
+    return item;
+  });
   const pair = ([name, value]) => {
     const [term, description] = [make("dt"), make("dd")];
     say(term, name);

@@ -63,6 +63,10 @@ pub struct Configuration {
     pub certificates_refused: u64,
     /// The last reload; null when there was none.
     pub last_reload: Option<Reload>,
+    /// What may not be as it is meant in what is served, a line each.
+    pub warnings: Vec<String>,
+    /// What need not be acted on, a line each.
+    pub notes: Vec<String>,
 }
 
 /// How a reload went.

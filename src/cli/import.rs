@@ -16,8 +16,8 @@ use crate::{
     config::MOST_BYTES,
     edge::{Asker, system_authorities},
     import::{
-        ApiClient, AuthorizationServer, Issuer, MergeFault, Merged, Original, Table, authorization_server_of_config,
-        base_path_of_config, clients_of_config, diff, merge,
+        ApiClient, AuthorizationServer, Issuer, MODE, MergeFault, Merged, Original, Running, Table,
+        base_path_of_config, clients_of_config, diff, known_of_config, known_of_running, merge,
     },
 };
 
@@ -43,9 +43,10 @@ pub(super) struct Arguments {
 const HELP: &str = "\
 Prints the section mcp_clients, or with --into a unified diff. References such as env.NAME are kept; of what is or may
 be a secret (header values, OAuth clients, arguments and values of stdio commands, queries and user names in URLs)
-nothing is, and standard error says what was left out. Of a config.json that has client.mcp_server_auth_mode, it also
-takes that and the profile, oauth2; and whether it has a Claude Code gateway. A server.base_path is told, and compared
-with public_urls.
+nothing is, and standard error says what was left out. It also takes the profile, and mcp_server_auth_mode, where they
+can be known: by client.mcp_server_auth_mode of a config.json, or something in it that only later versions have; of a
+running Bifrost by its version and its configuration; and whether it has a Claude Code gateway. A server.base_path is
+told, and compared with public_urls.
 
 With --into, nothing outside these keys changes, and entries that say the same keep their text. Of an entry that says
 something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
@@ -90,34 +91,44 @@ fn import(arguments: &Arguments) -> Result<(), Ended> {
         return into(file, &table, arguments);
     }
     let section = table.section().map_err(|problems| Ended::Failed(problems.to_string()))?;
-    show(&section)?;
-    tell(&table);
+    show(&section.text)?;
+    tell(&table, &section.remarks);
     Ok(())
 }
 
 fn table(source: &str, is_pruned: bool) -> Result<Table, Ended> {
-    let failed = |fault: String| Ended::Failed(format!("{source}: {fault}"));
-    let (mut server, mut base_path) = (None, None);
-    let (entries, why_empty) = if BaseUrl::is_meant(source) {
-        (of_url(source)?, EMPTY_API)
+    let failed = |fault: String| Ended::Failed(format!("{}: {fault}", named(source)));
+    let new = |entries: &[Value]| {
+        Table::new(entries).map_err(|faults| {
+            let lines: Vec<_> = faults.iter().map(|fault| format!("{}: {fault}", named(source))).collect();
+            Ended::Failed(lines.join("\n"))
+        })
+    };
+    let mut base_path = None;
+    let (mut table, known, why_empty) = if BaseUrl::is_meant(source) {
+        let (entries, running) = of_url(source)?;
+        (new(&entries)?, known_of_running(&running), EMPTY_API)
     } else {
         let text = read(source).map_err(failed)?;
-        server = authorization_server_of_config(&text).map_err(failed)?;
+        let table = new(&clients_of_config(&text).map_err(failed)?)?;
+        let known = known_of_config(&text, table.deciding()).map_err(failed)?;
         base_path = base_path_of_config(&text).map_err(failed)?;
-        (clients_of_config(&text).map_err(failed)?, EMPTY_FILE)
+        (table, known, EMPTY_FILE)
     };
-    let mut table = Table::new(&entries).map_err(|faults| {
-        let lines: Vec<_> = faults.iter().map(|fault| format!("{source}: {fault}")).collect();
-        Ended::Failed(lines.join("\n"))
-    })?;
-    (table.server, table.base_path) = (server, base_path);
+    (table.profile, table.server, table.base_path) = (known.profile, known.server, base_path);
     // Merged, it would at best change nothing, and with --prune empty the table.
     match &table.server {
-        _ if !table.is_empty() => Ok(table),
-        None => Err(failed(why_empty.to_owned())),
-        Some(_) if is_pruned => Err(failed(EMPTY_PRUNED.to_owned())),
-        Some(_) => Ok(table),
+        None if table.is_empty() => return Err(failed(why_empty.to_owned())),
+        Some(_) if table.is_empty() && is_pruned => return Err(failed(EMPTY_PRUNED.to_owned())),
+        _ => {}
     }
+    table.told = format!("{}: {}", named(source), known.told);
+    Ok(table)
+}
+
+/// A source as messages name it.
+fn named(source: &str) -> &str {
+    if source == "-" { "standard input" } else { source }
 }
 
 const EMPTY_API: &str = "it lists no MCP client, so there is nothing to import; a Bifrost without a config store lists \
@@ -136,7 +147,7 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
         fault => failed(fault.to_string()),
     })?;
     show(&diff(&name.to_string(), original.text(), &merged.text))?;
-    tell(table);
+    tell(table, &merged.remarks);
     switch(&name.to_string(), &merged, table.server.as_ref());
     if let Some(path) = &merged.missing_path {
         eprintln!(
@@ -159,11 +170,12 @@ fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> 
 
 /// Says what becomes of discovery.
 fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
-    let Merged { deciding_before, deciding, mode, is_switched, goes_off, lacks_issuer, .. } = merged;
-    if let Some(mode) = mode.filter(|_| *is_switched) {
-        let gateway =
-            if server.is_some_and(|server| server.has_claude_code) { ", claude_code_gateway true" } else { "" };
-        eprintln!("{name}: profile oauth2, mcp_server_auth_mode {}{gateway}", mode.name());
+    let Merged { deciding_before, deciding, profile, mode, is_switched, goes_off, lacks_issuer, .. } = merged;
+    let gateway = if server.is_some_and(|server| server.has_claude_code) { ", claude_code_gateway true" } else { "" };
+    match mode {
+        Some(mode) if *is_switched => eprintln!("{name}: profile {}, {MODE} {}{gateway}", profile.name(), mode.name()),
+        None if *is_switched => eprintln!("{name}: profile {}", profile.name()),
+        _ => {}
     }
     match mode {
         None if *deciding == 0 && *deciding_before > 0 => eprintln!(
@@ -176,9 +188,13 @@ fn switch(name: &str, merged: &Merged, server: Option<&AuthorizationServer>) {
         _ => {}
     }
     match server.map(|server| &server.issuer) {
-        Some(Issuer::Origin(issuer)) if *lacks_issuer => eprintln!(
-            "warning: {name}: the source issues tokens for {issuer} alone, which is none of public_urls: users cannot \
-             log in; have it there"
+        Some(Issuer::Url { url, .. }) if *lacks_issuer => eprintln!(
+            "warning: {name}: the source issues tokens for {url} alone, which is none of public_urls: users cannot log \
+             in; have it there"
+        ),
+        Some(Issuer::Url { has_slash: true, .. }) => eprintln!(
+            "note: {name}: the source's oauth2_server_config.issuer_url ends with a slash, which Bifrost leaves out since \
+             2.4.0; if it is older, take the slash off there, or users cannot log in"
         ),
         Some(Issuer::Other(why)) => eprintln!(
             "warning: {name}: the source's oauth2_server_config.issuer_url is none of public_urls, and cannot be: \
@@ -196,18 +212,19 @@ fn show(text: &str) -> Result<(), Ended> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Ended::Output)
 }
 
-/// Says what is not there.
-fn tell(table: &Table) {
+/// Says what is not there, and what is newer than the edge.
+fn tell(table: &Table, remarks: &[String]) {
     for dropped in &table.dropped {
         eprintln!("{dropped}");
     }
+    for remark in remarks {
+        eprintln!("{remark}");
+    }
     let (clients, deciding) = (table.len(), table.deciding());
     eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");
-    if let Some(server) = &table.server {
-        eprintln!("client.mcp_server_auth_mode is {}: that decides, and no MCP client", server.mode.name());
-        if server.has_claude_code {
-            eprintln!("it has a Claude Code gateway, whatever that mode");
-        }
+    eprintln!("{}", table.told);
+    if table.server.as_ref().is_some_and(|server| server.has_claude_code) {
+        eprintln!("it has a Claude Code gateway, whatever that mode");
     }
     if let Some(path) = &table.base_path {
         eprintln!("its server.base_path is {path}: public_urls end with it, as in https://gateway.example.com{path}");
@@ -233,7 +250,7 @@ fn read(source: &str) -> Result<String, String> {
     }
 }
 
-fn of_url(source: &str) -> Result<Vec<Value>, Ended> {
+fn of_url(source: &str) -> Result<(Vec<Value>, Running), Ended> {
     // It may hold a password: then it is not shown.
     let url = BaseUrl::parse(source).map_err(|fault| Ended::Usage(fault.to_owned()))?;
     let credentials = Credentials::from_environment().map_err(Ended::Usage)?;
@@ -243,8 +260,13 @@ fn of_url(source: &str) -> Result<Vec<Value>, Ended> {
     system_authorities().map_err(Ended::Failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Ended::Failed(format!("cannot start: {error}")))?;
-    let clients = runtime.block_on(async { Asker::new().clients_at(&url, credentials.as_ref()).await });
+    let answered = runtime.block_on(async { Asker::new().bifrost_at::<ApiClient>(&url, credentials.as_ref()).await });
     runtime.shutdown_background();
-    let clients: Vec<ApiClient> = clients.map_err(|fault| Ended::Failed(format!("{source}: {fault}")))?;
-    Ok(clients.into_iter().map(ApiClient::into_fields).collect())
+    let answered = answered.map_err(|fault| Ended::Failed(format!("{source}: {fault}")))?;
+    let running = Running {
+        version: answered.version,
+        client: answered.client.and_then(|client| serde_yaml::to_value(client).ok()),
+        document: answered.document,
+    };
+    Ok((answered.clients.into_iter().map(ApiClient::into_fields).collect(), running))
 }

@@ -48,7 +48,7 @@ Examples:
 
 Exit codes:
   0  done, or stopped by a signal
-  1  the configuration has problems, an address cannot be listened on, the edge was not
+  1  the configuration has problems, or warnings (check --strict), an address cannot be listened on, the edge was not
      replaced, a server does not agree with the edge or was not reached (verify), or
      nothing can be imported (import)
   2  the command line is wrong, or the environment
@@ -72,7 +72,11 @@ enum Command {
     /// Serve until stopped (also what happens without a command)
     Run,
     /// Check the configuration, print what would be served, and exit: 1 if there are problems
-    Check,
+    Check {
+        /// Exit with 1 if there are warnings, too
+        #[arg(long)]
+        strict: bool,
+    },
     /// Print the discovery documents of each public URL, without serving
     Discover,
     /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
@@ -100,7 +104,11 @@ pub fn main() -> ExitCode {
     }
     let Ok(loaded) = load(&arguments.config) else { return ExitCode::FAILURE };
     let done = match command {
-        Command::Check => check(&loaded),
+        Command::Check { strict } => {
+            let has_failed = strict && !loaded.warnings.is_empty();
+            let code = if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return written(check(&loaded), code);
+        }
         Command::Discover => discover(&loaded),
         Command::Verify(verify) => return verify::run(&loaded, &verify),
         Command::Upgrade => return replace_running(&loaded),

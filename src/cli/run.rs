@@ -94,6 +94,9 @@ fn prepare(loaded: Loaded, inherited: Inherited) -> Result<Prepared, String> {
     for warning in &loaded.warnings {
         warn!("{}", warning.in_file(&loaded.file));
     }
+    for note in &loaded.notes {
+        info!("{}", note.in_file(&loaded.file));
+    }
     let reloader = Reloader::new(&loaded, process.control().clone());
     // A large table needs its memory only until it is compiled.
     drop(loaded);

@@ -25,6 +25,9 @@ pub(super) fn check(loaded: &Loaded) -> io::Result<()> {
     for warning in &loaded.warnings {
         writeln!(out, "warning: {}", warning.in_file(&loaded.file))?;
     }
+    for note in &loaded.notes {
+        writeln!(out, "note: {}", note.in_file(&loaded.file))?;
+    }
     for (url, answer) in documents(&discovery) {
         writeln!(out, "GET {url} -> {}", answer.status.as_u16())?;
     }

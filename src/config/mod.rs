@@ -29,9 +29,7 @@ pub use self::{
         fleet::{Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
         limits::{ClientRate, Count, Limits, RateLimit, Size},
         listener::{CertificateFiles, ClientCertificates, ListenAddress, Listener, ListenerTls, Mode, TlsVersion},
-        mcp_client::{
-            AuthType, ConnectionType, GoDuration, McpClient, OauthConfig, Secret, StdioConfig, TlsConfig, TokenExchange,
-        },
+        mcp_client::{AuthType, McpClient, McpClients},
         profile::{McpServerAuthMode, Profile},
         server_tls::{ServerName, ServerTls, TlsFiles},
         stop::StopOptions,
@@ -52,4 +50,8 @@ pub use self::{
         server_address::ServerAddress,
     },
 };
-pub(crate) use self::{load::text::read_text, values::public_url::split_port};
+pub(crate) use self::{
+    keys::mcp_client::fields::{FIELDS, Field, Form, field},
+    load::text::read_text,
+    values::public_url::split_port,
+};

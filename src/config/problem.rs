@@ -68,6 +68,11 @@ impl KeyPath {
         below.0.iter().fold(self.clone(), |path, step| path.and(step.clone()))
     }
 
+    /// Whether it begins with this key.
+    pub fn is_below(&self, key: &str) -> bool {
+        matches!(self.0.first(), Some(Step::Key(first)) if first == key)
+    }
+
     pub(super) fn and(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

@@ -129,19 +129,19 @@ impl Discovery {
         };
         let documents = config.public_urls.iter().map(|base| {
             Document::ALL.map(|document| {
-                let body = documents::render(document, config.profile.generation(), base);
+                let body = documents::render(document, config.profile().generation(), base);
                 let full = Answer::document(body, config.discovery.max_age);
                 DocumentAnswers { not_modified: prepare(full.not_modified()), full: prepare(full) }
             })
         });
         let documents = documents.collect();
         let mode = config.auth_mode();
-        let decides = |client: &&McpClient| mode.is_none() && client.auth_type() == AuthType::PerUserOauth;
+        let decides = |client: &&McpClient| mode.is_none() && client.auth_type == AuthType::PerUserOauth;
         let deciding = || config.mcp_clients.iter().filter(decides);
         Discovery {
             origins: Origins::new(&config.public_urls),
             options: config.discovery,
-            profile: config.profile,
+            profile: config.profile(),
             mode,
             has_claude_code: config.claude_code_gateway,
             deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),

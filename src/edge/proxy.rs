@@ -172,8 +172,8 @@ impl ProxyHttp for Edge {
         _: bool,
     ) -> Box<Error> {
         let is_repeatable = retry::is_repeatable(session);
-        exchange.attempt.is_taken = retry::was_taken_over_http2(session, exchange, &error);
-        retry::broken_off(session, exchange, &mut error, is_repeatable);
+        let is_taken = retry::was_taken_over_http2(session, exchange, &error);
+        retry::broken_off(session, exchange, &mut error, is_repeatable, is_taken);
         error
     }
 

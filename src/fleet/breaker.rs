@@ -12,11 +12,11 @@ pub(super) struct Breaker {
     state: State,
     /// Failures in a row: could not connect, broke off, timed out.
     failures: u32,
-    /// Answers in a row with a status from 500.
+    /// Responses in a row with a status from 500.
     server_errors: u32,
-    /// The last answers, each a bit: whether its status was from 500.
+    /// The last responses, each a bit: whether its status was from 500.
     answers: u128,
-    /// Answers in a row that broke off after their head.
+    /// Responses in a row that broke off after their head.
     cut_short: u32,
 }
 
@@ -52,15 +52,15 @@ pub(super) enum Sent {
 /// What became of a request, as far as it says something about its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The head of a good answer came.
+    /// The head of a good response came.
     Good,
-    /// It could not connect, its answer broke off or did not come in time.
+    /// It could not connect, its response broke off or did not come in time.
     Failed,
-    /// The answer had a status from 500.
+    /// The response had a status from 500.
     ServerError,
-    /// The answer broke off after its head.
+    /// The response broke off after its head.
     CutShort,
-    /// The answer ended as it should.
+    /// The response ended as it should.
     Whole,
 }
 
@@ -97,7 +97,7 @@ impl Breaker {
         }
     }
 
-    /// What became of a request. While the breaker is not closed a probe counts, and a good answer to one that was sent
+    /// What became of a request. While the breaker is not closed a probe counts, and a good response to one that was sent
     /// all the same; the others were sent before it opened.
     pub fn record(&mut self, verdict: Verdict, sent: Sent, options: &BreakerOptions, now: Instant) {
         let is_good = matches!(verdict, Verdict::Good | Verdict::Whole);
@@ -133,7 +133,7 @@ impl Breaker {
         }
     }
 
-    /// Whether nearly all of the last answers were errors, as far back as the first of them: Bifrost passes on those of
+    /// Whether nearly all of the last responses were errors, as far back as the first of them: Bifrost passes on those of
     /// one provider while it serves the others. Before that one there was none, so a few do not count as all.
     fn errs_nearly_always(&self, options: &BreakerOptions) -> bool {
         let (errors, known) = (self.answers.count_ones(), u128::BITS - self.answers.leading_zeros());
@@ -187,7 +187,7 @@ mod tests {
         breaker.begin(&options(), now) == Sent::ToProbe
     }
 
-    /// Has it answer with so many errors and so many good answers in turn, and says after how many it opened.
+    /// Has it answer with so many errors and so many good responses in turn, and says after how many it opened.
     fn opens_after(breaker: &mut Breaker, errors: u32, good: u32, most: u32) -> Option<u32> {
         let (options, now) = (BreakerOptions::default(), Instant::now());
         (1..=most).find(|answer| {
@@ -320,7 +320,7 @@ mod tests {
 
     proptest! {
         /// Whatever happens: never two probes within the longest pause, never open for longer than the longest pause,
-        /// never opened by less than the failures in a row, never closed but by a good answer to what was sent since.
+        /// never opened by less than the failures in a row, never closed but by a good response to what was sent since.
         #[test]
         fn it_never_does_what_it_must_not(events in proptest::collection::vec(event(), 0..200)) {
             let (options, mut now, mut breaker) = (options(), Instant::now(), Breaker::CLOSED);

@@ -261,7 +261,7 @@ impl Attempts {
         self.made
     }
 
-    /// The head of an answer has come so long after the server had the request.
+    /// The head of a response has come so long after the server had the request.
     pub fn answered_after(&self, took: Duration) {
         if let Some(server) = self.server() {
             server.first_byte.add(took);

@@ -22,7 +22,7 @@ use crate::{config::ServerAddress, latency::LatencyReading};
 #[derive(Debug)]
 pub struct Runtime {
     servers: Mutex<HashMap<(ServerAddress, SocketAddr), Weak<Server>>>,
-    /// The last good answer for each name.
+    /// The last good response for each name.
     names: Mutex<HashMap<ServerAddress, Vec<SocketAddr>>>,
     pub(super) budget: Budget,
     pub(super) retries: AtomicU64,
@@ -64,13 +64,13 @@ pub struct ServerReport {
     pub broken: u64,
     /// Attempts on an idle connection that had died.
     pub stale: u64,
-    /// Answers with a status from 500.
+    /// Responses with a status from 500.
     pub server_errors: u64,
     /// Whether its breaker is open, or lets one request at a time probe it.
     pub is_breaker_open: bool,
     /// How often its breaker has opened.
     pub breaker_openings: u64,
-    /// How long it took from the request to the head of its answer.
+    /// How long it took from the request to the head of its response.
     pub first_byte: LatencyReading,
 }
 

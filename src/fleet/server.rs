@@ -39,7 +39,7 @@ pub struct Server {
     /// How often it has been down.
     downs: Arc<AtomicU64>,
     pub(super) counts: Counts,
-    /// How long it takes for the head of an answer.
+    /// How long it takes for the head of a response.
     pub(super) first_byte: Latency,
 }
 
@@ -88,17 +88,17 @@ impl Era {
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The head of an answer came, with a status below 500.
+    /// The head of a response came, with a status below 500.
     Answered,
-    /// The head of an answer came, with a status from 500.
+    /// The head of a response came, with a status from 500.
     ServerError,
     /// No connection could be made.
     ConnectFailed,
     /// The server broke off, or did not answer in time.
     Broken,
-    /// The server broke off, or fell silent, within its answer.
+    /// The server broke off, or fell silent, within its response.
     CutShort,
-    /// The answer has come whole. Its head has been told before.
+    /// The response has come whole. Its head has been told before.
     Completed,
     /// An idle connection had died, which says nothing about the server.
     Stale,
@@ -267,7 +267,7 @@ impl Lease {
         &self.server
     }
 
-    /// Says what became of the attempt. An answer that breaks off later is told again.
+    /// Says what became of the attempt. A response that breaks off later is told again.
     pub fn record(&mut self, outcome: Outcome) -> Option<Change> {
         let counts = &self.server.counts;
         let (count, verdict) = match outcome {
@@ -285,7 +285,7 @@ impl Lease {
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        // The usual case: a good answer from a server that has given nothing but.
+        // The usual case: a good response from a server that has given nothing but.
         if matches!(verdict, Verdict::Good | Verdict::Whole) && !self.server.is_disturbed.load(Ordering::Relaxed) {
             return None;
         }

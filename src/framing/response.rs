@@ -139,7 +139,7 @@ impl<'a> ResponseHead<'a> {
         lists.flat_map(|(_, value)| items(value)).collect()
     }
 
-    /// Where its body ends; `answers_head` if it is the answer to a HEAD (RFC 9112 section 6.3).
+    /// Where its body ends; `answers_head` if it is the response to a HEAD (RFC 9112 section 6.3).
     pub fn body(&self, answers_head: bool) -> ResponseBody {
         // A 205 has no content, either (RFC 9110 section 15.3.6).
         let is_bodiless = self.status.is_informational()

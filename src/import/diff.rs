@@ -13,9 +13,12 @@ use super::{
     keys::KEY,
     source::{
         duration::nanoseconds,
-        fields::{FIELDS, Field, Kept, Kind, field},
-        secrets::{is_token, may_have_secret},
+        fields::{Kept, field, keep},
     },
+};
+use crate::{
+    config::{FIELDS, Field, Form},
+    secrets::{is_token, may_have_secret},
 };
 
 /// A file in which everything is another may take so long; then the diff is longer than it need be.
@@ -65,41 +68,46 @@ fn hide_comments(text: &str, root: &Node, edits: &mut Edits) {
 fn hide_fields(text: &str, node: &Node, fields: &'static [Field], edits: &mut Edits) {
     let NodeKind::Mapping { entries, .. } = &node.kind else { return hide(text, node, edits) };
     for (key, value) in entries {
-        let kind = match &key.kind {
-            NodeKind::Scalar(name) => field(fields, name).map(|(_, kind)| kind),
+        let form = match &key.kind {
+            NodeKind::Scalar(name) => field(fields, name).map(|field| field.form),
             _ => None,
         };
-        match kind {
-            Some(Kind::Fields(fields)) => hide_fields(text, value, fields, edits),
-            Some(kind) => hide_values(text, value, kind, edits),
+        match form {
+            Some(Form::Fields(fields)) => hide_fields(text, value, fields, edits),
+            Some(form) => hide_values(text, value, form, edits),
             None => hide(text, value, edits),
         }
     }
 }
 
-fn hide_values(text: &str, node: &Node, kind: Kind, edits: &mut Edits) {
+fn hide_values(text: &str, node: &Node, form: Form, edits: &mut Edits) {
     match &node.kind {
-        NodeKind::Scalar(value) if is_open(kind, value) => {}
-        NodeKind::List { items, .. } => items.iter().for_each(|item| hide_values(text, item, kind, edits)),
-        NodeKind::Mapping { entries, .. } if matches!(kind, Kind::NamedSecrets | Kind::Prices) => {
+        NodeKind::Scalar(value) if is_open(form, value) => {}
+        NodeKind::List { items, .. } => items.iter().for_each(|item| hide_values(text, item, form, edits)),
+        NodeKind::Mapping { entries, .. }
+            if matches!(form, Form::NamedSecrets | Form::NamedFields(_) | Form::Prices) =>
+        {
             for (key, value) in entries {
                 if matches!(&key.kind, NodeKind::Scalar(name) if is_token(name)) {
                     hide(text, key, edits);
                 }
-                hide_values(text, value, kind, edits);
+                match form {
+                    Form::NamedFields(fields) => hide_fields(text, value, fields, edits),
+                    form => hide_values(text, value, form, edits),
+                }
             }
         }
         _ => hide(text, node, edits),
     }
 }
 
-fn is_open(kind: Kind, text: &str) -> bool {
-    match kind {
-        Kind::Flag => matches!(text, "true" | "false"),
-        Kind::Prices => text.parse::<f64>().is_ok(),
-        Kind::Duration => text.parse::<i64>().is_ok() || nanoseconds(text).is_some(),
-        Kind::Status => text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-        _ => matches!(kind.keep(&text.into()), Ok(Kept::Whole(_) | Kept::Empty)),
+fn is_open(form: Form, text: &str) -> bool {
+    match form {
+        Form::Flag => matches!(text, "true" | "false"),
+        Form::Prices | Form::Number => text.parse::<f64>().is_ok(),
+        Form::Duration => text.parse::<i64>().is_ok() || nanoseconds(text).is_some(),
+        Form::Status => text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+        _ => matches!(keep(form, &text.into()), Kept::Whole(_) | Kept::Empty),
     }
 }
 

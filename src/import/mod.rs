@@ -13,12 +13,13 @@ mod source;
 pub use self::{
     diff::diff,
     edit::write::{Original, WriteFault},
+    keys::MODE,
     merge::{MergeFault, Merged, merge},
     source::{
         api::ApiClient,
-        config_json::{
-            AuthorizationServer, Issuer, authorization_server_of_config, base_path_of_config, clients_of_config,
-        },
-        table::{Dropped, Fault, Table},
+        config_json::{AuthorizationServer, Issuer, base_path_of_config, clients_of_config},
+        generation::{Known, Running, known_of_config, known_of_running},
+        sieve::{Dropped, Fault, Reason},
+        table::{Section, Table},
     },
 };

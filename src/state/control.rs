@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     reloads::{Outcome, Reloads},
+    remarks::Remarks,
     replacement::Replacement,
 };
 use crate::{
@@ -50,6 +51,7 @@ pub struct Control {
     started: Instant,
     /// As the operator named it.
     file: Arc<OnceLock<PathBuf>>,
+    remarks: Arc<ArcSwap<Remarks>>,
 }
 
 /// New names of servers are waited for so long.
@@ -76,6 +78,7 @@ impl Control {
             failed_replacements: Arc::default(),
             started: Instant::now(),
             file: Arc::default(),
+            remarks: Arc::default(),
         }
     }
 
@@ -136,6 +139,16 @@ impl Control {
     /// It is kept at this file from now on.
     pub(super) fn is_kept_at(&self, file: &Path) {
         let _the_first = self.file.set(file.to_owned());
+    }
+
+    /// What an operator should know about the file as it is served.
+    pub fn remarks(&self) -> Arc<Remarks> {
+        self.remarks.load_full()
+    }
+
+    /// That is this from now on.
+    pub(super) fn remarks_are(&self, remarks: Remarks) {
+        self.remarks.store(Arc::new(remarks));
     }
 
     /// Whether new traffic may be sent here.

@@ -3,11 +3,13 @@
 mod control;
 mod reload;
 mod reloads;
+mod remarks;
 mod replacement;
 
 pub use self::{
     control::Control,
     reload::Reloader,
     reloads::{Outcome, ReloadReport, Reloads},
+    remarks::Remarks,
     replacement::Replacement,
 };

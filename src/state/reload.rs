@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::Control;
+use super::{Control, remarks::Remarks};
 use crate::config::{Contents, Fixed, Loaded, Problems, read};
 
 /// Keeps a running edge at what its configuration file says.
@@ -66,6 +66,7 @@ impl Reloader {
     /// For an edge that serves this configuration.
     pub fn new(loaded: &Loaded, control: Control) -> Self {
         control.is_kept_at(&loaded.file);
+        control.remarks_are(Remarks::of(loaded));
         Reloader {
             file: loaded.file.clone(),
             fixed: Fixed::of(&loaded.config),
@@ -135,15 +136,20 @@ impl Reloader {
     }
 
     async fn replace(&mut self, loaded: Loaded) -> io::Result<()> {
+        let remarks = Remarks::of(&loaded);
         let generation = self.control.replace(loaded.config).await?;
         (self.used, self.wrong) = (loaded.contents, None);
         if self.named != loaded.named {
             (self.named, self.named_stamps) = (loaded.named, Vec::new());
         }
         info!("{}: loaded again, and served as generation {generation}", self.file.display());
-        for warning in &loaded.warnings {
-            warn!("{}", warning.in_file(&self.file));
+        for warning in &remarks.warnings {
+            warn!("{warning}");
         }
+        for note in &remarks.notes {
+            info!("{note}");
+        }
+        self.control.remarks_are(remarks);
         Ok(())
     }
 

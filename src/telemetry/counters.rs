@@ -202,7 +202,7 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request got no answer from a server.
+    /// A request got no response from a server.
     pub fn failed(&self, reason: Reason) {
         if let Some(place) = Reason::ALL.iter().position(|known| *known == reason) {
             self.failed[place].fetch_add(1, Ordering::Relaxed);

@@ -48,11 +48,11 @@ pub struct Finished {
     pub class: Class,
     /// Who has answered it.
     pub by: AnsweredBy,
-    /// The status of its answer; [`CLIENT_GONE`] when the client did not wait for one.
+    /// The status of its response; [`CLIENT_GONE`] when the client did not wait for one.
     pub status: u16,
-    /// From the end of its head to the end of its answer; `None` when it was refused before its head was read.
+    /// From the end of its head to the end of its response; `None` when it was refused before its head was read.
     pub took: Option<Duration>,
-    /// From the end of its head to the head of a server's answer.
+    /// From the end of its head to the head of a server's response.
     pub first_byte: Option<Duration>,
 }
 
@@ -85,7 +85,7 @@ pub struct Traffic {
     pub latency: LatencyReading,
 }
 
-/// The status of a request whose client went away before it had an answer. It is sent to nobody; the number is a
+/// The status of a request whose client went away before it had a response. It is sent to nobody; the number is a
 /// custom of web servers' logs.
 pub const CLIENT_GONE: u16 = 499;
 
@@ -202,7 +202,7 @@ impl TrafficCounters {
         self.classes[class as usize].answered[by as usize].took.read()
     }
 
-    /// How long it was to the head of a server's answer.
+    /// How long it was to the head of a server's response.
     pub fn first_byte(&self, class: Class) -> LatencyReading {
         self.classes[class as usize].first_byte.read()
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Question, difference::Difference};
 use crate::{
     config::Profile,
-    generation::{self, Generation},
+    generation::{self, Generation, Served},
 };
 
 /// A server's answer for a document.
@@ -64,6 +64,25 @@ impl Contract {
         match self.generation() {
             Some(generation) => format!("Bifrost {}", generation.versions),
             None => format!("Bifrost {}, which have no discovery", generation::VERSIONS_WITHOUT),
+        }
+    }
+
+    /// What a Bifrost that speaks it serves.
+    pub fn served(self) -> Served {
+        match self {
+            Contract::PerUserOauth => Served::PerUserOauth,
+            Contract::Oauth2 => Served::Oauth2,
+            Contract::None => Served::Nothing,
+        }
+    }
+
+    /// What an answer for a document shows: the contract, where that can be told, and whether the document is served;
+    /// `None` when it is neither one nor that there is none.
+    pub fn shown_by_answer(answer: &DocumentAnswer) -> Option<(Option<Self>, bool)> {
+        match Published::of(answer) {
+            Published::On(document) => Some((Contract::shown_by(&document), true)),
+            Published::Off(contract) => Some((contract, false)),
+            Published::Unexpected(_) => None,
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Expected {
     discovery: Discovery,
     profile: Profile,
     clients: BTreeMap<String, AuthType>,
+    /// The documents of one public URL stand for all: they show which generation of Bifrost a server is.
+    is_brief: bool,
     /// Those of weight 0.
     out_of_use: Vec<ServerAddress>,
 }
@@ -34,11 +36,18 @@ pub struct Question {
 impl Expected {
     /// Compiles what the configuration serves.
     pub fn new(config: &Config) -> Self {
+        let clients = config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type.clone()));
+        Expected { clients: clients.collect(), is_brief: false, ..Self::brief(config) }
+    }
+
+    /// The same, as far as it shows which generation of Bifrost a server is: the documents of one public URL.
+    pub fn brief(config: &Config) -> Self {
         let out_of_use = config.servers.iter().filter(|server| server.weight == 0);
         Expected {
             discovery: Discovery::compile(config),
-            profile: config.profile,
-            clients: config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type())).collect(),
+            profile: config.profile(),
+            clients: BTreeMap::new(),
+            is_brief: true,
             out_of_use: out_of_use.map(|server| server.address.clone()).collect(),
         }
     }
@@ -58,6 +67,11 @@ impl Expected {
         !self.out_of_use.contains(server)
     }
 
+    /// Whether the documents of one public URL stand for all, and no MCP clients are compared.
+    pub fn is_brief(&self) -> bool {
+        self.is_brief
+    }
+
     /// The MCP clients of the table, by name.
     pub fn clients(&self) -> &BTreeMap<String, AuthType> {
         &self.clients
@@ -69,10 +83,11 @@ impl Expected {
         self.discovery.mode().is_none() || !self.clients.is_empty()
     }
 
-    /// What a server is asked: each document that Bifrost has, for each public URL; that of the Claude Code gateway if
-    /// the edge serves it.
+    /// What a server is asked: each document that Bifrost has, for each public URL, or the first alone; that of the
+    /// Claude Code gateway if the edge serves it.
     pub fn questions(&self, server: &ServerAddress, scheme: Scheme) -> Vec<Question> {
         let urls = self.discovery.origins().urls();
+        let urls = urls.get(..1).filter(|_| self.is_brief).unwrap_or(urls);
         let bases = if urls.is_empty() {
             PublicUrl::of_request(server.as_str().as_bytes(), scheme).into_iter().collect()
         } else {

@@ -159,7 +159,10 @@ fn foreign_issuer(answers: &[(Question, DocumentAnswer)]) -> Option<String> {
     Some(if issuer.is_empty() {
         format!("has no issuer_url in its oauth2_server_config: clients of {base} cannot log in")
     } else if issuer.strip_suffix('/') == Some(base.as_str()) {
-        format!("has a slash at the end of its oauth2_server_config.issuer_url, and {base} has none: take it off there")
+        format!(
+            "has a slash at the end of its oauth2_server_config.issuer_url, and {base} has none: take it off there, or \
+             run Bifrost 2.4.0 or later, which leaves it out"
+        )
     } else if issuer.split_once("://").map(|(_, rest)| rest) == base.as_str().split_once("://").map(|(_, rest)| rest) {
         let scheme = if issuer.starts_with("http:") { "http" } else { "another scheme" };
         format!(

@@ -32,7 +32,7 @@ impl Named for ListedClient {
 impl ListedClient {
     fn auth_type(&self) -> &str {
         match self.auth_type.as_deref() {
-            None | Some("") => AuthType::default().name(),
+            None | Some("") => AuthType::DEFAULT,
             Some(auth_type) => auth_type,
         }
     }
@@ -43,7 +43,7 @@ impl ListedClient {
 struct ClientDifference {
     client: String,
     /// `None` when the table does not have it.
-    edge: Option<&'static str>,
+    edge: Option<String>,
     /// `None` when the list does not have it.
     server: Option<String>,
 }
@@ -68,10 +68,10 @@ pub(super) fn compare(
     differences.extend(all.into_iter().filter_map(|(ClientDifference { client, edge, server }, lists)| {
         let client = shortened(&client);
         Some(match (edge, server) {
-            (Some(edge), None) => Difference::MissingOnServer { client, auth_type: edge.to_owned(), lists },
+            (Some(edge), None) => Difference::MissingOnServer { client, auth_type: shortened(&edge), lists },
             (None, Some(server)) => Difference::MissingOnEdge { client, auth_type: shortened(&server), lists },
             (Some(edge), Some(server)) => {
-                Difference::AuthType { client, edge: edge.to_owned(), server: shortened(&server), lists }
+                Difference::AuthType { client, edge: shortened(&edge), server: shortened(&server), lists }
             }
             (None, None) => return None,
         })
@@ -84,7 +84,7 @@ fn of_one(table: &BTreeMap<String, AuthType>, list: &[ListedClient]) -> Vec<Clie
         let (edge, server) = (auth_type.name(), listed.get(name.as_str()).copied());
         (server != Some(edge)).then(|| ClientDifference {
             client: name.clone(),
-            edge: Some(edge),
+            edge: Some(edge.to_owned()),
             server: server.map(str::to_owned),
         })
     });
@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn table(clients: &[(&str, AuthType)]) -> BTreeMap<String, AuthType> {
-        clients.iter().map(|(name, auth_type)| ((*name).to_owned(), *auth_type)).collect()
+        clients.iter().map(|(name, auth_type)| ((*name).to_owned(), auth_type.clone())).collect()
     }
 
     fn told(
@@ -136,6 +136,16 @@ mod tests {
             r#"MCP client "search" (auth_type headers): missing on the server, the edge has it"#
         );
         assert!(told(&table, None, None).is_empty());
+    }
+
+    #[test]
+    fn an_auth_type_that_is_newer_than_the_edge_is_compared_like_any_other() {
+        let table = table(&[("new", AuthType::Other("kerberos".into()))]);
+        assert!(told(&table, Some(&[listed("new", Some("kerberos"))]), None).is_empty());
+        assert_eq!(
+            told(&table, Some(&[listed("new", Some("oauth"))]), None),
+            [r#"MCP client "new": auth_type kerberos on the edge, oauth on the server's memory"#]
+        );
     }
 
     #[test]

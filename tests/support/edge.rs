@@ -204,9 +204,10 @@ fn plain_text(address: SocketAddr, yaml: &str) -> String {
 fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
+    let verify = if yaml.contains("verify:") { "" } else { "verify: {at_start: false}\n" };
     let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
     let admin = if yaml.contains("admin:") { "" } else { "admin: {address: \"127.0.0.1:0\"}\n" };
-    let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{hosts}{yaml}");
+    let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{verify}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())
 }
 

@@ -12,6 +12,7 @@ pub mod expected;
 pub mod frames;
 pub mod h2c;
 pub mod http;
+pub mod import;
 pub mod passage;
 pub mod problems;
 pub mod program;

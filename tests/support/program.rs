@@ -111,7 +111,8 @@ impl Drop for Running {
 /// the text wants them.
 pub fn config(yaml: &str) -> tempfile::NamedTempFile {
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
-    let yaml = format!("{yaml}\n{health}");
+    let verify = if yaml.contains("verify:") { "" } else { "verify: {at_start: false}\n" };
+    let yaml = format!("{yaml}\n{health}{verify}");
     let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     file.write_all(yaml.as_bytes()).unwrap();
     file

@@ -25,6 +25,8 @@ const UNSEEN: &[&str] = &[
     "whole seconds",
     "shorter than open",
     "must be from 1KiB to 512KiB",
+    "did you mean \"per_user_oauth\"",
+    "did you mean \"auth_type\"",
     "bits set beyond its prefix",
     "IPv4 in its IPv6 form",
     "the same host with another scheme",

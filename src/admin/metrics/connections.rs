@@ -62,7 +62,7 @@ fn tls(families: &mut Families, counters: &Counters) {
     );
 }
 
-/// By the key in the configuration; what one answer tells of several limits has the name of the first one.
+/// By the key in the configuration; what one response tells of several limits has the name of the first one.
 fn limits(counters: &Counters) -> [(&'static str, u64); 8] {
     let failed =
         |reason| counters.failures().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default();

@@ -11,7 +11,7 @@ use std::{net::SocketAddr, time::Duration};
 use crate::config::{
     keys::{
         config::Config,
-        mcp_client::{AuthType, ConnectionType, McpClient},
+        mcp_client::{McpClient, judge::Remark},
     },
     problem::{KeyPath, Problem, unique},
 };
@@ -40,7 +40,15 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     clients::warnings(config, &mut warnings);
     fleet::warnings(config, &mut warnings);
     profile::warnings(config, &mut warnings);
+    remarks(config, false, &mut warnings);
     warnings
+}
+
+/// What an operator may want to know, and need not act on.
+pub(super) fn notes(config: &Config) -> Vec<Problem> {
+    let mut notes = Vec::new();
+    remarks(config, true, &mut notes);
+    notes
 }
 
 /// A server that is a listener of the edge would be a loop without an end, and its admin listener is none.
@@ -78,39 +86,28 @@ fn discovery(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 fn mcp_clients(clients: &[McpClient], problems: &mut Vec<Problem>) {
-    let table = KeyPath::root("mcp_clients");
+    let name = |client: &McpClient| KeyPath::root("mcp_clients").index(client.place()).key("name");
     unique(clients.iter().map(|client| client.name.as_str()).enumerate(), |place, first| {
-        let name = |place| table.index(place).key("name");
         let message = format!("the name {:?} again; rename one", clients[place].name);
-        problems.push(Problem::repeated(name(place), name(first), message));
+        problems.push(Problem::repeated(name(&clients[place]), name(&clients[first]), message));
     });
-    for (place, client) in clients.iter().enumerate() {
-        // The path is built only for a fault: a table may have 100,000 entries.
-        if let Some((key, message)) = client_fault(client) {
-            problems.push(Problem::new(table.index(place).key(key), message));
-        }
+    for client in clients.iter().filter(|client| client.name.trim().is_empty()) {
+        problems.push(Problem::new(name(client), "empty; give the MCP client a name"));
     }
 }
 
-fn client_fault(client: &McpClient) -> Option<(&'static str, String)> {
-    if client.name.trim().is_empty() {
-        return Some(("name", "empty; give the MCP client a name".into()));
+/// What is said of the MCP clients, as notes or as warnings.
+fn remarks(config: &Config, is_note: bool, found: &mut Vec<Problem>) {
+    let (table, clients) = (KeyPath::root("mcp_clients"), &config.mcp_clients);
+    let remarks = clients.remarks().iter().filter(|(_, remark)| remark.is_note == is_note);
+    found.extend(
+        remarks.map(|(place, Remark { path, message, .. })| {
+            Problem::new(table.index(*place).join(path), message.as_str())
+        }),
+    );
+    if let more @ 1.. = clients.more()
+        && !is_note
+    {
+        found.push(Problem::new(table, format!("and {more} more warnings of this kind")));
     }
-    let has_url = client.connection_string.is_some_and(|secret| !secret.is_empty);
-    match client.connection_type {
-        ConnectionType::Http | ConnectionType::Sse if !has_url => {
-            let message = "an http or sse client needs one; write its URL, or a reference such as env.NAME";
-            return Some(("connection_string", message.into()));
-        }
-        ConnectionType::Stdio if client.stdio_config.is_none() => {
-            return Some(("stdio_config", "a stdio client needs one; write at least {command: …}".into()));
-        }
-        _ => {}
-    }
-    let has_keys = client.per_user_header_keys.as_ref().is_some_and(|keys| !keys.is_empty());
-    if client.auth_type() == AuthType::PerUserHeaders && !has_keys {
-        let message = "auth_type per_user_headers needs at least one; name the headers that users supply";
-        return Some(("per_user_header_keys", message.into()));
-    }
-    None
 }

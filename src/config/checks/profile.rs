@@ -14,12 +14,12 @@ use crate::{
         problem::{KeyPath, Problem},
         values::{network::Network, path_prefix::below_bases, public_url::PublicUrl},
     },
-    generation::{CLAUDE_CODE_MESSAGES, claude_code_login_paths},
+    generation::{self, CLAUDE_CODE_MESSAGES, VERSION, claude_code_login_paths},
 };
 
 pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
     let path = KeyPath::root("mcp_server_auth_mode");
-    match (config.profile, config.mcp_server_auth_mode) {
+    match (config.profile(), config.mcp_server_auth_mode) {
         (Profile::PerUserOauth, Some(_)) => {
             let message = "used with profile: oauth2 alone; under per_user_oauth an MCP client with auth_type \
                            per_user_oauth turns discovery on. Set that profile, or remove this";
@@ -47,13 +47,28 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
         switched_off(config, warnings);
         several_issuers(config, mode, warnings);
     }
-    if config.claude_code_gateway && config.profile == Profile::PerUserOauth {
+    if config.claude_code_gateway && config.profile() == Profile::PerUserOauth {
         let message = "set, but no Bifrost of profile per_user_oauth has one: it came with 2. Set the profile to oauth2, \
                        or take this out";
         warnings.push(Problem::new(KeyPath::root("claude_code_gateway"), message));
     }
     closed_logins(config, warnings);
     half_closed(config, warnings);
+    assumed(config, warnings);
+}
+
+/// Nobody gets a generation of Bifrost without knowing it.
+fn assumed(config: &Config, warnings: &mut Vec<Problem>) {
+    if config.profile.is_some() {
+        return;
+    }
+    let (assumed, other) = (&generation::PER_USER_OAUTH, &generation::OAUTH2);
+    let message = format!(
+        "not set, so {} is assumed, for Bifrost {}; Bifrost {}, 2.x among them, needs {}. GET {VERSION} of a server, or \
+         bridgehead verify, tells which it is: write the profile here",
+        assumed.name, assumed.versions, other.versions, other.name
+    );
+    warnings.push(Problem::new(KeyPath::root("profile"), message));
 }
 
 /// Discovery is off, and nothing in the file says that it was to be.
@@ -73,7 +88,7 @@ fn switched_off(config: &Config, warnings: &mut Vec<Problem>) {
 }
 
 fn has_per_user_oauth(config: &Config) -> bool {
-    config.mcp_clients.iter().any(|client| client.auth_type() == AuthType::PerUserOauth)
+    config.mcp_clients.iter().any(|client| client.auth_type == AuthType::PerUserOauth)
 }
 
 /// A Bifrost that is told its issuer has no other, whatever the host of a request.
@@ -90,8 +105,8 @@ fn several_issuers(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<
 fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
     let is_on = config.auth_mode().map_or_else(|| has_per_user_oauth(config), McpServerAuthMode::is_on);
     if is_on {
-        let whose = format!("the logins of profile {}", config.profile.name());
-        closed(config, "/mcp", config.profile.generation().login_paths(), &whose, warnings);
+        let whose = format!("the logins of profile {}", config.profile().name());
+        closed(config, "/mcp", config.profile().generation().login_paths(), &whose, warnings);
     }
     if config.claude_code_gateway {
         closed(config, CLAUDE_CODE_MESSAGES, claude_code_login_paths(), "the logins of Claude Code", warnings);

@@ -13,7 +13,7 @@ use super::{
     fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::Limits,
     listener::Listener,
-    mcp_client::McpClient,
+    mcp_client::McpClients,
     profile::{McpServerAuthMode, Profile},
     shapes,
     stop::StopOptions,
@@ -62,9 +62,10 @@ pub struct Config {
     /// What becomes of a request whose host is none of the public URLs'.
     #[serde(default)]
     pub unknown_hosts: UnknownHosts,
-    /// Which generation of Bifrost's discovery contract is served.
+    /// Which generation of Bifrost's discovery contract is served. When left out, a warning says which one is assumed.
     #[serde(default)]
-    pub profile: Profile,
+    #[schemars(extend("default" = Profile::default().name()))]
+    pub profile: Option<Profile>,
     /// What turns discovery on under the profile `oauth2`; no other has it. The same as Bifrost's own key
     /// `client.mcp_server_auth_mode`. Default: `headers`, which is off.
     #[serde(default)]
@@ -127,10 +128,9 @@ pub struct Config {
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<Network>>")]
     pub trusted_proxies: Vec<Network>,
-    /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`.
-    #[serde(default, deserialize_with = "empty_when_null")]
-    #[schemars(with = "Option<Vec<McpClient>>")]
-    pub mcp_clients: Vec<McpClient>,
+    /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`. Default: empty.
+    #[serde(default)]
+    pub mcp_clients: McpClients,
 }
 
 /// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
@@ -181,6 +181,11 @@ impl Config {
     /// No machine has more cores to give.
     pub(in crate::config) const MOST_THREADS: usize = 1024;
 
+    /// The generation of Bifrost's discovery contract that is served.
+    pub fn profile(&self) -> Profile {
+        self.profile.unwrap_or_default()
+    }
+
     /// The paths of the public URLs that have one, each once.
     pub fn base_paths(&self) -> Vec<&str> {
         let mut paths: Vec<_> = self.public_urls.iter().map(PublicUrl::path).filter(|path| !path.is_empty()).collect();
@@ -192,7 +197,7 @@ impl Config {
     /// The mode that decides about discovery, with Bifrost's default for one that is not written; `None` where the
     /// MCP client table decides.
     pub fn auth_mode(&self) -> Option<McpServerAuthMode> {
-        match self.profile {
+        match self.profile() {
             Profile::PerUserOauth => None,
             Profile::Oauth2 => Some(self.mcp_server_auth_mode.unwrap_or_default()),
         }

@@ -1,7 +1,7 @@
 //! What stands between the keys of one section, for the JSON Schema.
 
 use schemars::Schema;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// `hash_key` is for `policy: hash`, which needs it.
 pub(super) fn hash_needs_its_key(schema: &mut Schema) {
@@ -28,53 +28,8 @@ pub(super) fn profile_has_its_switch(schema: &mut Schema) {
     schema.insert("else".into(), json!({"properties": {mode: {"const": null}}}));
 }
 
-/// What an MCP client needs is up to how it is connected to, and how its users authenticate.
-pub(super) fn mcp_client_needs(schema: &mut Schema) {
-    let when = |key: &str, values: Value, needed: &str| {
-        json!({
-            "if": {"properties": {key: {"enum": values}}, "required": [key]},
-            "then": {"required": [needed], "properties": {needed: {"not": {"enum": [null, "", []]}}}},
-        })
-    };
-    let needs = json!([
-        when("connection_type", json!(["http", "sse"]), "connection_string"),
-        when("connection_type", json!(["stdio"]), "stdio_config"),
-        when("auth_type", json!(["per_user_headers"]), "per_user_header_keys"),
-    ]);
-    schema.insert("allOf".into(), needs);
-    also_named(schema, "tls_config", "tls");
-    schema.insert("not".into(), json!({"required": ["tls_config", "tls"]}));
-    numbers_are_text(schema);
-}
-
-/// Where text is wanted, a number or a boolean is taken as it is written.
-pub(super) fn numbers_are_text(schema: &mut Schema) {
-    fn widen(schema: &mut Value) {
-        match schema.get_mut("type") {
-            Some(kind) if *kind == "string" => *kind = json!(["string", "number", "boolean"]),
-            Some(kind) if *kind == json!(["string", "null"]) => *kind = json!(["string", "number", "boolean", "null"]),
-            _ => {}
-        }
-        if let Some(items) = schema.get_mut("items") {
-            widen(items);
-        }
-    }
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.values_mut().for_each(widen);
-    }
-}
-
 /// A rule names at least one network.
 pub(super) fn access_rule_names_a_network(schema: &mut Schema) {
     let some = |key: &str| json!({"required": [key], "properties": {key: {"type": "array", "minItems": 1}}});
     schema.insert("anyOf".into(), json!([some("allow"), some("deny")]));
-}
-
-/// Serde's second name of a key, of which the derived schema knows nothing.
-fn also_named(schema: &mut Schema, key: &str, alias: &str) {
-    if let Some(Value::Object(properties)) = schema.get_mut("properties")
-        && let Some(value) = properties.get(key).cloned()
-    {
-        properties.insert(alias.to_owned(), value);
-    }
 }

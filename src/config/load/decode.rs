@@ -14,9 +14,12 @@ use serde_yaml::{Mapping, Value};
 
 use super::{
     bounds::whole_number,
-    fault::{Fault, Kind, suggestion},
+    fault::{Fault, Kind},
 };
-use crate::config::problem::{KeyPath, Problem, Step};
+use crate::config::{
+    problem::{KeyPath, Problem, Step},
+    values::nearest::suggestion,
+};
 
 /// How many values that do not fit are collected before giving up.
 const MOST_PASSES: usize = 100;

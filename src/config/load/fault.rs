@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Unexpected};
 
-use crate::config::problem::KeyPath;
+use crate::config::{problem::KeyPath, values::nearest::suggestion};
 
 /// What is wrong with a value, and where.
 #[derive(Debug)]
@@ -106,24 +106,5 @@ fn in_yaml_words(expected: &dyn de::Expected) -> String {
         "path string" => "the path of a file".into(),
         other if other.starts_with("struct ") => "a mapping of keys to values".into(),
         _ => expected,
-    }
-}
-
-/// The known name that a mistyped one most likely meant.
-fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
-    let typed = typed.to_ascii_lowercase();
-    known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&typed, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// What to say about a mistyped name.
-pub(super) fn suggestion(typed: &str, known: &[&str]) -> String {
-    match nearest(typed, known) {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => format!("known here: {}", known.join(", ")),
     }
 }

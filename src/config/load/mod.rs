@@ -27,6 +27,8 @@ pub struct Loaded {
     pub config: Config,
     /// What the operator should know about it.
     pub warnings: Vec<Problem>,
+    /// What the operator may want to know, and need not act on.
+    pub notes: Vec<Problem>,
     /// What the file held, and the files of servers that it names.
     pub contents: Contents,
     /// The files of servers that it names.
@@ -68,11 +70,13 @@ impl Loaded {
         if !problems.is_empty() {
             return Err(located(file, text, problems));
         }
-        let mut warnings = checks::warnings(&config);
-        lines::locate(text, &mut warnings);
+        let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
+        for remarks in [&mut warnings, &mut notes] {
+            lines::locate(text, remarks);
+        }
         let contents = Contents::of(text, &config);
         let named = contents::named(&config, folder(file));
-        Ok(Loaded { file: file.to_owned(), config, warnings, contents, named })
+        Ok(Loaded { file: file.to_owned(), config, warnings, notes, contents, named })
     }
 }
 

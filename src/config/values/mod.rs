@@ -1,5 +1,6 @@
 //! Single values that are more than text: each is checked where it is read.
 
+pub(super) mod nearest;
 pub(super) mod network;
 pub(super) mod null;
 pub(super) mod origin_pattern;

@@ -33,7 +33,7 @@ where
 /// Text, which `null` is not, although a string in YAML without quotes may be any word.
 #[derive(Deserialize)]
 #[serde(try_from = "Option<String>")]
-struct Text(String);
+pub(in crate::config) struct Text(pub String);
 
 impl TryFrom<Option<String>> for Text {
     type Error = &'static str;
@@ -41,17 +41,6 @@ impl TryFrom<Option<String>> for Text {
     fn try_from(text: Option<String>) -> Result<Self, Self::Error> {
         text.map(Text).ok_or("found nothing; write text; the word null only in quotes")
     }
-}
-
-/// Text that must be there.
-pub(in crate::config) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Text::deserialize(deserializer).map(|text| text.0)
-}
-
-/// Texts, of which each must be there.
-pub(in crate::config) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    let texts = Option::<Vec<Text>>::deserialize(deserializer)?;
-    Ok(texts.map(|texts| texts.into_iter().map(|text| text.0).collect()))
 }
 
 /// A value that is made of text, which is empty when it is null.

@@ -15,8 +15,7 @@ use pingora::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::lookup::lookup;
-use crate::api::{BaseUrl, CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path, refusal};
+use crate::api::{CLIENTS, ClientList, Credentials, Named, Page, Pages, page_path, refusal};
 
 /// Asks with connections of its own, so that a server that has stopped to listen is found out.
 pub struct Asker(Connector);
@@ -30,7 +29,7 @@ pub(super) struct Get<'a> {
     pub most: usize,
 }
 
-/// The answer to it. A redirect is an answer like any other.
+/// The response to it. A redirect is a response like any other.
 pub(super) struct Got {
     pub status: StatusCode,
     pub content_type: Option<String>,
@@ -51,6 +50,13 @@ pub(super) struct Api<'a> {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// And be no longer than this.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+impl Api<'_> {
+    /// What says who asks.
+    pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        self.credentials.into_iter().flat_map(Credentials::headers).collect()
+    }
+}
 
 impl Asker {
     /// Needs the [system's certificates](crate::edge::system_authorities), as any connector of Pingora's.
@@ -91,7 +97,7 @@ impl Asker {
                 None => return Error::e_explain(ErrorType::ConnectionClosed, "no answer"),
             }
         };
-        // Read to its end, or the server would see its answer refused.
+        // Read to its end, or the server would see its response refused.
         let mut body = Some(BytesMut::new());
         while let Some(piece) = connection.read_response_body().await? {
             body = body.filter(|body| body.len() + piece.len() <= get.most);
@@ -100,30 +106,6 @@ impl Asker {
         }
         connection.shutdown().await;
         Ok(Got { status, content_type, body: body.map(BytesMut::freeze) })
-    }
-
-    /// The MCP clients of the Bifrost at a URL that is none of the fleet's, as JSON: those in its database, or if
-    /// there are none, those that its process has.
-    ///
-    /// # Errors
-    /// Why there is no list.
-    pub async fn clients_at<T>(&self, url: &BaseUrl, credentials: Option<&Credentials>) -> Result<Vec<T>, String>
-    where
-        T: DeserializeOwned + Named,
-    {
-        let mut fault = String::new();
-        for address in lookup((url.host(), url.port()), CONNECT).await? {
-            let mut peer = HttpPeer::new(address, url.is_tls(), url.host().to_owned());
-            peer.options.connection_timeout = Some(CONNECT);
-            peer.options.total_connection_timeout = Some(CONNECT);
-            let api = Api { peer, host: url.authority(), prefix: url.path(), credentials };
-            match self.clients(&api, ClientList::Database).await {
-                Ok(clients) if clients.is_empty() => return self.clients(&api, ClientList::Memory).await,
-                Ok(clients) => return Ok(clients),
-                Err(why) => fault = format!("{address}: {why}"),
-            }
-        }
-        Err(fault)
     }
 
     /// One of the lists of MCP clients.
@@ -148,7 +130,7 @@ impl Asker {
 
     async fn page<T: DeserializeOwned>(&self, api: &Api<'_>, path: &str) -> Result<Page<T>, String> {
         let mut headers = vec![(header::ACCEPT, HeaderValue::from_static("application/json"))];
-        headers.extend(api.credentials.into_iter().flat_map(Credentials::headers));
+        headers.extend(api.headers());
         let path = format!("{}{path}", api.prefix);
         let get = Get { host: api.host, path: &path, headers: &headers, most: MOST_BYTES };
         let got = match timeout(PATIENCE, self.get(&api.peer, &get)).await {
@@ -170,10 +152,7 @@ impl Asker {
     }
 }
 
-/// For a connection to a Bifrost that is none of the fleet's.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// Why there was no answer, for a person.
+/// Why there was no response, for a person.
 pub(super) fn why(error: &Error) -> String {
     error.root_cause().to_string()
 }

@@ -29,5 +29,5 @@ impl Checker {
     }
 }
 
-/// Of the body of an answer; more is not read, and says nothing.
+/// Of the body of a response; more is not read, and says nothing.
 const MOST_BYTES: usize = 1024 * 1024;

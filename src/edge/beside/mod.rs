@@ -1,8 +1,10 @@
 //! What goes on beside the requests: servers are checked and verified, names looked up, certificates read again.
 
 mod ask;
+mod bifrost;
 mod certificates;
 mod health;
+mod keep_verifying;
 mod lookup;
 mod supervise;
 mod verify;
@@ -11,6 +13,7 @@ pub(crate) use self::supervise::resolve_new;
 pub use self::{
     ask::Asker,
     certificates::{TlsListener, keep_reading},
+    keep_verifying::keep_verifying,
     supervise::supervise,
-    verify::{Verifier, keep_verifying},
+    verify::Verifier,
 };

@@ -1,34 +1,21 @@
 //! Asks every server of the fleet what it answers for discovery, and for its MCP clients.
 
 use std::{
-    collections::HashSet,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, header};
-use log::{info, warn};
 use pingora::upstreams::peer::HttpPeer;
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use super::{
-    ask::{Api, Asker, Get, why},
-    supervise::jittered,
-};
+use super::ask::{Api, Asker, Get, why};
 use crate::{
     api::{ClientList, Credentials},
     config::{Scheme, ServerAddress},
     edge::snapshot::Snapshot,
-    verify::{
-        Answers, ClientAnswers, DocumentAnswer, Expected, Kept, Question, Report, ServerReport, Switch, Verdict,
-        changes, judge,
-    },
+    verify::{Answers, ClientAnswers, DocumentAnswer, Expected, Question, Report, ServerReport, Switch, judge},
 };
 
 /// Verifies a fleet.
@@ -63,11 +50,25 @@ impl Verifier {
 
     /// Asks every server of the snapshot, and every address of a name, and compares.
     pub async fn verify(self: &Arc<Self>, snapshot: &Snapshot, expected: &Arc<Expected>) -> Report {
+        self.verify_others(snapshot, expected, &[]).await
+    }
+
+    /// The same, but for servers that need not be asked again: they are in the report as they are here.
+    pub(super) async fn verify_others(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        expected: &Arc<Expected>,
+        known: &[ServerReport],
+    ) -> Report {
         let servers = &snapshot.servers;
         let connect = servers.common_waits().connect.min(DOCUMENT);
-        let mut asking = JoinSet::new();
+        let (mut asking, mut reports) = (JoinSet::new(), Vec::new());
         for (configured, server) in servers.fleet().servers() {
             let (name, address) = (server.name().clone(), server.address());
+            if let Some(known) = known.iter().find(|known| is_of(known, &name, address)) {
+                reports.push(known.clone());
+                continue;
+            }
             let asked = Asked { server: name, address, peer: servers.peer_for_check(address, configured, connect) };
             let (verifier, expected) = (Arc::clone(self), Arc::clone(expected));
             asking.spawn(async move { verifier.one(&asked, &expected).await });
@@ -76,15 +77,15 @@ impl Verifier {
             .fleet()
             .unresolved()
             .map(|name| ServerReport::unreachable(name.to_string(), None, "the name does not resolve".into()));
-        let mut reports: Vec<_> = unresolved.collect();
+        reports.extend(unresolved);
         reports.extend(asking.join_all().await);
         reports.sort_by(|one, other| (&one.server, one.address).cmp(&(&other.server, other.address)));
         Report {
             at: SystemTime::now(),
             profile: expected.profile().name(),
             discovery: Switch::of(expected.discovery().is_on()),
-            clients: expected.clients().len(),
-            clients_compared: self.credentials.is_some() && expected.compares_clients(),
+            clients: expected.discovery().clients(),
+            clients_compared: self.credentials.is_some() && !expected.is_brief() && expected.compares_clients(),
             servers: reports,
         }
     }
@@ -98,7 +99,11 @@ impl Verifier {
             Err(_) => Some(format!("it has not answered everything within {ALL:?}")),
         };
         let mut report = judge(expected, &asked.server, asked.address, &answers);
-        if self.credentials.is_some() && !asked.peer.is_tls() && !asked.address.ip().is_loopback() {
+        if self.credentials.is_some()
+            && !expected.is_brief()
+            && !asked.peer.is_tls()
+            && !asked.address.ip().is_loopback()
+        {
             let warning = "the credentials for its API go to it in clear text; give the server tls";
             report.warnings.push(warning.to_owned());
         }
@@ -112,7 +117,7 @@ impl Verifier {
             let answer = self.document(&asked.peer, &question).await?;
             answers.documents.push((question, answer));
         }
-        let Some(credentials) = &self.credentials else { return Ok(()) };
+        let Some(credentials) = self.credentials.as_ref().filter(|_| !expected.is_brief()) else { return Ok(()) };
         let api =
             Api { peer: asked.peer.clone(), host: asked.server.as_str(), prefix: "", credentials: Some(credentials) };
         let memory = self.asker.clients(&api, ClientList::Memory).await;
@@ -137,78 +142,8 @@ impl Verifier {
     }
 }
 
+fn is_of(report: &ServerReport, name: &ServerAddress, address: SocketAddr) -> bool {
+    report.address == Some(address) && report.server == name.as_str()
+}
+
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-// === On an interval ===
-
-/// Verifies the fleet of the current snapshot again and again, as long as it is polled and as often as the snapshot
-/// wants it, and keeps the last report.
-pub async fn keep_verifying(snapshots: Arc<ArcSwap<Snapshot>>, kept: Arc<Kept>, credentials: Option<Credentials>) {
-    let verifier = Arc::new(Verifier::new(credentials));
-    let mut warned = HashSet::new();
-    let mut next = None;
-    loop {
-        let snapshot = snapshots.load_full();
-        let Some(plan) = &snapshot.verify else {
-            kept.keep(None);
-            next = None;
-            kept.when_reloaded().await;
-            continue;
-        };
-        let at = *next.get_or_insert_with(|| Instant::now() + soon(plan.interval));
-        tokio::select! {
-            () = sleep_until(at) => {}
-            () = kept.when_reloaded() => {
-                next = Some(at.min(Instant::now() + soon(plan.interval)));
-                continue;
-            }
-        }
-        let report = verifier.verify(&snapshot, &plan.expected).await;
-        tell(kept.last().as_deref(), &report, &mut warned);
-        kept.keep(Some(Arc::new(report)));
-        next = Some(Instant::now() + jittered(plan.interval));
-    }
-}
-
-/// Edges that are started or reloaded together do not ask together.
-fn soon(interval: Duration) -> Duration {
-    interval.min(Duration::from_secs(5)).mul_f64(rand::random())
-}
-
-/// Logs what has changed since the report before, and warnings that are new.
-fn tell(before: Option<&Report>, now: &Report, warned: &mut HashSet<String>) {
-    for (server, before) in changes(before, now) {
-        let name = name_of(server);
-        match (server.verdict, before) {
-            (Verdict::Agrees, _) => info!("verify: server {name} agrees with the edge again"),
-            (Verdict::Disagrees, _) => {
-                let first = server.differences.first().map(ToString::to_string).unwrap_or_default();
-                let more = server.differences.len().saturating_sub(1) + server.more_differences;
-                let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-                warn!("verify: server {name} does not agree with the edge: {first}{more}");
-            }
-            (Verdict::Unreachable, _) => {
-                let why = server.unreachable.as_deref().unwrap_or_default();
-                warn!("verify: server {name} did not answer, or not all: {why}");
-            }
-        }
-    }
-    let mut current = HashSet::new();
-    for server in &now.servers {
-        for warning in &server.warnings {
-            let line = format!("verify: server {}: {warning}", name_of(server));
-            if !warned.contains(&line) {
-                warn!("{line}");
-            }
-            current.insert(line);
-        }
-    }
-    *warned = current;
-}
-
-fn name_of(server: &ServerReport) -> String {
-    match server.address {
-        Some(address) if address.to_string() != server.server => format!("{} ({address})", server.server),
-        _ => server.server.clone(),
-    }
-}

@@ -92,7 +92,7 @@ impl Connection {
 
 /// Pingora's slot for what a connection carries along, with that in it.
 pub(in crate::edge) fn slot(carried: impl Any + Send + Sync) -> Result<Arc<ProxyDigest>> {
-    // The answer of a proxy between here and there, which there is not.
+    // The response of a proxy between here and there, which there is not.
     let answer = ResponseHeader::build_no_case(StatusCode::OK, Some(0))?;
     Ok(Arc::new(ProxyDigest::new(Box::new(answer), Some(Box::new(carried)))))
 }

@@ -307,7 +307,7 @@ impl Io {
         self.transport.as_ref().is_some_and(WriteLimit::has_hung_up)
     }
 
-    /// Takes an answer, which goes with the next flush.
+    /// Takes a response, which goes with the next flush.
     pub fn put(&mut self, answer: &[&[u8]]) {
         self.unsent.reserve_exact(answer.iter().map(|part| part.len()).sum());
         for part in answer {
@@ -320,12 +320,12 @@ impl Io {
         &mut self.unsent
     }
 
-    /// Waits until there is room for a piece of an answer.
+    /// Waits until there is room for a piece of a response.
     pub fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.unsent.len() < MOST_UNSENT { Poll::Ready(Ok(())) } else { self.poll_send(context) }
     }
 
-    /// Takes a piece of an answer. One that is not small is sent at once, as far as it goes.
+    /// Takes a piece of a response. One that is not small is sent at once, as far as it goes.
     pub fn pass(&mut self, context: &mut Context<'_>, mut piece: &[u8]) -> io::Result<()> {
         if self.unsent.len() + piece.len() >= MOST_UNSENT && self.poll_send(context)?.is_ready() {
             while let (Some(transport), [_, ..]) = (&mut self.transport, piece) {

@@ -50,7 +50,7 @@ pub(in crate::edge) struct About {
 /// The connection as Pingora reads and writes it.
 pub(in crate::edge) struct SessionStream(pub Arc<ClientStream>);
 
-/// How long a client that still sends is listened to, so that it can read its answer.
+/// How long a client that still sends is listened to, so that it can read its response.
 pub(in crate::edge) const LINGER: Duration = Duration::from_secs(2);
 
 impl ClientStream {

@@ -51,7 +51,7 @@ pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, conn
     let was_idle = requests(listeners, &client, connection).await;
     let has_sent_more = client.close().await;
     if was_idle && has_sent_more {
-        // Its client knows: there is no answer, not even a part of one (RFC 9112 section 9.3.1).
+        // Its client knows: there is no response, not even a part of one (RFC 9112 section 9.3.1).
         listeners.counters.missed();
         debug!("{}: a request came while its idle connection was being closed", connection.shown_peer());
     }
@@ -246,13 +246,13 @@ fn skip_empty_lines(unread: &mut BytesMut) -> bool {
 
 async fn refuse(listeners: &Listeners, client: &ClientStream, connection: &Connection, refusal: Refusal) {
     let id = new_request_id();
-    let answer = ErrorResponse::new(refusal.reason, &id);
+    let response = ErrorResponse::new(refusal.reason, &id);
     let is_head = {
         let mut io = client.io();
-        take_note(&listeners.counters, refusal, connection, &id, io.unread(), Some(&answer));
+        take_note(&listeners.counters, refusal, connection, &id, io.unread(), Some(&response));
         io.unread().starts_with(b"HEAD ")
     };
-    client.end_with(&answer.into_bytes(is_head)).await;
+    client.end_with(&response.into_bytes(is_head)).await;
 }
 
 #[cfg(test)]
@@ -273,7 +273,7 @@ mod tests {
     }
 
     proptest! {
-        /// Or Pingora would refuse it with an answer of its own.
+        /// Or Pingora would refuse it with a response of its own.
         #[test]
         fn a_target_that_is_taken_is_taken_by_pingora_too(
             target in prop_oneof![

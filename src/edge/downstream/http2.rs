@@ -37,7 +37,7 @@ use crate::{
 /// not by their connection: there, those that are held up would take the credit of all others (RFC 9113 section 5.2.1).
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
-/// So much of the answer to each stream is kept for a client that does not take it.
+/// So much of the response to each stream is kept for a client that does not take it.
 const MOST_UNSENT: usize = 64 * 1024;
 /// Resets that the library remembers.
 const MOST_COUNTED: usize = 1000;
@@ -256,9 +256,9 @@ impl Http2<'_> {
             // Pingora would refuse it without a word to anybody else.
             let refusal = Refusal { reason: Reason::MethodNotAllowed, why: "CONNECT" };
             let id = new_request_id();
-            let answer = ErrorResponse::new(refusal.reason, &id);
-            take_note(&self.listeners.counters, refusal, self.connection, &id, &[], Some(&answer));
-            self.requests.spawn(answer.write_to(session));
+            let response = ErrorResponse::new(refusal.reason, &id);
+            take_note(&self.listeners.counters, refusal, self.connection, &id, &[], Some(&response));
+            self.requests.spawn(response.write_to(session));
             return;
         }
         let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());

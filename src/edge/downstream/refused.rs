@@ -19,17 +19,17 @@ use crate::{
 };
 
 /// Counts and logs a request that was refused before anything of it could be believed. `head` is what there is of
-/// its head, and `answer` what it was answered, as far as the edge knows.
+/// its head, and `response` what it was answered, as far as the edge knows.
 pub(in crate::edge) fn take_note(
     counters: &Counters,
     refusal: Refusal,
     connection: &Connection,
     id: &HeaderValue,
     head: &[u8],
-    answer: Option<&ErrorResponse>,
+    response: Option<&ErrorResponse>,
 ) {
     counters.failed(refusal.reason);
-    let bytes_out = answer.map_or(0, ErrorResponse::body_length);
+    let bytes_out = response.map_or(0, ErrorResponse::body_length);
     finish(counters, refusal.reason, connection, id, first_line(head), bytes_out);
     let peer = connection.shown_peer();
     if counters.may_log(refusal.reason.name()) {
@@ -46,7 +46,7 @@ pub(super) fn taken_back(counters: &Counters, connection: &Connection, method: &
 }
 
 /// A request of which no hook takes note: it is counted, and becomes a line of the access log. `line` is what is known
-/// of it, `bytes_out` the body of the answer.
+/// of it, `bytes_out` the body of the response.
 fn finish(
     counters: &Counters,
     reason: Reason,

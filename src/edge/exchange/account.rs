@@ -16,7 +16,7 @@ pub(in crate::edge) struct Account {
     pub connecting: Option<Duration>,
     /// When the last attempt began to send the request, and when it had sent it whole.
     sent: Option<Instant>,
-    /// To the head of a server's answer.
+    /// To the head of a server's response.
     pub first_byte: Option<Duration>,
     /// What it was answered, if it was for discovery.
     pub discovery: Option<DiscoveryAnswer>,
@@ -74,7 +74,7 @@ impl Account {
         self.sent.map(|sent| now.saturating_duration_since(sent))
     }
 
-    /// The head of a server's answer is there. How long the server took for it.
+    /// The head of a server's response is there. How long the server took for it.
     pub fn take_head(&mut self, now: Instant) -> Option<Duration> {
         self.first_byte = Some(now - self.began);
         self.sent.map(|sent| now - sent)

@@ -33,7 +33,7 @@ struct Message {
 #[derive(Debug, Serialize)]
 struct Nothing {}
 
-/// The answer to a request that failed, after which the connection is closed.
+/// The response to a request that failed, after which the connection is closed.
 pub(in crate::edge) struct ErrorResponse {
     header: ResponseHeader,
     body: Bytes,
@@ -60,18 +60,18 @@ impl ErrorResponse {
         };
         let mut body = serde_json::to_vec(&body).expect("text is JSON");
         body.push(b'\n');
-        let mut answer = ErrorResponse {
+        let mut response = ErrorResponse {
             header: ResponseHeader::build(status, Some(8)).expect("a status of the http crate is a status"),
             body: body.into(),
         };
-        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        answer.insert(header::CONTENT_LENGTH, answer.body.len().into());
-        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let _inserted = answer.header.insert_header(X_REQUEST_ID, id);
+        response.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.insert(header::CONTENT_LENGTH, response.body.len().into());
+        response.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let _inserted = response.header.insert_header(X_REQUEST_ID, id);
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            answer.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            response.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
-        answer
+        response
     }
 
     /// Answers a preflight in a server's stead: without a body.
@@ -131,7 +131,7 @@ impl ErrorResponse {
         downstream.write_response_body(if is_head { Bytes::new() } else { self.body }, true).await?;
         // What came in by a listener of the edge's own is listened to by that.
         if !is_own && !downstream.is_body_done() {
-            // Closing a connection with unread bytes resets it, and the answer may be lost on its way.
+            // Closing a connection with unread bytes resets it, and the response may be lost on its way.
             let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
             let _enough = timeout(LINGER, read_on).await;
         }

@@ -66,8 +66,6 @@ pub(super) struct Attempt {
     pub body_sent: u64,
     /// Whether the request has been sent whole.
     pub is_sent: bool,
-    /// Whether the server had all of it when it broke off.
-    pub is_taken: bool,
     /// Whether any byte of a response has come.
     pub has_received: bool,
     /// The limit that it ran into.

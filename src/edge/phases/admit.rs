@@ -29,7 +29,7 @@ pub(in crate::edge) fn headers(session: &mut Session, exchange: &Exchange) -> Re
         Some(_) => {}
         None => of_another_listener(session, &exchange.snapshot.limits)?,
     }
-    // A client of HTTP/1.0 knows no interim answers (RFC 9110 section 15.2).
+    // A client of HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
     let is_old = session.req_header().version == Version::HTTP_10;
     session.set_ignore_info_resp(is_old);
     let (request, limits) = (session.req_header(), &exchange.snapshot.limits);

@@ -61,11 +61,9 @@ pub(super) fn preflight(
 fn allowed_headers(asked: &HeaderMap, cors: &Cors) -> HeaderValue {
     let allowed = || cors.allowed_headers.iter().map(AllowedHeader::as_str);
     let asked = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
-    match asked.filter(|_| allowed().any(|name| name == "*")) {
-        Some(asked) => asked.clone(),
-        None => {
-            let names: Vec<_> = std::iter::once(HEADERS).chain(allowed()).collect();
-            HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(HEADERS))
-        }
+    if let Some(asked) = asked.filter(|_| allowed().any(|name| name == "*")) {
+        return asked.clone();
     }
+    let names: Vec<_> = std::iter::once(HEADERS).chain(allowed()).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(HEADERS))
 }

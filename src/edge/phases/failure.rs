@@ -75,7 +75,7 @@ fn of_client(error: &Error) -> Reason {
     }
 }
 
-/// Logs and counts a failure and tells the client, in Bifrost's own error shape, unless an answer is on its way
+/// Logs and counts a failure and tells the client, in Bifrost's own error shape, unless a response is on its way
 /// already. Returns the status that was sent, 0 for none. A response that is there already is no failure.
 pub(in crate::edge) async fn answer(
     session: &mut Session,
@@ -120,7 +120,7 @@ pub(in crate::edge) fn is_answered(error: Option<&Error>) -> bool {
 }
 
 fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason: Reason, counters: &Counters) {
-    // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote an answer.
+    // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote a response.
     let cause = match reason {
         Reason::ConnectFailed | Reason::ConnectTimedOut => error.to_string(),
         _ if reason.is_refusal() => error.context.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -135,8 +135,8 @@ async fn attempt(
         }
         Ok(Ended::Switched(first)) => Box::pin(tunnel(session, exchange, server.stream, first)).await,
         Err(mut error) => {
-            exchange.attempt.is_taken = exchange.attempt.is_sent && has_taken(exchange, &server, &error);
-            retry::broken_off(session, exchange, &mut error, upload.is_repeatable());
+            let is_taken = exchange.attempt.is_sent && has_taken(exchange, &server, &error);
+            retry::broken_off(session, exchange, &mut error, upload.is_repeatable(), is_taken);
             Err(error)
         }
     }

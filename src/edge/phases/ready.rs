@@ -32,13 +32,13 @@ pub(in crate::edge) async fn answer(
         (StatusCode::SERVICE_UNAVAILABLE, readiness.reasons().join("; "))
     };
     body.push('\n');
-    let mut answer = ResponseHeader::build(status, Some(6))?;
-    answer.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))?;
-    answer.insert_header(header::CONTENT_LENGTH, body.len())?;
-    answer.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    answer.insert_header("X-Content-Type-Options", HeaderValue::from_static("nosniff"))?;
+    let mut response = ResponseHeader::build(status, Some(6))?;
+    response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))?;
+    response.insert_header(header::CONTENT_LENGTH, body.len())?;
+    response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    response.insert_header("X-Content-Type-Options", HeaderValue::from_static("nosniff"))?;
     let downstream = session.as_downstream_mut();
-    downstream.write_response_header(Box::new(answer)).await?;
+    downstream.write_response_header(Box::new(response)).await?;
     if !is_head {
         downstream.write_response_body(body.into(), true).await?;
     }

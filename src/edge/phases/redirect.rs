@@ -18,7 +18,7 @@ use crate::{
 
 /// Redirects a request that can be redirected: a GET or HEAD for the host of an https public URL. Not for
 /// an MCP server's path, whose clients do not follow, and not what opens a WebSocket. Discovery has been answered before.
-/// `redirects` whether other listeners than the edge's own ask for it. True: the answer has been written.
+/// `redirects` whether other listeners than the edge's own ask for it. True: the response has been written.
 pub(in crate::edge) async fn answer(session: &mut Session, exchange: &mut Exchange, redirects: bool) -> Result<bool> {
     let redirects = Connection::of(session).map_or(redirects, |connection| connection.redirects_to_https);
     if !redirects || is_opened_by(session) {
@@ -26,13 +26,13 @@ pub(in crate::edge) async fn answer(session: &mut Session, exchange: &mut Exchan
     }
     let snapshot = Arc::clone(&exchange.snapshot);
     let Some(location) = location(session, snapshot.discovery.discovery().origins()) else { return Ok(false) };
-    let mut answer = ResponseHeader::build(StatusCode::PERMANENT_REDIRECT, Some(6))?;
-    answer.insert_header(header::LOCATION, location)?;
-    answer.insert_header(header::CONTENT_LENGTH, "0")?;
+    let mut response = ResponseHeader::build(StatusCode::PERMANENT_REDIRECT, Some(6))?;
+    response.insert_header(header::LOCATION, location)?;
+    response.insert_header(header::CONTENT_LENGTH, "0")?;
     // A browser keeps it for ever otherwise, also when it was a mistake.
-    answer.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"))?;
-    answer.insert_header(X_REQUEST_ID, exchange.request_id())?;
-    session.as_downstream_mut().write_response_header(Box::new(answer)).await?;
+    response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"))?;
+    response.insert_header(X_REQUEST_ID, exchange.request_id())?;
+    session.as_downstream_mut().write_response_header(Box::new(response)).await?;
     Ok(true)
 }
 

@@ -29,7 +29,7 @@ pub(in crate::edge) fn head(
         return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
     }
     // Pingora ends a connection whose request is answered before it has come whole, as it should, but also
-    // when the answer is only a 100, which asks for the rest.
+    // when the response is only a 100, which asks for the rest.
     session.set_close_on_response_before_downstream_finish(!response.status.is_informational());
     if response.status.is_informational() {
         return Ok(());

@@ -21,8 +21,15 @@ pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error)
 
 /// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
 /// (RFC 9110 section 9.2.2), and of whose answer no byte has come, is sent again: to another server, or to the
-/// same one when it was an idle connection that had died, or there is no other.
-pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, error: &mut Error, is_repeatable: bool) {
+/// same one when it was an idle connection that had died, or there is no other. `is_taken`: the server had
+/// the whole request.
+pub(in crate::edge) fn broken_off(
+    session: &Session,
+    exchange: &mut Exchange,
+    error: &mut Error,
+    is_repeatable: bool,
+    is_taken: bool,
+) {
     error.set_retry(false);
     if *error.esource() != ErrorSource::Upstream {
         return;
@@ -39,7 +46,7 @@ pub(in crate::edge) fn broken_off(session: &Session, exchange: &mut Exchange, er
     let is_reset = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset);
     let is_unanswered = is_cut && exchange.expired().is_none() && !exchange.has_received();
     if is_unanswered && exchange.attempt.is_reused && !is_reset {
-        let is_stale = !exchange.attempt.is_taken;
+        let is_stale = !is_taken;
         exchange.record(if is_stale { Outcome::Stale } else { Outcome::Broken });
         if is_stale || !exchange.attempts.has_untried() {
             exchange.attempts.forgive();

@@ -68,8 +68,9 @@ pub struct InFlight {
 
 /// How often the servers are verified, and against what.
 pub struct VerifyPlan {
-    /// Between two verifications, give or take a tenth.
-    pub interval: Duration,
+    /// Between two verifications, give or take a tenth; `None` when it is done once, to learn which generation of
+    /// Bifrost they are.
+    pub interval: Option<Duration>,
     /// What they should answer.
     pub expected: Arc<Expected>,
 }
@@ -92,15 +93,24 @@ impl Snapshot {
             in_flight: InFlight::new(&config.limits, files),
             limits: config.limits.clone(),
             stop: config.stop,
-            profile: config.profile,
+            profile: config.profile(),
             readiness_path: config.readiness_path.clone(),
             admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
-            verify: config
-                .verify
-                .interval
-                .map(|interval| VerifyPlan { interval, expected: Arc::new(Expected::new(config)) }),
+            verify: VerifyPlan::of(config),
             trusted,
         }
+    }
+}
+
+impl VerifyPlan {
+    fn of(config: &Config) -> Option<Self> {
+        let interval = config.verify.interval;
+        let expected = match interval {
+            Some(_) => Expected::new(config),
+            None if config.verify.at_start => Expected::brief(config),
+            None => return None,
+        };
+        Some(VerifyPlan { interval, expected: Arc::new(expected) })
     }
 }
 

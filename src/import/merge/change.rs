@@ -9,11 +9,12 @@ use std::{
 use serde_yaml::{Mapping, Value};
 
 use crate::{
-    config::AuthType,
+    config::{AuthType, FIELDS, Field, Form},
     import::source::{
         duration::nanoseconds,
-        fields::{FIELDS, Field, Kind, PLACEHOLDER, field, is_nothing},
-        table::{Reason, Table, sanitized},
+        fields::{PLACEHOLDER, field, is_nothing},
+        sieve::{Reason, sanitized},
+        table::Table,
     },
 };
 
@@ -23,7 +24,8 @@ pub(super) struct Silence<'a>(HashMap<&'a str, HashSet<&'a str>>);
 impl<'a> Silence<'a> {
     pub fn of(table: &'a Table) -> Self {
         let mut fields: HashMap<_, HashSet<_>> = HashMap::new();
-        for dropped in table.dropped.iter().filter(|dropped| dropped.reason != Reason::Unknown) {
+        let is_silent = |reason| !matches!(reason, Reason::Unknown | Reason::Renamed(_));
+        for dropped in table.dropped.iter().filter(|dropped| is_silent(dropped.reason)) {
             // Of a list that has lost an item nothing is said.
             let field = dropped.field.split('[').next().unwrap_or_default();
             fields.entry(dropped.client.as_str()).or_default().insert(field);
@@ -55,21 +57,26 @@ impl Comparison<'_> {
         path: &str,
     ) -> Mapping {
         let mut new = written.clone();
-        for (name, kind) in known {
+        for Field { name, form, .. } in known {
             let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
             let is_key =
-                |key: &&Value| key.as_str().and_then(|key| field(known, key)).is_some_and(|(known, _)| known == *name);
-            let key = written.keys().find(is_key).cloned().unwrap_or_else(|| (*name).into());
+                |key: &&Value| key.as_str().and_then(|key| field(known, key)).is_some_and(|field| field.name == *name);
+            let exact = Some(Value::from(*name)).filter(|key| written.contains_key(key));
+            let key = exact.or_else(|| written.keys().find(is_key).cloned()).unwrap_or_else(|| (*name).into());
             let before = written.get(&key);
             let (here, there) = (open.get(name), said.get(name));
             let inner = || (mapping(before), mapping(here), mapping(there));
-            let after = match kind {
-                Kind::Status => continue,
-                Kind::Fields(known) => {
+            let after = match form {
+                Form::Status => continue,
+                Form::Fields(known) => {
                     let (before, here, there) = inner();
                     filled(before, self.fields(before, here, there, known, &path))
                 }
-                Kind::NamedSecrets | Kind::Prices => {
+                Form::NamedFields(known) => {
+                    let (before, here, there) = inner();
+                    filled(before, self.named_fields(before, here, there, known, &path))
+                }
+                Form::NamedSecrets | Form::Prices => {
                     let (before, here, there) = inner();
                     filled(before, self.names(before, here, there, &path))
                 }
@@ -103,6 +110,29 @@ impl Comparison<'_> {
             // Said in so many words.
             (_, None) => there.map_or(After::Gone, |there| After::Becomes(there.clone())),
         }
+    }
+
+    /// Fields of its own for each name.
+    fn named_fields(
+        &self,
+        written: &Mapping,
+        open: &Mapping,
+        said: &Mapping,
+        known: &'static [Field],
+        path: &str,
+    ) -> Mapping {
+        let mut new = written.clone();
+        for name in said.keys().chain(open.keys().filter(|name| !said.contains_key(name))) {
+            let path = format!("{path}.{}", name.as_str().unwrap_or_default());
+            let (before, here, there) = (written.get(name), open.get(name), said.get(name));
+            let before = mapping(before);
+            match filled(before, self.fields(before, mapping(here), mapping(there), known, &path)) {
+                After::Same => {}
+                After::Gone => drop(new.shift_remove(name)),
+                After::Becomes(value) => drop(new.insert(name.clone(), value)),
+            }
+        }
+        new
     }
 
     /// A value for each name.
@@ -172,7 +202,7 @@ fn is_same_time(name: &str, one: Option<&Value>, other: Option<&Value>) -> bool 
 fn stated<'a>(name: &str, value: Option<&'a Value>) -> Option<&'a Value> {
     let is_default = |value: &Value| match (name, value) {
         ("is_ping_available", Value::Bool(flag)) => *flag,
-        ("auth_type", Value::String(text)) if text == AuthType::default().name() => true,
+        ("auth_type", Value::String(text)) if text == AuthType::DEFAULT => true,
         (SYNC_INTERVAL | EXECUTION_TIMEOUT, value) => time(name, value) == Some(0.0),
         _ => is_nothing(value),
     };

@@ -15,7 +15,8 @@ use crate::{
         keys::{GATEWAY, KEY, MODE, PROFILE},
         source::{
             config_json::Issuer,
-            table::{Table, name_of},
+            sieve::name_of,
+            table::{Table, remarks},
         },
     },
 };
@@ -37,6 +38,8 @@ pub struct Merged {
     pub deciding_before: usize,
     /// How many it has now; with none of them discovery is off, unless a mode decides.
     pub deciding: usize,
+    /// The profile now.
+    pub profile: Profile,
     /// What decides about discovery now; `None` under a profile where the MCP clients do.
     pub mode: Option<McpServerAuthMode>,
     /// Whether that, the profile, or whether there is a Claude Code gateway, is another one than before.
@@ -45,6 +48,8 @@ pub struct Merged {
     pub goes_off: bool,
     /// Whether the issuer that the source names is no public URL of the file.
     pub lacks_issuer: bool,
+    /// What an operator should know of the table now, a line each.
+    pub remarks: Vec<String>,
     /// The path below which the source is, if no public URL of the file has it.
     pub missing_path: Option<String>,
 }
@@ -105,7 +110,8 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
     // A file that was none before, and is one now, turned nothing on.
     let was_on = Loaded::from_text(file, text).is_ok_and(|before| Discovery::compile(&before.config).is_on());
     let text = format!("{mark}{switched}");
-    let config = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?.config;
+    let loaded = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?;
+    let (remarks, config) = (remarks(&loaded), loaded.config);
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
     Ok(Merged {
         added: added.len(),
@@ -113,11 +119,13 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         removed: count(|fate| *fate == Fate::Goes),
         kept: count(|fate| *fate == Fate::Only),
         deciding_before: entries.iter().filter(|entry| decides(entry)).count(),
-        deciding: config.mcp_clients.iter().filter(|client| client.auth_type() == AuthType::PerUserOauth).count(),
+        deciding: config.mcp_clients.iter().filter(|client| client.auth_type == AuthType::PerUserOauth).count(),
+        profile: config.profile(),
         mode: config.auth_mode(),
         is_switched: switched != edited,
         goes_off: was_on && !Discovery::compile(&config).is_on(),
         lacks_issuer: lacks_issuer(&config, table),
+        remarks,
         missing_path: table.base_path.clone().filter(|path| !config.base_paths().contains(&path.as_str())),
         text,
     })
@@ -125,13 +133,20 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
 
 /// The text, with the profile, the mode and the Claude Code gateway that the source says; `None` when it cannot be edited so.
 fn switched(text: &str, table: &Table) -> Option<String> {
-    let Some(server) = &table.server else { return Some(text.to_owned()) };
+    let Some(profile) = table.profile else { return Some(text.to_owned()) };
     let before: Mapping = serde_yaml::from_str(text).ok()?;
     let mut after = before.clone();
-    after.insert(PROFILE.into(), Profile::Oauth2.name().into());
-    after.insert(MODE.into(), server.mode.name().into());
-    if server.has_claude_code || before.contains_key(GATEWAY) {
-        after.insert(GATEWAY.into(), server.has_claude_code.into());
+    after.insert(PROFILE.into(), profile.name().into());
+    match &table.server {
+        Some(server) => {
+            after.insert(MODE.into(), server.mode.name().into());
+            if server.has_claude_code || before.contains_key(GATEWAY) {
+                after.insert(GATEWAY.into(), server.has_claude_code.into());
+            }
+        }
+        // There is none under it.
+        None if profile == Profile::PerUserOauth => drop(after.shift_remove(MODE)),
+        None => {}
     }
     if before == after {
         return Some(text.to_owned());
@@ -145,7 +160,7 @@ fn switched(text: &str, table: &Table) -> Option<String> {
 /// Whether the one issuer that the source has is none of the public URLs.
 fn lacks_issuer(config: &Config, table: &Table) -> bool {
     match table.server.as_ref().map(|server| &server.issuer) {
-        Some(Issuer::Origin(issuer)) => !config.public_urls.contains(issuer),
+        Some(Issuer::Url { url, .. }) => !config.public_urls.contains(url),
         Some(Issuer::Other(_)) => true,
         Some(Issuer::Missing | Issuer::Reference) | None => false,
     }
@@ -172,7 +187,7 @@ fn fates<'a>(entries: &'a [Value], table: &'a Table, prune: bool) -> (Vec<Fate<'
 
 /// Whether an entry of the file turns discovery on.
 fn decides(entry: &Value) -> bool {
-    entry.get("auth_type").and_then(Value::as_str) == Some(AuthType::PerUserOauth.name())
+    entry.get("auth_type").and_then(Value::as_str) == Some(AuthType::DECIDING)
 }
 
 fn name(client: &Mapping) -> Option<&str> {

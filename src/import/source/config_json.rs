@@ -3,10 +3,13 @@
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use crate::config::{McpServerAuthMode, PublicUrl};
+use crate::{
+    config::{McpServerAuthMode, PublicUrl},
+    import::keys::MODE,
+};
 
 /// What a Bifrost of the generation `oauth2` says of its authorization server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthorizationServer {
     /// Its `client.mcp_server_auth_mode`.
     pub mode: McpServerAuthMode,
@@ -17,13 +20,19 @@ pub struct AuthorizationServer {
     pub has_claude_code: bool,
 }
 
-/// An `issuer_url`, which Bifrost puts into documents and tokens as it is written, down to a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An `issuer_url`, which Bifrost puts into documents and tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Issuer {
     /// There is none, or an empty one.
+    #[default]
     Missing,
-    /// An origin, as a public URL is one.
-    Origin(PublicUrl),
+    /// What may be a public URL.
+    Url {
+        /// It, without a slash at its end.
+        url: PublicUrl,
+        /// Whether it has one, which Bifrost leaves out since 2.4.0, and did not before.
+        has_slash: bool,
+    },
     /// A reference, such as `env.NAME`, whose value is not known here.
     Reference,
     /// Anything else: why no public URL can be the same. Without a password.
@@ -34,12 +43,11 @@ pub enum Issuer {
 ///
 /// # Errors
 /// Why that cannot be told; without anything of the text.
-pub fn authorization_server_of_config(text: &str) -> Result<Option<AuthorizationServer>, String> {
-    let config = parse(text)?;
+pub(super) fn authorization_server_in(config: &Value) -> Result<Option<AuthorizationServer>, String> {
     let Some(client) = config.get("client") else { return Ok(None) };
     let issuer = client.get("oauth2_server_config").and_then(|server| server.get("issuer_url"));
-    let (issuer, has_claude_code) = (issuer_of(issuer), has_claude_code(&config));
-    let mode = match client.get(MODE).filter(|_| is_mode_set(&config)) {
+    let (issuer, has_claude_code) = (issuer_of(issuer), has_claude_code(config));
+    let mode = match client.get(MODE).filter(|_| is_mode_set(config)) {
         Some(mode) => McpServerAuthMode::deserialize(mode)
             .map_err(|_| format!("client.{MODE} is none of headers, both, oauth"))?,
         // Every Bifrost that has one takes this for the mode that is not there.
@@ -74,13 +82,16 @@ fn issuer_of(value: Option<&Value>) -> Issuer {
         None | Some(Value::Null) => Issuer::Missing,
         Some(Value::String(text)) if text.is_empty() => Issuer::Missing,
         Some(Value::String(text)) if text.starts_with("env.") || text.starts_with("vault.") => Issuer::Reference,
-        Some(Value::String(text)) => match PublicUrl::try_from(text.clone()) {
-            Ok(origin) => Issuer::Origin(origin),
-            Err(why) => Issuer::Other(why),
-        },
+        Some(Value::String(text)) => {
+            let url = text.trim_end_matches('/');
+            match PublicUrl::try_from(url.to_owned()) {
+                Ok(origin) => Issuer::Url { url: origin, has_slash: url != text },
+                Err(why) => Issuer::Other(why),
+            }
+        }
         Some(Value::Mapping(object)) => {
             let is_reference = |key: &str| object.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-            if is_reference("ref") || is_reference("env_var") {
+            if ["ref", "secret_ref", "env_var"].into_iter().any(is_reference) {
                 Issuer::Reference
             } else {
                 issuer_of(object.get("value").filter(|value| !value.is_mapping()))
@@ -90,11 +101,12 @@ fn issuer_of(value: Option<&Value>) -> Issuer {
     }
 }
 
-const MODE: &str = "mcp_server_auth_mode";
-
-fn parse(text: &str) -> Result<Value, String> {
+pub(super) fn parse(text: &str) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_json::from_str(text).map_err(|fault| {
+    let ordered = serde_json::from_str::<Value>(text);
+    // Of a key that is there twice Go takes the last.
+    let last = || serde_yaml::to_value(serde_json::from_str::<serde_json::Value>(text).ok()?).ok();
+    ordered.or_else(|fault| last().ok_or(fault)).map_err(|fault| {
         format!("not JSON, at line {}, column {}; name a Bifrost's config.json", fault.line(), fault.column())
     })
 }
@@ -110,11 +122,14 @@ fn is_mode_set(config: &Value) -> bool {
 /// # Errors
 /// Why there are none; without anything of the text.
 pub fn clients_of_config(text: &str) -> Result<Vec<Value>, String> {
-    let config = parse(text)?;
+    entries_in(&parse(text)?)
+}
+
+pub(super) fn entries_in(config: &Value) -> Result<Vec<Value>, String> {
     let mcp = match config.get("mcp") {
         Some(mcp @ Value::Mapping(_)) => mcp,
         // There the table decides nothing, and may be missing.
-        Some(Value::Null) | None if is_mode_set(&config) || has_claude_code(&config) => return Ok(Vec::new()),
+        Some(Value::Null) | None if is_mode_set(config) || has_claude_code(config) => return Ok(Vec::new()),
         Some(Value::Null) | None => {
             return Err("has no key mcp; name a Bifrost's config.json, or the URL of a Bifrost that keeps its MCP \
                         clients in a database"
@@ -127,12 +142,12 @@ pub fn clients_of_config(text: &str) -> Result<Vec<Value>, String> {
     for (key, list) in lists {
         match list {
             None | Some(Value::Null) => {}
-            Some(Value::Sequence(list)) if clients.is_none() => clients = Some(list.clone()),
+            Some(Value::Sequence(list)) if clients.as_ref().is_none_or(Vec::is_empty) => clients = Some(list.clone()),
             Some(Value::Sequence(list)) if list.is_empty() => {}
             Some(Value::Sequence(_)) => {
                 return Err("has both mcp.client_configs and mcp.mcp_clients; leave one of them out".into());
             }
-            Some(_) => return Err(format!("mcp.{key} is no list")),
+            Some(_) => return Err(format!("mcp.{key} is no list; Bifrost reads a list of objects there")),
         }
     }
     clients.ok_or_else(|| "has neither mcp.client_configs nor mcp.mcp_clients".into())
@@ -150,21 +165,25 @@ mod tests {
             assert_eq!(clients[0]["name"], "a");
         }
         assert!(clients_of_config(r#"{"mcp":{"client_configs":[]}}"#).unwrap().is_empty());
+        let twice = r#"{"mcp":{"client_configs":[{"name":"a","x":1,"x":2}],"client_configs":[{"name":"b"}]}}"#;
+        assert_eq!(clients_of_config(twice).unwrap()[0]["name"], "b");
     }
 
     #[test]
     fn what_turns_discovery_on_is_read_and_a_table_is_not_missed_then() {
-        let read = |text: &str| authorization_server_of_config(text).unwrap();
+        let read = |text: &str| authorization_server_in(&parse(text).unwrap()).unwrap();
         let both =
             r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a.example"}}}"#;
         let server = read(both).unwrap();
         assert_eq!(server.mode, McpServerAuthMode::Both);
-        assert_eq!(server.issuer, Issuer::Origin(PublicUrl::try_from("https://a.example".to_owned()).unwrap()));
+        let url = PublicUrl::try_from("https://a.example".to_owned()).unwrap();
+        assert_eq!(server.issuer, Issuer::Url { url, has_slash: false });
         assert!(clients_of_config(both).unwrap().is_empty());
         for silent in ["{}", r#"{"client":{}}"#, r#"{"client":{"mcp_server_auth_mode":""}}"#] {
             assert_eq!(read(silent), None, "{silent}");
         }
-        let fault = authorization_server_of_config(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap_err();
+        let planted = parse(r#"{"client":{"mcp_server_auth_mode":"planted"}}"#).unwrap();
+        let fault = authorization_server_in(&planted).unwrap_err();
         assert!(fault.contains("none of headers, both, oauth") && !fault.contains("planted"), "{fault}");
     }
 
@@ -172,7 +191,8 @@ mod tests {
     fn a_claude_code_gateway_is_one_where_it_has_an_issuer_whatever_the_mode() {
         let read = |more: &str| {
             let server = format!("{{\"claude_code_gateway\":{{\"enabled\":true}}{more}}}");
-            authorization_server_of_config(&format!("{{\"client\":{{\"oauth2_server_config\":{server}}}}}")).unwrap()
+            let text = format!("{{\"client\":{{\"oauth2_server_config\":{server}}}}}");
+            authorization_server_in(&parse(&text).unwrap()).unwrap()
         };
         let server = read(",\"issuer_url\":\"https://a.example/bifrost\"").unwrap();
         assert_eq!((server.mode, server.has_claude_code), (McpServerAuthMode::Headers, true));
@@ -180,7 +200,7 @@ mod tests {
         assert_eq!(read(""), None);
         let off = r#"{"client":{"mcp_server_auth_mode":"both","oauth2_server_config":{"issuer_url":"https://a",
                      "claude_code_gateway":{"enabled":false}}}}"#;
-        assert!(!authorization_server_of_config(off).unwrap().unwrap().has_claude_code);
+        assert!(!authorization_server_in(&parse(off).unwrap()).unwrap().unwrap().has_claude_code);
     }
 
     #[test]
@@ -199,12 +219,10 @@ mod tests {
     fn an_issuer_that_no_public_url_can_be_is_told_without_its_user() {
         let issuer = |json: &str| issuer_of(Some(&serde_json::from_str(json).unwrap()));
         for (json, part) in [
-            ("\"https://a.example/\"", "trailing slash"),
-            ("\"https://a.example/base/\"", "trailing slash"),
             ("\"https://a.example:443\"", "default"),
             ("\"https://A.example\"", "upper case"),
             ("\"https://user:planted@a.example\"", "user name"),
-            ("{\"value\":\"https://a.example/\",\"ref\":\"\",\"type\":\"\"}", "trailing slash"),
+            ("{\"value\":\"https://A.example/\",\"ref\":\"\",\"type\":\"\"}", "upper case"),
         ] {
             let Issuer::Other(why) = issuer(json) else { panic!("{json}") };
             assert!(why.contains(part) && !why.contains("planted"), "{why}");
@@ -213,7 +231,9 @@ mod tests {
             assert_eq!(issuer(json), Issuer::Reference, "{json}");
         }
         assert_eq!(issuer("{\"value\":\"\"}"), Issuer::Missing);
-        assert!(matches!(issuer("{\"value\":\"https://a.example\"}"), Issuer::Origin(_)));
+        assert!(matches!(issuer("{\"value\":\"https://a.example\"}"), Issuer::Url { has_slash: false, .. }));
+        assert!(matches!(issuer("\"https://a.example/\""), Issuer::Url { has_slash: true, .. }));
+        assert_eq!(issuer("{\"value\":\"\",\"secret_ref\":\"vault.a\"}"), Issuer::Reference);
     }
 
     #[test]

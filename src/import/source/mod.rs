@@ -4,5 +4,6 @@ pub(super) mod api;
 pub(super) mod config_json;
 pub(super) mod duration;
 pub(super) mod fields;
-pub(super) mod secrets;
+pub(super) mod generation;
+pub(super) mod sieve;
 pub(super) mod table;

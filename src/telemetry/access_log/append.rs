@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    fn appended(value: impl Append) -> String {
+    fn appended(value: &impl Append) -> String {
         let mut text = Vec::new();
         value.append(&mut text);
         String::from_utf8(text).unwrap()
@@ -105,8 +105,8 @@ mod tests {
         fn a_time_is_written_as_a_number_of_json(
             time in prop_oneof![0..5_000_000_u64, 0..u64::from(u32::MAX) * 1_000_000].prop_map(Duration::from_nanos)
         ) {
-            let milliseconds: f64 = appended(Milliseconds(time)).parse().unwrap();
-            prop_assert_eq!(milliseconds.to_string(), appended(Milliseconds(time)));
+            let milliseconds: f64 = appended(&Milliseconds(time)).parse().unwrap();
+            prop_assert_eq!(milliseconds.to_string(), appended(&Milliseconds(time)));
             prop_assert_eq!(
                 serde_json::to_string(&Milliseconds(time)).unwrap().parse::<f64>().unwrap().to_bits(),
                 milliseconds.to_bits()
@@ -116,7 +116,7 @@ mod tests {
 
         #[test]
         fn an_address_is_written_as_it_is_displayed(address: IpAddr) {
-            prop_assert_eq!(appended(address), address.to_string());
+            prop_assert_eq!(appended(&address), address.to_string());
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Entry {
     pub is_tls: bool,
     /// Bytes of the request's body, or from the client of a WebSocket.
     pub bytes_in: u64,
-    /// Bytes of the answer's body, or to the client of a WebSocket.
+    /// Bytes of the response's body, or to the client of a WebSocket.
     pub bytes_out: u64,
     /// The server of the last attempt.
     pub server: Option<Arc<Server>>,

@@ -97,12 +97,17 @@ impl Bifrost {
     }
 }
 
+/// What whoever may not use the API is answered.
+pub(super) fn refusal(ask: &Ask) -> Option<Reply> {
+    let is_open = !lock(&ask.state.table).is_closed || ask.texts(header::AUTHORIZATION).any(is_accepted);
+    (!is_open).then(|| ask.error(StatusCode::UNAUTHORIZED, "Unauthorized"))
+}
+
 pub(super) fn list(ask: &Ask) -> Reply {
-    let refusal = ask.error(StatusCode::UNAUTHORIZED, "Unauthorized");
-    let table = lock(&ask.state.table);
-    if table.is_closed && !ask.texts(header::AUTHORIZATION).any(is_accepted) {
+    if let Some(refusal) = refusal(ask) {
         return refusal;
     }
+    let table = lock(&ask.state.table);
     if table.is_no_list {
         return reply::json(StatusCode::OK, &json!({"message": "log in"}));
     }

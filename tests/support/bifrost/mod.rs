@@ -18,6 +18,7 @@ mod plain;
 mod record;
 mod reply;
 mod route;
+mod said;
 mod setup;
 
 use std::{
@@ -68,6 +69,7 @@ struct State {
     oauth2: Mutex<oauth2::Store>,
     claude_code: Mutex<claude_code::Gateway>,
     table: Mutex<clients::Table>,
+    said: Mutex<said::Said>,
     base_path: Mutex<String>,
 }
 

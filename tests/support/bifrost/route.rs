@@ -14,7 +14,7 @@ use super::{
     consent, mcp, oauth, oauth2, plain,
     record::{Upload, record},
     reply::{self, Abort, Reply},
-    setup,
+    said, setup,
 };
 
 /// Bodies above this size are read and counted, but not kept for a handler.
@@ -141,6 +141,9 @@ async fn dispatch(ask: &Ask) -> Result<Reply, Abort> {
         return Ok(reply);
     }
     if let Some(reply) = claude_code::answer(ask) {
+        return Ok(reply);
+    }
+    if let Some(reply) = said::answer(ask) {
         return Ok(reply);
     }
     if let Some(reply) = plain::aid(ask).await? {

@@ -132,7 +132,7 @@ impl Exchanging<'_> {
         self.can_rest &= head.keeps_connection() && body != ResponseBody::Close && !has_content;
         if let Some(kept) = head.keeps_connection_for() {
             // A request that is sent when the server has had enough of waiting is lost.
-            self.server.kept_for = Some(kept - (kept / 2).min(Duration::from_secs(1)));
+            self.server.kept_for = Some(kept.saturating_sub((kept / 2).min(Duration::from_secs(1))));
         }
         self.body = Some(match body {
             ResponseBody::None => Rest::NOTHING,

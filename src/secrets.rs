@@ -1,12 +1,24 @@
-//! Which texts may hold a secret. Conservative: the edge needs none of them.
+//! Which texts may hold a secret. Conservative: the edge needs none of them. Pure.
 
 use http::{HeaderName, Uri};
 
-/// The reference that a text is: `env.` and the name of a variable, which is no secret.
-pub(super) fn reference(text: &str) -> Option<&str> {
+/// The reference that a text is, which is no secret: `env.` and the name of a variable, or `vault.` and where the vault
+/// has it. Bifrost has no others.
+pub(crate) fn reference(text: &str) -> Option<&str> {
     let text = text.trim();
-    let name = text.strip_prefix("env.")?;
-    (is_variable(name) && !is_known_secret(name)).then_some(text)
+    let (scheme, name) = text.split_once('.')?;
+    let is_name = match scheme {
+        "env" => is_variable(name),
+        "vault" => is_place(name),
+        _ => false,
+    };
+    (is_name && !is_known_secret(name)).then_some(text)
+}
+
+/// Whether this may be the place of a secret in a vault, such as `secret/data/mcp#key`.
+fn is_place(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"/#_-.:@+".contains(&byte);
+    (1..=512).contains(&name.len()) && name.bytes().all(is_part)
 }
 
 /// Whether this is the name of an environment variable.
@@ -17,7 +29,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// The name in an entry of `envs`: `NAME`, or `NAME=value`. A name in lower case may as well be a value.
-pub(super) fn variable_in(entry: &str) -> Option<&str> {
+pub(crate) fn variable_in(entry: &str) -> Option<&str> {
     let name = entry.split_once('=').map_or(entry, |(name, _)| name).trim();
     let is_name = is_variable(name)
         && !name.bytes().any(|byte| byte.is_ascii_lowercase())
@@ -27,13 +39,13 @@ pub(super) fn variable_in(entry: &str) -> Option<&str> {
 }
 
 /// Whether this is the name of a header, or stands for all of them.
-pub(super) fn is_header_name(text: &str) -> bool {
+pub(crate) fn is_header_name(text: &str) -> bool {
     text == "*" || (HeaderName::try_from(text).is_ok() && !is_known_secret(text))
 }
 
 /// What of a URL is certainly no secret: scheme, host, port, and the path up to a segment that may be a token.
 /// `None` when it is no URL of a web server.
-pub(super) fn open_part(url: &str) -> Option<String> {
+pub(crate) fn open_part(url: &str) -> Option<String> {
     let uri: Uri = url.trim().parse().ok()?;
     let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https" | "ws" | "wss"))?;
     let authority = uri.authority()?.as_str();
@@ -58,17 +70,17 @@ pub(super) fn open_part(url: &str) -> Option<String> {
 }
 
 /// Whether a URL holds nothing that may be secret.
-pub(super) fn is_open_url(url: &str) -> bool {
+pub(crate) fn is_open_url(url: &str) -> bool {
     open_part(url).is_some_and(|open| open == url || open == format!("{url}/"))
 }
 
 /// Whether a text that is no URL by its field is none with something secret in it all the same.
-pub(super) fn is_open_text(text: &str) -> bool {
+pub(crate) fn is_open_text(text: &str) -> bool {
     !is_known_secret(text) && (!text.contains("://") || !text.contains(['@', '?', '#']))
 }
 
 /// The program in a command, without its arguments.
-pub(super) fn program_in(command: &str) -> Option<&str> {
+pub(crate) fn program_in(command: &str) -> Option<&str> {
     let program = command.split_whitespace().next()?;
     let is_open = !program.contains(['=', '@', '?', ';', '$'])
         && !is_known_secret(program)
@@ -98,7 +110,7 @@ const KNOWN: [&str; 14] = [
 const KNOWN_AS_WRITTEN: [&str; 2] = ["AKIA", "eyJ"];
 
 /// Whether a text has in it, where a word begins, what certainly begins a secret.
-pub(super) fn is_known_secret(text: &str) -> bool {
+pub(crate) fn is_known_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let begins_word = |place: usize| !text[..place].ends_with(|before: char| before.is_ascii_alphanumeric());
     let has = |text: &str, known: &str| text.match_indices(known).any(|(place, _)| begins_word(place));
@@ -115,13 +127,50 @@ fn may_be_key(segment: &str) -> bool {
     segment.len() >= 8 && has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit) && !is_version
 }
 
+/// A word in quotes that may be shown: the value of a setting rather than a key or a token.
+pub(crate) fn word(text: &str) -> Option<String> {
+    let is_part = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() <= 20
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && (digits <= 2 || digits == part.len())
+    };
+    let is_word =
+        (1..=40).contains(&text.len()) && !is_known_secret(text) && text.split(['-', '_', '.', ' ']).all(is_part);
+    is_word.then(|| format!("{text:?}"))
+}
+
+/// Whether a field of this name may hold a secret, whatever it looks like.
+pub(crate) fn is_about_secrets(name: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "secret",
+        "token",
+        "key",
+        "pass",
+        "pw",
+        "cred",
+        "auth",
+        "cert",
+        "signature",
+        "salt",
+        "login",
+        "user",
+        "bearer",
+        "cookie",
+        "private",
+        "jwt",
+    ];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
 /// Whether words of a person's, such as a comment, may have a secret among them.
-pub(in crate::import) fn may_have_secret(text: &str) -> bool {
+pub(crate) fn may_have_secret(text: &str) -> bool {
     text.contains([':', '=']) || is_known_secret(text) || text.split_whitespace().any(is_token)
 }
 
 /// Whether a word by itself may be a key or a token.
-pub(in crate::import) fn is_token(word: &str) -> bool {
+pub(crate) fn is_token(word: &str) -> bool {
     may_be_token(word) || may_be_key(word) || is_known_secret(word)
 }
 
@@ -138,10 +187,41 @@ mod tests {
 
     #[test]
     fn references_are_names_and_nothing_else_is() {
-        assert_eq!(reference(" env.GITHUB_TOKEN "), Some("env.GITHUB_TOKEN"));
-        for text in ["env.", "env.sk-123", "env.A B", "ENV.A", "sk-123", "", "env.1A", "env.A\nB"] {
+        for text in ["env.GITHUB_TOKEN", "vault.secret/data/mcp#gh_secret", "vault.projects/p-1/secrets/s/versions/2"] {
+            assert_eq!(reference(&format!(" {text} ")), Some(text));
+        }
+        for text in [
+            "vault.",
+            "vault.sk-planted",
+            "vault.a b",
+            "VAULT.a",
+            "aws.a",
+            "vault",
+            "vault.a?b",
+            "env.",
+            "env.sk-123",
+            "env.A B",
+            "ENV.A",
+            "sk-123",
+            "",
+            "env.1A",
+            "env.A\nB",
+        ] {
             assert_eq!(reference(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_setting_may_be_shown_and_a_key_may_not() {
+        for text in ["mutual_tls", "http3", "aws_sigv4a", "HTTP", "grpc-web", "2025-11-25", "v2", "fast and loose"] {
+            assert_eq!(word(text), Some(format!("{text:?}")));
+        }
+        for text in
+            ["", "sk-a", "0123456789abcdef", "a1b2c3d4", "a/b", "a=b", "\u{1b}[2J", "ghp_planted", &"a".repeat(41)]
+        {
+            assert_eq!(word(text), None, "{text}");
+        }
+        assert!(is_about_secrets("Api_Key") && is_about_secrets("passphrase") && !is_about_secrets("mode"));
     }
 
     #[test]
