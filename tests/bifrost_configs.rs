@@ -229,7 +229,7 @@ fn an_import_prints_a_table_that_says_the_same_and_what_is_not_in_it() {
         assert_eq!(left_out, case.left_out, "{}", case.name);
         let warned = errors.lines().any(|line| line.starts_with("warning: the imported table:"));
         assert!(!warned, "{}: {errors}", case.name);
-        let told = format!("{} MCP clients, {} of them with auth_type", case.clients, case.deciding.len());
+        let told = format!("MCP clients: {}, with auth_type per_user_oauth: {}", case.clients, case.deciding.len());
         assert!(errors.contains(&told), "{errors}");
         let loaded = load(&format!("{GOOD}{URL}{out}"));
         assert_eq!(lines(&loaded.warnings), Vec::<String>::new(), "{}", case.name);

@@ -114,7 +114,7 @@ mcp_clients:
         r#"MCP client "github": per_user_header_keys[1]: left out, it may hold a secret"#,
         r#"MCP client "github": vk_configs: left out, it is newer than this edge knows"#,
         r#"MCP client "local": stdio_config.args[1]: left out, it may hold a secret"#,
-        "5 MCP clients, 1 of them with auth_type per_user_oauth",
+        "MCP clients: 5, with auth_type per_user_oauth: 1",
     ] {
         assert!(errors.lines().any(|told| told == line), "{line}\n{errors}");
     }

@@ -38,7 +38,7 @@ fn one(fields: &Value) -> (String, String) {
 }
 
 const BASE: &str = "    connection_type: http\n    connection_string: https://a.example/mcp\n";
-const COUNT: &str = "1 MCP clients, 0 of them with auth_type per_user_oauth";
+const COUNT: &str = "MCP clients: 1, with auth_type per_user_oauth: 0";
 
 #[test]
 fn fields_that_say_nothing_are_not_missed() {
@@ -121,7 +121,7 @@ fn a_name_in_other_capital_letters_is_the_same() {
     let expected = "mcp_clients:\n  - name: a\n    auth_type: per_user_oauth\n    connection_type: http\n    \
                     connection_string: env.A\n";
     assert_eq!(out, expected);
-    assert!(errors.starts_with("1 MCP clients, 1 of them with auth_type per_user_oauth\n"), "{errors}");
+    assert!(errors.starts_with("MCP clients: 1, with auth_type per_user_oauth: 1\n"), "{errors}");
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn tell(table: &Table, remarks: &[String]) {
         eprintln!("{remark}");
     }
     let (clients, deciding) = (table.len(), table.deciding());
-    eprintln!("{clients} MCP clients, {deciding} of them with auth_type per_user_oauth");
+    eprintln!("MCP clients: {clients}, with auth_type per_user_oauth: {deciding}");
     eprintln!("{}", table.told);
     if table.server.as_ref().is_some_and(|server| server.has_claude_code) {
         eprintln!("it has a Claude Code gateway, whatever that mode");
