@@ -46,6 +46,7 @@ mod errors;
 mod forwarding;
 mod framing;
 mod going_away;
+mod half_close;
 mod headers;
 mod health;
 mod hostile_requests;

@@ -33,7 +33,7 @@ pub use self::{
         profile::{McpServerAuthMode, Profile},
         server_tls::{ServerName, ServerTls, TlsFiles},
         stop::StopOptions,
-        timeouts::{PathTimeouts, Timeouts},
+        timeouts::{HalfClose, PathTimeouts, Timeouts},
         verify::Verify,
     },
     load::{

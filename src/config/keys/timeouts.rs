@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::values::{null::empty_when_null, path_prefix::PathPrefix, patterns::Wait};
 
@@ -40,6 +40,8 @@ pub struct Timeouts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Wait")]
     pub ping: Duration,
+    /// What becomes of a request whose client of HTTP/1 has closed its sending side. Default `abort`.
+    pub half_close: HalfClose,
     /// Other limits for some paths; the longest prefix counts.
     #[serde(deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<PathTimeouts>>")]
@@ -68,6 +70,22 @@ pub struct PathTimeouts {
     #[serde(default, with = "humantime_serde")]
     #[schemars(with = "Option<Wait>")]
     pub request: Option<Duration>,
+    /// As `timeouts.half_close`.
+    #[serde(default)]
+    pub half_close: Option<HalfClose>,
+}
+
+/// What becomes of a request whose client of HTTP/1 has sent it whole, and then closed its sending side: one that goes
+/// away looks the same, until it is sent something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HalfClose {
+    /// It is given up at once, and the server with it: a call that nobody waits for costs money.
+    #[default]
+    Abort,
+    /// It is answered (RFC 9112 section 9.6). The server learns that a client has gone when the next piece of the
+    /// response does not reach it. Not where the server speaks HTTP/2.
+    Answer,
 }
 
 impl Default for Timeouts {
@@ -77,6 +95,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_mins(15),
             silence: Duration::from_mins(15),
             request: None,
+            half_close: HalfClose::Abort,
             idle: Duration::from_mins(1),
             ping: Duration::from_secs(10),
             paths: Vec::new(),

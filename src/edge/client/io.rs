@@ -307,6 +307,11 @@ impl Io {
         self.transport.as_ref().is_some_and(WriteLimit::has_hung_up)
     }
 
+    /// Whether the other end has reset the connection.
+    pub fn is_reset(&self) -> bool {
+        self.transport.as_ref().is_some_and(WriteLimit::is_reset)
+    }
+
     /// Takes a response, which goes with the next flush.
     pub fn put(&mut self, answer: &[&[u8]]) {
         self.unsent.reserve_exact(answer.iter().map(|part| part.len()).sum());

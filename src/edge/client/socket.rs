@@ -14,7 +14,7 @@ use socket2::SockRef;
 #[cfg(fuzzing)]
 use tokio::io::DuplexStream;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::server::TlsStream;
@@ -46,16 +46,25 @@ impl AsRawFd for Socket {
 
 impl Socket {
     /// Whether the other end has said that it sends no more: the system hears of that while nobody reads.
-    fn has_hung_up(&self) -> bool {
+    pub fn has_hung_up(&self) -> bool {
+        self.is_ready(Interest::READABLE, Ready::is_read_closed)
+    }
+
+    /// Whether the other end has reset the connection, of which the system hears as well.
+    pub fn is_reset(&self) -> bool {
+        self.is_ready(Interest::WRITABLE, Ready::is_write_closed)
+    }
+
+    fn is_ready(&self, interest: Interest, wanted: fn(Ready) -> bool) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         let ready = match self {
-            Socket::Tcp(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut context),
-            Socket::Unix(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut context),
+            Socket::Tcp(stream) => pin!(stream.ready(interest)).poll(&mut context),
+            Socket::Unix(stream) => pin!(stream.ready(interest)).poll(&mut context),
             #[cfg(fuzzing)]
             Socket::Memory(_) => return false,
         };
         match ready {
-            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+            Poll::Ready(Ok(ready)) => wanted(ready),
             Poll::Ready(Err(_)) => true,
             Poll::Pending => false,
         }
@@ -66,21 +75,16 @@ impl Transport {
     /// Says whether the connection is reset when it is closed, by whatever: the end of the edge, too. As far as that goes,
     /// which is not so of a Unix socket.
     pub fn reset_when_closed(&self, is_reset: bool) {
-        let socket = match self {
-            Transport::Plain(socket) => socket,
-            Transport::Tls(stream) => stream.get_ref().0,
-        };
-        if let Socket::Tcp(stream) = socket {
+        if let Socket::Tcp(stream) = self.socket() {
             // It fails when the client is gone.
             let _told = SockRef::from(stream).set_linger(is_reset.then_some(Duration::ZERO));
         }
     }
 
-    /// Whether the other end has hung up, as far as that can be seen without reading.
-    pub fn has_hung_up(&self) -> bool {
+    pub fn socket(&self) -> &Socket {
         match self {
-            Transport::Plain(socket) => socket.has_hung_up(),
-            Transport::Tls(stream) => stream.get_ref().0.has_hung_up(),
+            Transport::Plain(socket) => socket,
+            Transport::Tls(stream) => stream.get_ref().0,
         }
     }
 }

@@ -49,7 +49,12 @@ impl WriteLimit {
 
     /// Whether the other end has hung up, as far as that can be seen without reading.
     pub fn has_hung_up(&self) -> bool {
-        self.transport.has_hung_up()
+        self.transport.socket().has_hung_up()
+    }
+
+    /// Whether the other end has reset the connection.
+    pub fn is_reset(&self) -> bool {
+        self.transport.socket().is_reset()
     }
 
     /// Writes without waiting, outside of any runtime.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{PathPrefix, Timeouts, below_bases};
+use crate::config::{HalfClose, PathPrefix, Timeouts, below_bases};
 
 /// How long the edge waits for a server.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,8 @@ pub(in crate::edge) struct Waits {
     pub first_byte: Duration,
     pub silence: Duration,
     pub request: Option<Duration>,
+    /// What becomes of it when the client has closed its sending side.
+    pub half_close: HalfClose,
 }
 
 impl Waits {
@@ -21,6 +23,7 @@ impl Waits {
             first_byte: timeouts.first_byte,
             silence: timeouts.silence,
             request: timeouts.request,
+            half_close: timeouts.half_close,
         }
     }
 
@@ -33,6 +36,7 @@ impl Waits {
                 first_byte: path.first_byte.unwrap_or(all.first_byte),
                 silence: path.silence.unwrap_or(all.silence),
                 request: path.request.or(all.request),
+                half_close: path.half_close.unwrap_or(all.half_close),
             };
             (path.prefix.clone(), waits)
         });

@@ -21,6 +21,7 @@ use super::{
     faults::{gone_client, malformed_body, of_client, to_client},
 };
 use crate::{
+    config::HalfClose,
     edge::{
         client::{ClientStream, keeps_connection},
         exchange::Exchange,
@@ -107,6 +108,8 @@ impl Exchanging<'_> {
         let _all_or_later = io.poll_flush(context).map(to_client)?;
         let is_deaf = if is_read {
             match io.poll_gone(context) {
+                // Only what is sent to it shows whether it has gone.
+                Poll::Ready(Ok(())) if self.exchange.waits.half_close == HalfClose::Answer => true,
                 Poll::Ready(gone) => return of_client(gone).and_then(|()| gone_client()),
                 Poll::Pending => io.is_full(),
             }

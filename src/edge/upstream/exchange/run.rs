@@ -16,6 +16,7 @@ use super::{
     faults::gone_client,
 };
 use crate::{
+    config::HalfClose,
     edge::{
         client::{Watched, Written},
         exchange::Expired,
@@ -99,6 +100,7 @@ impl Exchanging<'_> {
     /// Whether the client has hung up, as far as that can be seen without reading.
     fn has_hung_up(&self) -> bool {
         match &self.client {
+            Some(client) if self.exchange.waits.half_close == HalfClose::Answer => client.io().is_reset(),
             Some(client) => client.io().has_hung_up(),
             None => Watched::of(self.session).has_hung_up(),
         }

@@ -1,0 +1,145 @@
+//! A client that closes its sending side after a whole request is answered where the configuration says so, and the
+//! server hears of one that has gone as soon as something is sent to it.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use crate::support::{
+    PATIENCE,
+    bifrost::Bifrost,
+    edge::{Edge, servers_yaml},
+    raw::{read_head, serve_one},
+    tls_client::TlsClient,
+    tls_server::{Authority, Folder},
+    until,
+};
+
+const ANSWER: &str = "timeouts: {half_close: answer}\n";
+const ANSWER_BELOW_V1: &str = "timeouts: {paths: [{prefix: /v1, half_close: answer}]}\n";
+
+fn half_closes_in_a_stream(options: &str) -> (Bifrost, Edge, Option<Vec<u8>>) {
+    let bifrost = Bifrost::start();
+    let edge = Edge::with(&[bifrost.address()], options);
+    let gate = bifrost.gate();
+    let mut client = edge.chat();
+    client.half_close();
+    gate.release_all();
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = client.try_read_chunk() {
+        body.extend(chunk);
+    }
+    let whole = body.ends_with(b"data: [DONE]\n\n").then_some(body);
+    (bifrost, edge, whole)
+}
+
+#[test]
+fn a_stream_goes_on_to_its_end() {
+    for options in [ANSWER, ANSWER_BELOW_V1] {
+        let (_bifrost, edge, whole) = half_closes_in_a_stream(options);
+        assert!(whole.is_some(), "{options}");
+        assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"client_gone\"}"), 0, "{options}");
+    }
+}
+
+#[test]
+fn elsewhere_it_is_given_up() {
+    for options in ["", "timeouts: {half_close: answer, paths: [{prefix: /v1, half_close: abort}]}\n"] {
+        let (_bifrost, edge, whole) = half_closes_in_a_stream(options);
+        assert!(whole.is_none(), "{options}");
+        until("it counts as gone", || edge.metric("bridgehead_requests_failed_total{reason=\"client_gone\"}") == 1);
+    }
+}
+
+/// A server that answers one request when it is told to.
+struct Slow {
+    address: SocketAddr,
+    hears: mpsc::Receiver<String>,
+    go: mpsc::Sender<()>,
+}
+
+impl Slow {
+    fn start() -> Self {
+        let (heard, hears) = mpsc::channel();
+        let (go, goes) = mpsc::channel::<()>();
+        let address = serve_one(move |mut stream| {
+            heard.send(read_head(&mut stream)).unwrap();
+            goes.recv_timeout(PATIENCE).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        });
+        Slow { address, hears, go }
+    }
+
+    fn answer(&self) {
+        self.hears.recv_timeout(PATIENCE).unwrap();
+        self.go.send(()).unwrap();
+    }
+}
+
+/// As `nc -N` and proxies do that send one request and say that it was the last.
+#[test]
+fn a_call_is_answered_when_the_server_is_ready() {
+    for more in ["", "Connection: close\r\n"] {
+        let server = Slow::start();
+        let edge = Edge::with(&[server.address], ANSWER);
+        let mut client = edge.connect();
+        client.send(edge.head("POST", "/v1/messages", &format!("{more}Content-Length: 2\r\n")) + "{}");
+        client.half_close();
+        server.answer();
+        let response = client.read_response("POST");
+        assert_eq!((response.status, &response.body[..]), (200, &b"ok"[..]));
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_client_that_ends_its_side_of_tls_is_answered_as_well() {
+    let (server, authority, folder) = (Slow::start(), Authority::new(), Folder::new());
+    let identity = authority.sign("localhost", &["localhost"]);
+    let [certificate, key] = [("pem", identity.certificate_pem()), ("key", identity.key_pem())]
+        .map(|(name, text)| folder.write(name, text).display().to_string());
+    let tls = format!("tls: {{certificates: [{{certificate: \"{certificate}\", key: \"{key}\"}}]}}");
+    let edge = Edge::listening(&tls, &format!("{}{ANSWER}", servers_yaml(&[server.address])));
+    let mut client = TlsClient::trusting(&authority).connect(&edge, "localhost").unwrap().into_stream();
+    client.write_all(edge.head("GET", "/v1/models", "").as_bytes()).unwrap();
+    client.conn.send_close_notify();
+    client.flush().unwrap();
+    server.answer();
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK") && response.ends_with("ok"), "{response}");
+}
+
+/// A stream without an end, until its connection breaks; says how many events it has sent.
+fn endless() -> (SocketAddr, mpsc::Receiver<usize>) {
+    let (broke, breaks) = mpsc::channel();
+    let server = serve_one(move |mut stream: TcpStream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        let mut events = 0;
+        while stream.write_all(b"9\r\ndata: x\n\n\r\n").is_ok() {
+            events += 1;
+            thread::sleep(Duration::from_millis(20));
+        }
+        broke.send(events).unwrap();
+    });
+    (server, breaks)
+}
+
+#[test]
+fn the_server_of_a_stream_hears_of_a_client_that_has_gone() {
+    let (server, breaks) = endless();
+    let edge = Edge::with(&[server], ANSWER);
+    let mut client = edge.connect();
+    client.send(edge.head("GET", "/v1/stream", ""));
+    assert_eq!(client.read_head().status, 200);
+    client.read_chunk().unwrap();
+    drop(client);
+    breaks.recv_timeout(PATIENCE).expect("the server goes on for nobody");
+    until("nothing is in flight", || edge.report_of(&server).in_flight == 0);
+    assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"client_gone\"}"), 1);
+}
