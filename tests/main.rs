@@ -72,6 +72,7 @@ mod key_reference;
 mod large_bodies;
 mod last_answer;
 mod limits;
+mod listen_addresses;
 mod listener_tls;
 mod listener_unix;
 mod mcp_requests;

@@ -69,12 +69,12 @@ impl Process {
         };
         let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
             let key = KeyPath::root("listeners").index(place);
-            BoundSocket::of(listener, &mut inherited).map_err(failed(key, &listener.address))
+            BoundSocket::of(listener, config, &mut inherited).map_err(failed(key, &listener.address))
         });
         let sockets = sockets.collect::<Result<_, _>>()?;
         let admin = config.admin.as_ref().map(|admin| {
             let address = ListenAddress::Ip(admin.address.0);
-            let socket = BoundSocket::of_admin(admin.address.0, &mut inherited);
+            let socket = BoundSocket::of_admin(admin.address.0, config, &mut inherited);
             socket.map_err(failed(KeyPath::root("admin"), &address))
         });
         let address = ListenAddress::Ip(SocketAddr::from(([0, 0, 0, 0], 0)));

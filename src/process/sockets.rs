@@ -16,7 +16,7 @@ use std::{
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::config::{self, ListenAddress};
+use crate::config::{self, Config, ListenAddress};
 
 /// A socket that is bound, outside any runtime.
 #[derive(Debug)]
@@ -42,16 +42,16 @@ impl Inherited {
 
 impl BoundSocket {
     /// The socket of a listener, taken over if it is there.
-    pub(super) fn of(listener: &config::Listener, inherited: &mut Inherited) -> io::Result<Self> {
+    pub(super) fn of(listener: &config::Listener, config: &Config, inherited: &mut Inherited) -> io::Result<Self> {
         let socket = inherited.take(&listener.address);
         match &listener.address {
-            ListenAddress::Ip(address) => Ok(BoundSocket::Tcp(tcp(*address, socket)?)),
+            ListenAddress::Ip(address) => Ok(BoundSocket::Tcp(tcp(*address, config, socket)?)),
             ListenAddress::Unix(path) => {
                 let socket = if let Some(socket) = socket {
                     socket
                 } else {
                     forget_abandoned(path)?;
-                    bind(Domain::UNIX, &SockAddr::unix(path)?)?.into()
+                    listen(Socket::new(Domain::UNIX, Type::STREAM, None)?, &SockAddr::unix(path)?)?.into()
                 };
                 fs::set_permissions(path, Permissions::from_mode(listener.mode().0))?;
                 Ok(BoundSocket::Unix(socket.into()))
@@ -60,8 +60,8 @@ impl BoundSocket {
     }
 
     /// The socket of the admin listener, taken over if it is there.
-    pub(super) fn of_admin(address: SocketAddr, inherited: &mut Inherited) -> io::Result<TcpListener> {
-        tcp(address, inherited.take(&ListenAddress::Ip(address)))
+    pub(super) fn of_admin(address: SocketAddr, config: &Config, inherited: &mut Inherited) -> io::Result<TcpListener> {
+        tcp(address, config, inherited.take(&ListenAddress::Ip(address)))
     }
 
     /// What it is bound to, with the port that the system chose where the file says 0. From now on it is
@@ -89,20 +89,22 @@ impl AsFd for BoundSocket {
     }
 }
 
-fn tcp(address: SocketAddr, socket: Option<OwnedFd>) -> io::Result<TcpListener> {
-    match socket {
-        Some(socket) => Ok(socket.into()),
-        None => Ok(bind(Domain::for_address(address), &address.into())?.into()),
+fn tcp(address: SocketAddr, config: &Config, socket: Option<OwnedFd>) -> io::Result<TcpListener> {
+    if let Some(socket) = socket {
+        return Ok(socket.into());
     }
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // Whatever the system's own default is (net.ipv6.bindv6only).
+        socket.set_only_v6(config.is_beside_ipv4(address))?;
+    }
+    Ok(listen(socket, &address.into())?.into())
 }
 
 /// As the standard library does, but with room for as many connections that wait to be accepted as the system
 /// allows: of those beyond 128 it would have their clients try again a second later.
-fn bind(domain: Domain, address: &SockAddr) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, None)?;
-    if domain != Domain::UNIX {
-        socket.set_reuse_address(true)?;
-    }
+fn listen(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
     socket.bind(address)?;
     socket.listen(i32::from(u16::MAX))?;
     Ok(socket)

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::fleet::sensible;
+use super::{addresses, fleet::sensible};
 use crate::config::{
     keys::{
         config::Config,
@@ -15,7 +15,7 @@ use crate::config::{
 };
 
 pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
-    addresses(config, problems);
+    addresses::problems(config, problems);
     for (place, listener) in config.listeners.iter().enumerate() {
         listener_options(config, listener, &KeyPath::root("listeners").index(place), problems);
     }
@@ -56,30 +56,6 @@ fn unix_sockets(config: &Config, warnings: &mut Vec<Problem>) {
                            their X-Forwarded-For is believed";
             warnings.push(Problem::new(KeyPath::root("listeners").index(place).key("address"), message));
         }
-    }
-}
-
-fn addresses(config: &Config, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("listeners");
-    if config.listeners.is_empty() {
-        problems.push(Problem::new(path.clone(), "empty; add at least one, for example {address: \"0.0.0.0:8000\"}"));
-    }
-    let address = |place| path.index(place).key("address");
-    let addresses = config.listeners.iter().map(|listener| &listener.address);
-    let chosen = addresses.enumerate().filter(|(_, address)| address.ip().is_none_or(|ip| ip.port() != 0));
-    unique(chosen, |place, first| {
-        problems.push(Problem::repeated(address(place), address(first), "the same address again; remove one"));
-    });
-    let admin = config.admin.as_ref().map(|admin| admin.address.0).filter(|admin| admin.port() != 0);
-    let has_admins = |listener: &Listener| admin.is_some() && listener.address.ip() == admin;
-    let hosts = config.admin.iter().flat_map(|admin| admin.hosts.iter().enumerate());
-    unique(hosts, |place, first| {
-        let host = |place| KeyPath::root("admin").key("hosts").index(place);
-        problems.push(Problem::repeated(host(place), host(first), "the same host again; remove one"));
-    });
-    if let Some(place) = config.listeners.iter().position(has_admins) {
-        let message = "a listener has this address; choose another port";
-        problems.push(Problem::repeated(KeyPath::root("admin").key("address"), address(place), message));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What no single value can show: the checks between values.
 
+mod addresses;
 mod clients;
 pub(super) mod fixed;
 mod fleet;

@@ -1,6 +1,10 @@
 //! The keys of `conf/proxy.yaml`, typed. Every key that is not here is refused.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -201,5 +205,14 @@ impl Config {
             Profile::PerUserOauth => None,
             Profile::Oauth2 => Some(self.mcp_server_auth_mode.unwrap_or_default()),
         }
+    }
+
+    /// Whether this address stands for all of the machine, and another one that is listened on for all of IPv4: then it
+    /// is for IPv6 alone, and otherwise for both.
+    pub fn is_beside_ipv4(&self, address: SocketAddr) -> bool {
+        let ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+        let admin = self.admin.iter().map(|admin| admin.address.0);
+        let listeners = self.listeners.iter().filter_map(|listener| listener.address.ip());
+        address.is_ipv6() && address.port() != 0 && listeners.chain(admin).any(|other| other == ipv4)
     }
 }
