@@ -47,9 +47,40 @@ fn the_client_is_who_the_header_says() {
     assert_eq!(told(&bifrost, &edge, proxied, "X-Forwarded-For: 203.0.113.9\r\n"), ["203.0.113.9"; 2]);
     let own = version_2(&[0x20, 0, 0, 0]);
     assert_eq!(told(&bifrost, &edge, &own, ""), ["127.0.0.1"; 2], "the proxy's own health check");
-    // Somebody whom the proxy does not know is not the proxy, and not believed.
-    for header in [b"PROXY UNKNOWN\r\n".to_vec(), version_2(&[0x21, 0, 0, 0])] {
-        assert_eq!(told(&bifrost, &edge, &header, "X-Forwarded-For: 203.0.113.9\r\n"), ["0.0.0.0"; 2]);
+    assert_eq!(told(&bifrost, &edge, &own, "X-Forwarded-For: 203.0.113.9\r\n"), ["203.0.113.9"; 2]);
+}
+
+/// As if there were no header (proxy-protocol.txt sections 2.1 and 2.2), but that what such a client says of others is
+/// not the proxy's word.
+#[test]
+fn of_somebody_whom_the_proxy_does_not_know_the_connections_own_address_counts() {
+    let bifrost = Bifrost::start();
+    let edge = edge(
+        &bifrost,
+        &format!("{TRUSTED}limits: {{connections_per_client: 1, requests: {{per_second: 0.1, burst: 1}}}}\n"),
+    );
+    let udp = [&[0x21, 0x12, 0, 12], &CLIENT_V2[4..]].concat();
+    let unix = [&[0x21, 0x31, 0, 216][..], &[0; 216]].concat();
+    let headers = [b"PROXY UNKNOWN\r\n".to_vec(), version_2(&[0x21, 0, 0, 0]), version_2(&udp), version_2(&unix)];
+    // As many as come: the proxy stands for all of them.
+    let _open: Vec<_> = headers
+        .iter()
+        .map(|header| {
+            let mut client = Connection::to(edge.address);
+            client.send(header);
+            let claims = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n";
+            for _ in 0..2 {
+                assert_eq!(client.ask("GET", "/echo", &edge.host(), claims).status, 200);
+            }
+            client
+        })
+        .collect();
+    let seen = bifrost.recorded();
+    assert_eq!(seen.len(), 8);
+    for request in seen {
+        let said =
+            ["x-real-ip", "x-forwarded-for", "x-forwarded-proto"].map(|name| request.header(name).unwrap_or_default());
+        assert_eq!(said, ["127.0.0.1", "127.0.0.1", "http"]);
     }
 }
 

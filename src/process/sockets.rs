@@ -3,7 +3,7 @@
 use std::{
     fs::{self, Permissions},
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
@@ -14,6 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use log::warn;
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::{self, Config, ListenAddress};
@@ -93,7 +95,15 @@ fn tcp(address: SocketAddr, config: &Config, socket: Option<OwnedFd>) -> io::Res
     if let Some(socket) = socket {
         return Ok(socket.into());
     }
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    let has_no_ipv6 = |error: &io::Error| error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
+    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+        // So that one configuration serves clusters of either family, and of both.
+        Err(error) if has_no_ipv6(&error) && address.ip() == Ipv6Addr::UNSPECIFIED => {
+            warn!("this system has no IPv6: {address} is listened on in IPv4 alone");
+            return tcp((Ipv4Addr::UNSPECIFIED, address.port()).into(), config, None);
+        }
+        socket => socket?,
+    };
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // Whatever the system's own default is (net.ipv6.bindv6only).

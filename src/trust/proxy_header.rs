@@ -12,7 +12,7 @@ use std::{
 pub enum Header {
     /// The connection is the proxy's own, a health check for example.
     Local,
-    /// The client's address is not known.
+    /// The client's address is not known, or is none of IP and TCP.
     Unknown,
     /// The client's address.
     Client(SocketAddr),
@@ -144,8 +144,8 @@ fn addressed(family: u8, addresses: &[u8]) -> Result<Header, Fault> {
         }
         // Unix sockets: two paths of 108 bytes.
         0x31 | 0x32 if addresses.len() < 216 => Err(SHORT),
-        // Those, or unspecified.
-        0x00 | 0x31 | 0x32 => Ok(Header::Unknown),
+        // Those, what is unspecified, and what is no TCP (section 2.2).
+        _ if family >> 4 <= 3 && family & 0xf <= 2 => Ok(Header::Unknown),
         _ => Err(Fault("a family or transport that is none")),
     }
 }
@@ -230,6 +230,7 @@ mod tests {
             (version_2(0x20, 0x11, &v4), None),
             (version_2(0x20, 0x00, &[]), None),
             (version_2(0x21, 0x00, &[]), None),
+            (version_2(0x21, 0x12, &v4), None),
             (version_2(0x21, 0x31, &[0; 216]), None),
             (version_2(0x21, 0x32, &[0; 220]), None),
         ] {
@@ -240,7 +241,7 @@ mod tests {
         for bytes in [
             version_2(0x11, 0x11, &v4),
             version_2(0x22, 0x11, &v4),
-            version_2(0x21, 0x12, &v4),
+            version_2(0x21, 0x13, &v4),
             version_2(0x21, 0x41, &v4),
             version_2(0x21, 0x11, &v4[..11]),
             version_2(0x21, 0x21, &v4),

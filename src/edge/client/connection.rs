@@ -30,6 +30,8 @@ pub(in crate::edge) struct Connection {
     pub peer: Option<SocketAddr>,
     /// The same for servers: its address, as the value of a header.
     pub peer_value: HeaderValue,
+    /// Behind it is somebody whom a proxy does not know: what it says of others is not believed as that proxy's is.
+    pub is_anonymous: bool,
     /// Requests that have got past Pingora.
     exchanges: AtomicU64,
     /// The request that comes is the last one.
@@ -44,7 +46,13 @@ impl Connection {
         let address = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip().to_canonical());
         let peer_value = address_value(address);
         let resets = OnceCell::new();
-        Connection { redirects_to_https, has_http2, is_tls, peer, peer_value, exchanges, is_last, resets }
+        let is_anonymous = false;
+        Connection { redirects_to_https, has_http2, is_tls, peer, peer_value, is_anonymous, exchanges, is_last, resets }
+    }
+
+    /// The same of somebody whom the proxy at the other end does not know.
+    pub fn of_somebody(self) -> Self {
+        Connection { is_anonymous: true, ..self }
     }
 
     /// The connection of a session, unless another program has made it.

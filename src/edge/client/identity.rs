@@ -63,14 +63,15 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Whether what it says of others is believed.
     pub fn is_trusted(&self) -> bool {
-        self.trusted.contains(self.peer())
+        self.trusted.contains(self.peer()) && !Connection::of(self.session).is_some_and(|known| known.is_anonymous)
     }
 
     /// The address of the client itself.
     pub fn address(&self) -> IpAddr {
         let peer = self.peer();
-        if !self.trusted.contains(peer) {
+        if !self.is_trusted() {
             return peer;
         }
         let values = self.session.req_header().headers.get_all(X_FORWARDED_FOR);

@@ -1,10 +1,6 @@
 //! The life of a client's connection before HTTP: who is at the other end, and TLS.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    os::fd::AsRawFd,
-    sync::Arc,
-};
+use std::{net::SocketAddr, os::fd::AsRawFd, sync::Arc};
 
 use log::debug;
 use once_cell::sync::OnceCell;
@@ -38,8 +34,8 @@ pub(in crate::edge) async fn serve(
     mut slot: Slot,
 ) {
     let entered = enter(&listeners, &listener, &mut socket, accepted_from, &mut slot).await;
-    let peer = match entered {
-        Ok(peer) => peer,
+    let (peer, is_anonymous) = match entered {
+        Ok(entered) => entered,
         Err(Ended(closed, why)) => return listeners.close(closed, accepted_from, &why),
     };
     let id = socket.as_raw_fd();
@@ -47,7 +43,8 @@ pub(in crate::edge) async fn serve(
         Ok(secured) => secured,
         Err(Ended(closed, why)) => return listeners.close(closed, peer, &why),
     };
-    let connection = Arc::new(Connection::new(listener.redirects_to_https, listener.has_http2, tls.is_some(), peer));
+    let connection = Connection::new(listener.redirects_to_https, listener.has_http2, tls.is_some(), peer);
+    let connection = Arc::new(if is_anonymous { connection.of_somebody() } else { connection });
     let Some(about) = about(&connection, id, tls) else { return };
     let most_stalled = listeners.snapshot.load().limits.client_silence;
     let client = ClientStream::new(id, transport, about, most_stalled);
@@ -60,17 +57,18 @@ pub(in crate::edge) async fn serve(
     drop(slot);
 }
 
-/// Finds out who is at the other end, and whether there is room for it.
+/// Finds out who is at the other end, whether that is somebody whom a proxy does not know, and whether there is room
+/// for it.
 async fn enter(
     listeners: &Listeners,
     listener: &Listener,
     socket: &mut Socket,
     accepted_from: Option<SocketAddr>,
     slot: &mut Slot,
-) -> Result<Option<SocketAddr>, Ended> {
+) -> Result<(Option<SocketAddr>, bool), Ended> {
     let snapshot = listeners.snapshot.load_full();
     let is_trusted = |peer: Option<SocketAddr>| snapshot.trusted.contains_peer(peer);
-    let mut peer = accepted_from;
+    let (mut peer, mut is_anonymous) = (accepted_from, false);
     if listener.proxy_protocol {
         if !is_trusted(peer) {
             return Err(Ended(Closed::ProxyProtocol, "it is from none of trusted_proxies".into()));
@@ -79,8 +77,8 @@ async fn enter(
         match timeout_at(deadline, read_proxy_header(socket)).await {
             Ok(Ok(Header::Client(client))) => peer = Some(client),
             Ok(Ok(Header::Local)) => {}
-            // Somebody, but not the proxy itself, which is trusted.
-            Ok(Ok(Header::Unknown)) => peer = Some((Ipv4Addr::UNSPECIFIED, 0).into()),
+            // The connection's own addresses count then, as without a header (proxy-protocol.txt section 2.1).
+            Ok(Ok(Header::Unknown)) => is_anonymous = true,
             Ok(Err(why)) => return Err(Ended(Closed::ProxyProtocol, why)),
             Err(_) => return Err(Ended(Closed::ProxyProtocol, "no header in time".into())),
         }
@@ -91,7 +89,7 @@ async fn enter(
             return Err(Ended(Closed::ClientLimit, "limits.connections_per_client".into()));
         }
     }
-    Ok(peer)
+    Ok((peer, is_anonymous))
 }
 
 /// Reads not a byte more than the header: what follows may be TLS.

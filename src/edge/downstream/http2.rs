@@ -91,7 +91,7 @@ enum Event {
 pub(super) async fn serve(listeners: &Listeners, client: Arc<ClientStream>, connection: &Connection) {
     let (limits, is_trusted) = {
         let snapshot = listeners.snapshot.load();
-        (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer))
+        (snapshot.limits.clone(), snapshot.trusted.contains_peer(connection.peer) && !connection.is_anonymous)
     };
     // A trusted proxy may send the requests of many clients on one connection.
     let most = if is_trusted { usize::MAX } else { limits.http2_resets.most() };
