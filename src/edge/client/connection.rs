@@ -21,6 +21,7 @@ use pingora_proxy::Session;
 use super::resets::Resets;
 
 /// A connection of a client.
+#[expect(clippy::struct_excessive_bools, reason = "four facts, of which none follows from another")]
 pub(in crate::edge) struct Connection {
     /// GETs for a host with an https public URL are redirected there.
     pub redirects_to_https: bool,
