@@ -60,10 +60,10 @@ struct Slow {
 
 impl Slow {
     fn start() -> Self {
-        let (heard, hears) = mpsc::channel();
+        let (tell, hears) = mpsc::channel();
         let (go, goes) = mpsc::channel::<()>();
         let address = serve_one(move |mut stream| {
-            heard.send(read_head(&mut stream)).unwrap();
+            tell.send(read_head(&mut stream)).unwrap();
             goes.recv_timeout(PATIENCE).unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
         });
