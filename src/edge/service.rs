@@ -30,7 +30,9 @@ impl Edge {
     /// Makes an edge of its own of a configuration, for [`service()`]. Of the configuration it serves what belongs to a
     /// request; `listeners` belong to the service: they, and how many connections there may be and of whom, how long a
     /// head may take, PROXY and TLS, are the embedding server's to see to. With `redirect_to_https` on any listener
-    /// of the configuration, clients on all listeners of the service are redirected.
+    /// of the configuration, clients on all listeners of the service are redirected. Without
+    /// `limits.requests_in_flight`, three eighths of the files that the process may have open now bound the requests:
+    /// raise its limit before.
     ///
     /// Its servers' health is checked, and their names looked up, while [`supervise`](super::supervise()) is polled with
     /// its [`snapshot`](Self::snapshot).

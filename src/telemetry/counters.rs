@@ -1,24 +1,22 @@
 //! What is counted at the listeners.
 
 use std::{
-    array,
-    collections::HashMap,
-    fmt,
+    array, fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
 
 use log::info;
 use once_cell::sync::OnceCell;
-use parking_lot::Mutex;
 
 use super::{
     DiscoveryCounters, Traffic, TrafficCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
+    log_limit::LogLimit,
 };
 use crate::{config, limits::Concurrency, reason::Reason};
 
@@ -40,7 +38,7 @@ pub struct Counters {
     failed: [AtomicU64; Reason::ALL.len()],
     /// By the place in [`Closed::ALL`].
     closed: [AtomicU64; Closed::ALL.len()],
-    logged: Mutex<HashMap<&'static str, Logged>>,
+    logged: LogLimit,
 }
 
 /// Why the edge closed a connection that carried no request it could answer.
@@ -60,12 +58,6 @@ pub enum Closed {
     Http2Resets,
     /// Too many requests were malformed.
     Http2Malformed,
-}
-
-/// The lines of one kind within a second.
-struct Logged {
-    second: Instant,
-    lines: u64,
 }
 
 impl Closed {
@@ -125,7 +117,7 @@ impl Default for Counters {
             failed_reloads: AtomicU64::new(0),
             failed: array::from_fn(|_| AtomicU64::new(0)),
             closed: array::from_fn(|_| AtomicU64::new(0)),
-            logged: Mutex::default(),
+            logged: LogLimit::default(),
         }
     }
 }
@@ -219,19 +211,7 @@ impl Counters {
     /// Whether a line of this kind may be logged: at most ten a second, so that no client can flood the log.
     /// Says of those that were left out before.
     pub fn may_log(&self, kind: &'static str) -> bool {
-        const A_SECOND: u64 = 10;
-        let now = Instant::now();
-        let (may, left_out) = {
-            let mut logged = self.logged.lock();
-            let logged = logged.entry(kind).or_insert(Logged { second: now, lines: 0 });
-            let mut left_out = 0;
-            if now - logged.second >= Duration::from_secs(1) {
-                left_out = logged.lines.saturating_sub(A_SECOND);
-                *logged = Logged { second: now, lines: 0 };
-            }
-            logged.lines += 1;
-            (logged.lines <= A_SECOND, left_out)
-        };
+        let (may, left_out) = self.logged.pass(kind);
         if left_out > 0 {
             info!("{left_out} more of {kind} were not logged");
         }

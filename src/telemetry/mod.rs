@@ -4,6 +4,7 @@ pub mod access_log;
 mod counters;
 mod discovery;
 mod lines;
+mod log_limit;
 mod program_log;
 mod traffic;
 

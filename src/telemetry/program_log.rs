@@ -12,7 +12,10 @@ use std::{
 use env_logger::{Builder, Env, Logger, Target, WriteStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::lines::{LineCounts, Lines, RunningLines, Scribe};
+use super::{
+    lines::{LineCounts, Lines, RunningLines, Scribe},
+    log_limit::LogLimit,
+};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 1024;
@@ -26,8 +29,12 @@ static COUNTS: LazyLock<Arc<LineCounts>> = LazyLock::new(Arc::default);
 ///
 /// Below `info` only the edge's own lines are written, whatever `RUST_LOG` says: the libraries'
 /// debug lines show whole request heads, with their keys, cookies and OAuth codes. Of Pingora no line below a
-/// warning is written: they are for its developers, and tell of listeners that the edge never had.
-struct EdgeLog(Logger);
+/// warning is written: they are for its developers, and tell of listeners that the edge never had. What libraries say
+/// may be a client's doing, so that not more than ten of their lines are written in a second.
+struct EdgeLog {
+    logger: Logger,
+    of_libraries: LogLimit,
+}
 
 /// The running log. Dropping it waits, for at most 1 s, until everything that was logged is written.
 #[derive(Debug)]
@@ -60,8 +67,8 @@ pub fn start() -> io::Result<RunningLog> {
     if io::stderr().is_terminal() && !is_set("RUST_LOG_STYLE") && !is_set("NO_COLOR") {
         builder.write_style(WriteStyle::Always);
     }
-    let log = EdgeLog(builder.build());
-    log::set_max_level(log.0.filter().min(LevelFilter::Debug));
+    let log = EdgeLog { logger: builder.build(), of_libraries: LogLimit::default() };
+    log::set_max_level(log.logger.filter().min(LevelFilter::Debug));
     log::set_boxed_logger(Box::new(log)).map_err(io::Error::other)?;
     Ok(RunningLog(running))
 }
@@ -114,22 +121,38 @@ impl Scribe for ProgramScribe {
 
 impl Log for EdgeLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let is_ours = metadata.target().starts_with("bridgehead");
+        let is_ours = is_ours(metadata);
         // It warns of what clients send, once for each of their handshakes.
         let is_flood = metadata.target().starts_with("rustls") && metadata.level() >= Level::Warn;
         let is_inner = metadata.target().starts_with("pingora") && metadata.level() > Level::Warn;
-        (is_ours || metadata.level() <= Level::Info && !is_flood && !is_inner) && self.0.enabled(metadata)
+        (is_ours || metadata.level() <= Level::Info && !is_flood && !is_inner) && self.logger.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.log(record);
+        if !self.enabled(record.metadata()) {
+            return;
         }
+        if !is_ours(record.metadata()) {
+            let (may, left_out) = self.of_libraries.pass("libraries");
+            if left_out > 0 {
+                let about = Metadata::builder().level(Level::Info).target(module_path!()).build();
+                let told = format_args!("{left_out} more lines of libraries were not logged");
+                self.logger.log(&Record::builder().metadata(about).args(told).build());
+            }
+            if !may {
+                return;
+            }
+        }
+        self.logger.log(record);
     }
 
     fn flush(&self) {
-        self.0.flush();
+        self.logger.flush();
     }
+}
+
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("bridgehead")
 }
 
 #[cfg(test)]
@@ -176,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_client_cannot_make_a_library_fill_the_log() {
-        let log = EdgeLog(Builder::new().parse_filters("trace").build());
+        let logger = Builder::new().parse_filters("trace").build();
+        let log = EdgeLog { logger, of_libraries: LogLimit::default() };
         let is_logged = |target, level| log.enabled(&Metadata::builder().target(target).level(level).build());
         // "Illegal SNI extension", for each handshake with an address for a name.
         assert!(!is_logged("rustls::msgs::handshake", Level::Warn));
