@@ -70,8 +70,12 @@ fn the_api_changes_nothing_in_a_table_that_is_from_the_file_of_that_server() {
     let (table, said, code) = import(bifrost.config_file(), |_| ());
     assert_eq!(code, 0, "{said}");
     assert!(table.contains("connection_string: env.BIFROST_TEST_MCP\n"), "{table}");
-    let yaml =
-        format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: {}}}]\n{table}", bifrost.address);
+    // What its version does is known of a running one alone.
+    let yaml = format!(
+        "listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: {}}}]\nprofile: oauth2\n\
+         mcp_server_auth_mode: headers\n{table}",
+        bifrost.address
+    );
     let file = config(&yaml);
     let before = fs::read_to_string(file.path()).unwrap();
     let (diff, said, code) = import(format!("http://{}", bifrost.address), |command| {
