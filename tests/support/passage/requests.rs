@@ -90,9 +90,8 @@ impl Seen {
         for sent in &self.sent {
             let next = received.peek().map(|received| is_received_as(sent, received));
             match next {
-                Some(Ok(())) => {
-                    received.next();
-                }
+                // One that was refused within its body ends the connection as well.
+                Some(Ok(())) => is_open &= received.next().is_some_and(|received| is_sure(sent) || received.is_whole()),
                 Some(Err(why)) if is_sure(sent) && is_open => return Err(why),
                 None if is_sure(sent) && is_open => return Err("a request did not arrive".to_owned()),
                 _ => is_open = false,
