@@ -1,7 +1,7 @@
 //! Public URLs with a path: the documents are where the standards put them and where clients look that append to what
 //! they are given, the issuer is the URL as it is written, and traffic below the path is forwarded as it came.
 
-use bridgehead::telemetry::{AnsweredBy, Class};
+use bridgehead::telemetry::Class;
 
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
@@ -189,13 +189,7 @@ fn the_classes_are_those_of_the_paths_behind_the_base() {
         ("/mcp", Class::Mcp),
         ("/bifrost/bifrost/mcp", Class::Other),
     ] {
-        let count = || -> u64 {
-            let statuses = setup.edge.counters().traffic_counters().statuses(class, AnsweredBy::Server);
-            statuses.map(|(_, count)| count).sum()
-        };
-        let before = count();
-        setup.edge.post(path);
-        until(path, || count() == before + 1);
+        setup.edge.post_counts_as(path, class);
     }
 }
 

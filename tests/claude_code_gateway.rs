@@ -210,12 +210,6 @@ fn its_requests_have_the_classes_of_what_they_are_for() {
         ("/claude-code/v1/messages/count_tokens", Class::Inference),
         ("/v1/mcp", Class::Mcp),
     ] {
-        let count = || -> u64 {
-            let statuses = setup.edge.counters().traffic_counters().statuses(class, AnsweredBy::Server);
-            statuses.map(|(_, count)| count).sum()
-        };
-        let before = count();
-        setup.edge.post(path);
-        until(path, || count() == before + 1);
+        setup.edge.post_counts_as(path, class);
     }
 }

@@ -14,14 +14,14 @@ use bridgehead::{
     process::{BoundSocket, Ended, Order, Process},
     readiness::Stage,
     state::Control,
-    telemetry::Counters,
+    telemetry::{AnsweredBy, Class, Counters},
 };
 use tokio::{runtime, sync::mpsc};
 
 use super::{
     bifrost::Bifrost,
     http::{Connection, Origin, Response},
-    raw, schema,
+    raw, schema, until,
 };
 
 /// Dropping it stops the edge.
@@ -89,6 +89,17 @@ impl Edge {
         let mut connection = self.connect();
         connection.send(self.head("POST", target, "Content-Length: 2\r\n") + "hi");
         connection.read_response("POST")
+    }
+
+    /// Posts two bytes, which a server answers, and waits until that has been counted in this class.
+    pub fn post_counts_as(&self, target: &str, class: Class) {
+        let count = || -> u64 {
+            let statuses = self.counters().traffic_counters().statuses(class, AnsweredBy::Server);
+            statuses.map(|(_, count)| count).sum()
+        };
+        let before = count();
+        self.post(target);
+        until(target, || count() == before + 1);
     }
 
     /// Begins a chat on a connection of its own: a stream of five events, each of which the gate of a

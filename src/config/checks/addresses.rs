@@ -40,11 +40,9 @@ fn overlaps(config: &Config, problems: &mut Vec<Problem>) {
     });
     let admin = config.admin.iter().map(|admin| (KeyPath::root("admin").key("address"), admin.address.0));
     let all: Vec<_> = listeners.chain(admin).collect();
-    for (place, (path, address)) in all.iter().enumerate() {
-        let has_it = |(_, wider): &&(KeyPath, SocketAddr)| is_part_of(*address, *wider, config);
-        if let Some((wider, _)) =
-            all.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, one)| one).find(has_it)
-        {
+    for (path, address) in &all {
+        // No wildcard stands for itself.
+        if let Some((wider, _)) = all.iter().find(|(_, wider)| is_part_of(*address, *wider, config)) {
             let message = "an address of the machine, on all of which the other one listens; remove one of them, or \
                            choose another port";
             problems.push(Problem::repeated(path.clone(), wider.clone(), message));

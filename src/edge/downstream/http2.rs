@@ -261,10 +261,10 @@ impl Http2<'_> {
             self.requests.spawn(response.write_to(session));
             return;
         }
-        let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());
         if self.listeners.snapshot.load().servers.has_http2() {
             return self.begin_watched(session);
         }
+        let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());
         let session = ServerSession::new_custom(Box::new(session));
         self.requests.spawn(async move { proxy.process_new_http(session, &stop).await });
     }

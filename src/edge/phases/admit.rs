@@ -142,36 +142,36 @@ pub(in crate::edge) fn request(
     if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
         return refuse(Reason::Forbidden, "a rule of access");
     }
-    is_in_time(session, exchange, rates, address)?;
-    take_place(exchange, in_flight, address)?;
+    // Trusted proxies that do not say who asks would stand for all their clients.
+    let counted = Some(address).filter(|address| !snapshot.trusted.contains(*address));
+    if let Some(client) = counted {
+        is_in_time(session, exchange, rates, client)?;
+    }
+    take_place(exchange, in_flight, counted)?;
     announced(session, &snapshot)
 }
 
 /// Refuses a request of a client that asks too often.
-fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, address: IpAddr) -> Result<()> {
+fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, client: IpAddr) -> Result<()> {
     let (header, snapshot) = (session.req_header(), &exchange.snapshot);
-    // Trusted proxies that do not say who asks would stand for all their clients.
-    if snapshot.trusted.contains(address) {
-        return Ok(());
-    }
     let is_login = snapshot.profile.generation().is_login(&header.method, exchange.bifrost_path(session));
-    let checked = rates.check(address, is_login, &snapshot.limits);
+    let checked = rates.check(client, is_login, &snapshot.limits);
     checked.or_else(|(wait, why)| {
         exchange.retry_after = Some(wait);
         refuse(Reason::TooManyRequests, why)
     })
 }
 
-/// Takes one of the places for requests in flight, which the exchange keeps to its end.
-fn take_place(exchange: &mut Exchange, in_flight: &Arc<Concurrency>, address: IpAddr) -> Result<()> {
+/// Takes one of the places for requests in flight, also one of the client's if that is counted. The exchange keeps it to
+/// its end.
+fn take_place(exchange: &mut Exchange, in_flight: &Arc<Concurrency>, counted: Option<IpAddr>) -> Result<()> {
     let snapshot = &exchange.snapshot;
     let mut full = |why| {
         exchange.retry_after = Some(Duration::ZERO);
         refuse(Reason::TooManyInFlight, why)
     };
     let Ok(mut slot) = in_flight.enter(snapshot.in_flight.most) else { return full("limits.requests_in_flight") };
-    // As with rates.
-    if !snapshot.trusted.contains(address) && slot.of_client(address, snapshot.in_flight.most_of_client).is_err() {
+    if counted.is_some_and(|client| slot.of_client(client, snapshot.in_flight.most_of_client).is_err()) {
         return full("limits.requests_in_flight_per_client");
     }
     exchange.slot = Some(slot);
