@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
     nobody_yet,
     tls_server::Trust,
@@ -112,8 +112,7 @@ const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: oauth\n";
 const OAUTH2_TOKEN: &str = "/oauth2/token";
 
 fn oauth2() -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Oauth));
+    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     bifrost
 }
 

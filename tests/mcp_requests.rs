@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
     edge::{Edge, PUBLIC_URLS, servers_yaml},
     http::{Connection, Response},
 };
@@ -14,8 +14,7 @@ use crate::support::{
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 fn oauth2(mode: Mode) -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(mode));
+    let bifrost = Bifrost::of_oauth2(mode);
     bifrost
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
+    consent::consent,
     edge::Edge,
     http::Response,
 };
@@ -27,8 +28,7 @@ struct Client {
 
 impl Client {
     fn at(scheme: &str) -> Self {
-        let bifrost = Bifrost::start();
-        bifrost.set_discovery(Discovery::Oauth2(Mode::Oauth));
+        let bifrost = Bifrost::of_oauth2(Mode::Oauth);
         let yaml = "profile: oauth2\nmcp_server_auth_mode: oauth\n";
         let urls = format!("public_urls: [\"{scheme}://localhost:{{port}}\"]\n");
         let edge = Edge::with(&[bifrost.address()], &format!("{urls}{yaml}"));
@@ -65,16 +65,11 @@ impl Client {
 
     /// As the consent page's script: from the URL of the page to that of the callback.
     fn consent(&self, page: &str) -> String {
-        let (url, token) = page.split_once("#t=").expect("the fragment has arrived");
-        let flow = url.split_once("flow=").unwrap().1;
-        let target = format!("/api/oauth2/consent/flows/{flow}");
-        let temp = format!("X-Bifrost-Temp-Token: {token}\r\n");
-        assert_eq!(self.send("GET", &target, "", "").status, 401);
-        assert_eq!(self.send("GET", &target, &temp, "").json()["available_modes"], json!(["vk"]));
-        let body = json!({"mode": "vk", "value": Bifrost::VIRTUAL_KEY}).to_string();
-        let done = self.send("PUT", &target, &temp, &body);
-        assert_eq!(self.send("PUT", &target, &temp, &body).status, 410);
-        done.json()["redirect_url"].as_str().unwrap().to_owned()
+        let send = |method: &str, target: &str, token: Option<&str>, body: &str| {
+            let token = token.map_or(String::new(), |token| format!("X-Bifrost-Temp-Token: {token}\r\n"));
+            self.send(method, target, &token, body)
+        };
+        consent(page, send).1
     }
 
     fn token(&self, form: &[(&str, &str)]) -> Response {
@@ -208,8 +203,7 @@ fn an_answer_with_a_token_is_passed_as_it_is() {
 
 #[test]
 fn a_rule_for_logins_holds_for_the_endpoints_of_the_profile() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Oauth));
+    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     let yaml = "public_urls: [\"http://localhost:{port}\"]\nprofile: oauth2\nmcp_server_auth_mode: oauth\n\
                 limits: {logins: {per_second: 0.001, burst: 2}}\n";
     let edge = Edge::with(&[bifrost.address()], yaml);

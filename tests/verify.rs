@@ -338,8 +338,7 @@ fn each_server_shows_its_generation_and_is_warned_of_when_the_profile_is_another
 
 #[test]
 fn a_server_of_the_profile_oauth2_agrees_whatever_the_order_of_its_members() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     bifrost.set_issuer_url("https://gw.example");
     let clients = json!([client("github", "per_user_oauth")]);
     bifrost.set_clients(&clients, &clients);
@@ -367,8 +366,7 @@ fn a_server_whose_mode_or_issuer_is_another_one_is_told_by_the_name_of_the_setti
 
 #[test]
 fn under_oauth2_a_table_that_is_there_is_compared() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let other = json!([client("other", "none")]);
     bifrost.set_clients(&other, &other);
     let (printed, code) = table(&format!("{}{CLIENTS}", oauth2(&[bifrost.address()], "both")), TOKEN);

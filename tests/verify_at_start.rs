@@ -27,8 +27,7 @@ fn misfits(edge: &Edge) -> Option<u64> {
 
 #[test]
 fn a_server_of_another_generation_is_found_with_few_requests_and_forgiven_when_it_is_mended() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let edge = Edge::start(&yaml(&bifrost, DEFAULT));
     until("it is found", || misfits(&edge) == Some(1));
     // The two documents of one public URL.
@@ -91,8 +90,7 @@ fn it_is_off_by_a_key_and_what_an_interval_finds_takes_its_place() {
 
 #[test]
 fn the_log_says_it_unasked_and_without_asking_for_mcp_clients() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let server = bifrost.address();
     let listeners = "listeners: [{address: \"127.0.0.1:0\"}]\n";
     let file = config(&format!("{listeners}{}", yaml(&bifrost, DEFAULT)));

@@ -1,7 +1,7 @@
 //! `verify` asks for each document at its place: below the path of a public URL, and that of the Claude Code gateway.
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
     program::{bridgehead, config},
 };
 
@@ -17,8 +17,7 @@ fn verified(bifrost: &Bifrost, url: &str, more: &str) -> (String, i32) {
 }
 
 fn oauth2() -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     bifrost
 }
 

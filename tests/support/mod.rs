@@ -5,6 +5,7 @@ pub mod account;
 #[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
 pub mod bifrost;
 pub mod browser;
+pub mod consent;
 pub mod corpus;
 pub mod discovery;
 pub mod edge;

@@ -36,8 +36,9 @@ struct State {
     goes_on: AtomicBool,
 }
 
-/// A second, on a machine that has a lot to do; all limits of the edge that could end an exchange are far longer.
-const SOON: Duration = Duration::from_secs(3);
+/// A second, on a machine that has a lot to do. The limits of the edge that could end an exchange are longer: the
+/// shortest is that of a head, of ten seconds.
+const SOON: Duration = Duration::from_secs(8);
 /// Of a configuration: so long whatever is left would hold up a stop.
 pub const GRACE: &str = "stop: {idle: 1h, grace: 15s}\n";
 
