@@ -34,12 +34,14 @@ struct Case {
     left_out: &'static [&'static str],
 }
 
+/// One client that decides nothing, and of which there is nothing to say.
+const PLAIN: Case =
+    Case { name: "", deciding: &[], clients: 1, warnings: &[], notes: &[], profile: None, mode: None, left_out: &[] };
+
 const CASES: [Case; 9] = [
     Case {
         name: "old_names",
-        deciding: &[],
         clients: 2,
-        warnings: &[],
         notes: &[
             "mcp_clients[0].id: MCP client \"filesystem\": the old name of \"client_id\", and taken for it",
             "mcp_clients[0].is_enabled: MCP client \"filesystem\": an old field, which newer versions of Bifrost do not \
@@ -50,8 +52,6 @@ const CASES: [Case; 9] = [
             "mcp_clients[1].http_url: MCP client \"weather_service\": the old name of \"connection_string\", and taken \
              for it",
         ],
-        profile: None,
-        mode: None,
         left_out: &[
             "\"filesystem\": id: an old name, written as client_id",
             "\"filesystem\": stdio_config.args[0]: left out, it may hold a secret",
@@ -60,95 +60,47 @@ const CASES: [Case; 9] = [
             "\"weather_service\": id: an old name, written as client_id",
             "\"weather_service\": http_url: an old name, written as connection_string",
         ],
+        ..PLAIN
     },
     Case {
         name: "slugs",
-        deciding: &[],
-        clients: 1,
-        warnings: &[],
-        notes: &[],
         profile: Some("oauth2"),
-        mode: None,
         left_out: &[
             "\"everything\": stdio_config.args[0]: left out, it may hold a secret",
             "\"everything\": stdio_config.args[1]: left out, it may hold a secret",
         ],
+        ..PLAIN
     },
     Case {
         name: "plain_http",
-        deciding: &[],
         clients: 6,
-        warnings: &[],
-        notes: &[],
-        profile: None,
-        mode: None,
         left_out: &["\"docs\": connection_string: a part that may be a secret was left out"],
+        ..PLAIN
     },
-    Case {
-        name: "auto_execute",
-        deciding: &[],
-        clients: 1,
-        warnings: &[],
-        notes: &[],
-        profile: None,
-        mode: None,
-        left_out: &[],
-    },
-    Case {
-        name: "openapi",
-        deciding: &["login"],
-        clients: 2,
-        warnings: &[],
-        notes: &[],
-        profile: Some("oauth2"),
-        mode: None,
-        left_out: &[],
-    },
+    Case { name: "auto_execute", ..PLAIN },
+    Case { name: "openapi", deciding: &["login"], clients: 2, profile: Some("oauth2"), ..PLAIN },
     Case {
         name: "auth_types",
         deciding: &["peruser"],
         clients: 4,
-        warnings: &[],
-        notes: &[],
         profile: Some("oauth2"),
         mode: Some("both"),
-        left_out: &[],
+        ..PLAIN
     },
-    Case {
-        name: "values_as_objects",
-        deciding: &["linear"],
-        clients: 2,
-        warnings: &[],
-        notes: &[],
-        profile: Some("oauth2"),
-        mode: None,
-        left_out: &[],
-    },
-    Case {
-        name: "base_path",
-        deciding: &["github"],
-        clients: 1,
-        warnings: &[],
-        notes: &[],
-        profile: Some("oauth2"),
-        mode: Some("oauth"),
-        left_out: &[],
-    },
+    Case { name: "values_as_objects", deciding: &["linear"], clients: 2, profile: Some("oauth2"), ..PLAIN },
+    Case { name: "base_path", deciding: &["github"], profile: Some("oauth2"), mode: Some("oauth"), ..PLAIN },
     Case {
         name: "wrong_forms",
-        deciding: &[],
         clients: 2,
         warnings: &[
             "mcp_clients[1].stdio_config.command: MCP client \"wrongtype\": a list in place of text is newer than this \
              edge knows; treated as if it were not there",
         ],
-        notes: &[],
-        profile: None,
-        mode: None,
         left_out: &[
             "\"aslist\": headers.Authorization: left out, it may hold a secret",
             "\"wrongtype\": stdio_config.command: left out, this edge knows only text there",
         ],
+        ..PLAIN
     },
 ];
 

@@ -1,21 +1,16 @@
 //! Real MCP clients, which nobody here wrote, log in and call a tool through a running edge, over
 //! plain HTTP and behind a TLS terminator. Not one request for discovery reaches the server.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use crate::support::{
     bifrost::{Bifrost, Mode},
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
+    interop::{installed, printed},
     nobody_yet,
     tls_server::Trust,
     tls_terminator::TlsTerminator,
 };
-
-const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// One of the official SDKs.
 struct Client {
@@ -33,26 +28,14 @@ const RUST_RMCP: Client = Client { name: "rust-rmcp", command: &[".env/rmcp-targ
 impl Client {
     /// Logs in at the MCP server of this URL and returns what the client saw.
     fn log_in(&self, url: &str, ca: Option<&Path>) -> serde_json::Value {
-        let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(INTEROP).join(".env"), PathBuf::from);
+        let installed = installed(self.name);
         let program = match self.command[0].strip_prefix(".env/") {
             Some(program) => installed.join(program),
             None => self.command[0].into(),
         };
-        let stamp = installed.join(format!("{}.stamp", self.name));
-        assert!(stamp.exists(), "{} is not installed: run `make test`, which installs it", self.name);
         let mut command = Command::new(program);
-        command.args(&self.command[1..]).arg(url).current_dir(INTEROP);
-        command.env("BIFROST_VIRTUAL_KEY", Bifrost::VIRTUAL_KEY);
-        for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
-            match ca {
-                Some(ca) => command.env(variable, ca),
-                None => command.env_remove(variable),
-            };
-        }
-        let output = command.output().unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}: {}{printed}", self.name, String::from_utf8_lossy(&output.stderr));
-        serde_json::from_str(&printed).unwrap()
+        command.args(&self.command[1..]).arg(url).env("BIFROST_VIRTUAL_KEY", Bifrost::VIRTUAL_KEY);
+        serde_json::from_str(&printed(self.name, &mut command, ca)).unwrap()
     }
 }
 

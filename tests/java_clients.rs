@@ -1,34 +1,24 @@
 //! Programs in Java are served in clear text, with the clients that most of them use, as these are by default: each
 //! offers an upgrade with its requests. Without a JDK there is nothing to try.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
+    interop::{installed, printed},
 };
-
-const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// Runs one of the programs; what it printed, or nothing where there is no JDK.
 fn run(program: &str, arguments: &[&str]) -> Option<String> {
     if Command::new("java").arg("--version").output().is_err() {
         return None;
     }
-    let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(INTEROP).join(".env"), PathBuf::from);
-    assert!(installed.join("java.stamp").exists(), "java is not installed: run `make test`, which installs it");
     let mut command = Command::new("java");
-    command.arg("-cp").arg(installed.join("java/*")).arg(format!("java/{program}.java"));
-    let output = command.args(arguments).current_dir(INTEROP).output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{program}: {}{printed}", String::from_utf8_lossy(&output.stderr));
-    Some(printed)
+    command.arg("-cp").arg(installed("java").join("java/*")).arg(format!("java/{program}.java")).args(arguments);
+    Some(printed(program, &mut command, None))
 }
 
 /// Asks twice with a GET and a POST, and asserts that each was a 200 in this version.

@@ -2,7 +2,6 @@
 //! scriptable, made for faults, or speak TLS and HTTP/2, and a load that keeps an account of every request.
 
 pub mod account;
-#[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
 pub mod bifrost;
 pub mod browser;
 pub mod consent;
@@ -11,9 +10,11 @@ pub mod discovery;
 pub mod edge;
 pub mod expected;
 pub mod frames;
+pub mod generations;
 pub mod h2c;
 pub mod http;
 pub mod import;
+pub mod interop;
 pub mod passage;
 pub mod problems;
 pub mod program;
