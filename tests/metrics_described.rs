@@ -114,6 +114,17 @@ fn the_manual_describes_each_with_its_labels_and_no_other() {
 }
 
 #[test]
+fn the_manual_names_no_metric_that_is_gone() {
+    let known: BTreeSet<_> = exposed(&scrape()).into_keys().collect();
+    for page in ["README.md", "conf/README.md", "conf/behaviour.md", "conf/which-bifrost.md", "conf/deploy/README.md"] {
+        let named = named(&fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
+        assert!(named.is_subset(&known), "{page}: {:?}", named.difference(&known));
+    }
+    let operating = named(&fs::read_to_string(Path::new(ROOT).join("conf/deploy/OPERATING.md")).unwrap());
+    assert!(operating.len() > 30 && operating.is_subset(&known), "{:?}", operating.difference(&known));
+}
+
+#[test]
 fn a_server_of_a_name_and_a_status_are_the_only_values_that_are_not_known_beforehand() {
     let text = scrape();
     for label in ["class", "answered_by", "reason", "document", "outcome", "state", "phase", "result", "limit"] {
