@@ -130,7 +130,7 @@ fn yaml_in_the_documents_is_taken_by_the_edge_and_by_the_schema() {
             let mut text = format!("{yaml}\n");
             for (key, least) in [("listeners:", " [{address: \"127.0.0.1:0\"}]"), ("servers:", " []")] {
                 if !has(key) {
-                    text += &format!("{key}{least}\n");
+                    text.extend([key, least, "\n"]);
                 }
             }
             let file = folder.write("proxy.yaml", &text);

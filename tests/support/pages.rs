@@ -54,13 +54,14 @@ impl Page {
     /// The text without what is between fences or backticks.
     fn prose(&self) -> String {
         let without = |text: &str, sign: &str| text.split(sign).step_by(2).collect::<Vec<_>>().join(" ");
-        without(&without(&self.text, "\n```"), "`")
+        // A backtick itself is between two of them.
+        without(&without(&without(&self.text, "\n```"), "``"), "`")
     }
 
     /// What stands between backticks, and the lines between fences.
     pub fn code(&self) -> Vec<&str> {
         let blocks = self.blocks().into_iter().flat_map(|(_, block)| block.lines());
-        let prose = self.text.split("\n```").step_by(2);
+        let prose = self.text.split("\n```").step_by(2).flat_map(|text| text.split("``").step_by(2));
         prose.flat_map(|text| text.split('`').skip(1).step_by(2)).chain(blocks).collect()
     }
 
