@@ -15,6 +15,7 @@ pub mod h2c;
 pub mod http;
 pub mod import;
 pub mod interop;
+pub mod pages;
 pub mod passage;
 pub mod problems;
 pub mod program;
