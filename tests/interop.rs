@@ -94,15 +94,10 @@ fn over_tls(client: &Client) {
 const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: oauth\n";
 const OAUTH2_TOKEN: &str = "/oauth2/token";
 
-fn oauth2() -> Bifrost {
-    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
-    bifrost
-}
-
 /// At `/mcp` and below it, where the resource is the same.
 fn oauth2_over_http(client: &Client) {
     for path in ["/mcp", "/mcp/github"] {
-        let bifrost = oauth2();
+        let bifrost = Bifrost::of_oauth2(Mode::Oauth);
         let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
         let origin = format!("http://{}", edge.host());
         let seen = client.log_in(&format!("{origin}{path}"), None);
@@ -111,7 +106,7 @@ fn oauth2_over_http(client: &Client) {
 }
 
 fn oauth2_behind_tls(client: &Client) {
-    let bifrost = oauth2();
+    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
     // As newer versions of Bifrost demand it.
@@ -125,7 +120,7 @@ fn oauth2_behind_tls(client: &Client) {
 /// At a gateway below a path, over the edge's own TLS: a client finds everything from `…/bifrost/mcp` alone.
 fn oauth2_below_a_path(client: &Client) {
     let base = "/bifrost";
-    let (bifrost, trust) = (oauth2(), Trust::new());
+    let (bifrost, trust) = (Bifrost::of_oauth2(Mode::Oauth), Trust::new());
     bifrost.set_base_path(base);
     let edge = trust.edge_with_tls_at(base, &format!("{}{OAUTH2}", servers_yaml(&[bifrost.address()])));
     let origin = format!("https://{}", edge.host());
@@ -138,7 +133,7 @@ fn oauth2_below_a_path(client: &Client) {
 
 /// A client whose access token has ended gets another one through the edge, without its user.
 fn oauth2_refreshes(client: &Client) {
-    let bifrost = oauth2();
+    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     // initialize, that it is initialized, tools/list.
     bifrost.end_access_tokens_after(3);
     let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
