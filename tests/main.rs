@@ -100,6 +100,7 @@ mod reload_file;
 mod reload_under_load;
 mod remarks;
 mod replace;
+mod replace_in_order;
 mod requests_in_flight;
 mod retries;
 mod rolling_update;

@@ -13,7 +13,7 @@ use log::info;
 use once_cell::sync::OnceCell;
 
 use super::{
-    DiscoveryCounters, Traffic, TrafficCounters,
+    BackgroundCounters, DiscoveryCounters, Traffic, TrafficCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
@@ -26,6 +26,7 @@ pub struct Counters {
     connections: Arc<Concurrency>,
     traffic: TrafficCounters,
     discovery: DiscoveryCounters,
+    background: BackgroundCounters,
     access_log: OnceCell<AccessLog>,
     log_lines: Arc<LineCounts>,
     accepted: AtomicU64,
@@ -107,6 +108,7 @@ impl Default for Counters {
             connections: Arc::default(),
             traffic: TrafficCounters::default(),
             discovery: DiscoveryCounters::default(),
+            background: BackgroundCounters::default(),
             access_log: OnceCell::new(),
             log_lines: Arc::default(),
             accepted: AtomicU64::new(0),
@@ -146,6 +148,11 @@ impl Counters {
     /// The answers to discovery.
     pub fn discovery(&self) -> &DiscoveryCounters {
         &self.discovery
+    }
+
+    /// The loops beside the requests.
+    pub fn background(&self) -> &BackgroundCounters {
+        &self.background
     }
 
     /// Where each request becomes a line, if it does.
