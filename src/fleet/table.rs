@@ -46,7 +46,8 @@ impl Table {
             runtime.addresses(&server.address).into_iter().take(most).map(member).collect::<Vec<_>>()
         };
         let members: Vec<_> = servers.iter().enumerate().flat_map(addresses).collect();
-        let known = |(place, member): (usize, &Member)| ((member.server.name().clone(), member.server.address()), place);
+        let known =
+            |(place, member): (usize, &Member)| ((member.server.name().clone(), member.server.address()), place);
         let known = members.iter().enumerate().map(known).collect();
         let tier = |backup: bool| {
             let weight = |(place, member): (usize, &Member)| {

@@ -49,13 +49,18 @@ impl BoundSocket {
         match &listener.address {
             ListenAddress::Ip(address) => Ok(BoundSocket::Tcp(tcp(*address, config, socket)?)),
             ListenAddress::Unix(path) => {
+                let set_mode = || fs::set_permissions(path, Permissions::from_mode(listener.mode().0));
                 let socket = if let Some(socket) = socket {
+                    set_mode()?;
                     socket
                 } else {
                     forget_abandoned(path)?;
-                    listen(Socket::new(Domain::UNIX, Type::STREAM, None)?, &SockAddr::unix(path)?)?.into()
+                    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+                    socket.bind(&SockAddr::unix(path)?)?;
+                    // Whatever the umask: nobody can connect before it listens.
+                    set_mode()?;
+                    listen(socket)?.into()
                 };
-                fs::set_permissions(path, Permissions::from_mode(listener.mode().0))?;
                 Ok(BoundSocket::Unix(socket.into()))
             }
         }
@@ -109,13 +114,13 @@ fn tcp(address: SocketAddr, config: &Config, socket: Option<OwnedFd>) -> io::Res
         // Whatever the system's own default is (net.ipv6.bindv6only).
         socket.set_only_v6(config.is_beside_ipv4(address))?;
     }
-    Ok(listen(socket, &address.into())?.into())
+    socket.bind(&address.into())?;
+    Ok(listen(socket)?.into())
 }
 
 /// As the standard library does, but with room for as many connections that wait to be accepted as the system
 /// allows: of those beyond 128 it would have their clients try again a second later.
-fn listen(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
-    socket.bind(address)?;
+fn listen(socket: Socket) -> io::Result<Socket> {
     socket.listen(i32::from(u16::MAX))?;
     Ok(socket)
 }

@@ -53,6 +53,8 @@ pub enum Closed {
     ProxyProtocol,
     /// The TLS handshake failed or took too long.
     TlsHandshake,
+    /// Plain HTTP came to a listener with TLS.
+    PlainHttp,
     /// HTTP/2 did not begin as it must.
     Http2Handshake,
     /// Too many streams were reset.
@@ -63,11 +65,12 @@ pub enum Closed {
 
 impl Closed {
     /// All of them.
-    pub const ALL: [Closed; 7] = [
+    pub const ALL: [Closed; 8] = [
         Closed::Limit,
         Closed::ClientLimit,
         Closed::ProxyProtocol,
         Closed::TlsHandshake,
+        Closed::PlainHttp,
         Closed::Http2Handshake,
         Closed::Http2Resets,
         Closed::Http2Malformed,
@@ -80,6 +83,7 @@ impl Closed {
             Closed::ClientLimit => "connections_per_client",
             Closed::ProxyProtocol => "proxy_protocol",
             Closed::TlsHandshake => "tls_handshake",
+            Closed::PlainHttp => "plain_http",
             Closed::Http2Handshake => "http2_handshake",
             Closed::Http2Resets => "http2_resets",
             Closed::Http2Malformed => "http2_malformed",
@@ -94,6 +98,7 @@ impl fmt::Display for Closed {
             Closed::ClientLimit => "too many connections of this client",
             Closed::ProxyProtocol => "no header of the PROXY protocol that can be believed",
             Closed::TlsHandshake => "no TLS",
+            Closed::PlainHttp => "plain HTTP where TLS is spoken",
             Closed::Http2Handshake => "no HTTP/2",
             Closed::Http2Resets => "too many streams reset",
             Closed::Http2Malformed => "too many malformed requests",

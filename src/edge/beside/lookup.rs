@@ -13,7 +13,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     sync::Arc,
     thread,
     time::Duration,
@@ -26,6 +26,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
+
+use crate::config::ServerAddress;
 
 /// The addresses of a name and its port, at least one; or why there is none, for a person.
 pub(super) type Found = Result<Vec<SocketAddr>, String>;
@@ -119,6 +121,22 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.lookups.under_way.lock().remove(&self.name);
     }
+}
+
+/// What was found of a name whose addresses are ways to one server. `localhost` and what ends in it is the loopback
+/// interface of either family (RFC 6761 section 6.3), whether the system knows it or not: many know 127.0.0.1 alone.
+pub(super) fn of_one(name: &ServerAddress, found: Found) -> Found {
+    if !name.is_localhost() {
+        return found;
+    }
+    let mut addresses = found.unwrap_or_default();
+    for loopback in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let loopback = SocketAddr::new(loopback, name.port());
+        if !addresses.contains(&loopback) {
+            addresses.push(loopback);
+        }
+    }
+    Ok(addresses)
 }
 
 /// Of the addresses of one server the one to use, and whether it is known to take connections. The one in use stays
@@ -221,6 +239,23 @@ mod tests {
     async fn the_system_knows_its_own_name() {
         let found = lookup("localhost", 7, LONG).await.unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7), "{found:?}");
+    }
+
+    #[test]
+    fn localhost_is_the_loopback_of_both_families() {
+        let name = |text: &str| ServerAddress::try_from(text.to_owned()).unwrap();
+        let (v4, v6) = (SocketAddr::from(([127, 0, 0, 1], 80)), SocketAddr::from((Ipv6Addr::LOCALHOST, 80)));
+        let other = SocketAddr::from(([10, 0, 0, 1], 80));
+        for (text, found, expected) in [
+            ("localhost:80", Ok(vec![v4]), Ok(vec![v4, v6])),
+            ("localhost:80", Ok(vec![v6, v4]), Ok(vec![v6, v4])),
+            ("bifrost.localhost:80", Ok(vec![other]), Ok(vec![other, v4, v6])),
+            ("bifrost.localhost:80", Err("unknown".to_owned()), Ok(vec![v4, v6])),
+            ("bifrost.internal:80", Ok(vec![other]), Ok(vec![other])),
+            ("bifrost.internal:80", Err("unknown".to_owned()), Err("unknown".to_owned())),
+        ] {
+            assert_eq!(of_one(&name(text), found), expected, "{text}");
+        }
     }
 
     #[tokio::test]

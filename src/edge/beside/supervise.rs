@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     health::Checker,
-    lookup::{lookup, one_of},
+    lookup::{lookup, of_one, one_of},
 };
 use crate::{
     background::{PAUSE, failed, keep_going},
@@ -108,9 +108,13 @@ pub(crate) async fn resolve_new(snapshot: &Arc<Snapshot>, patience: Duration) {
     for name in fleet.unresolved().cloned() {
         let is_one = fleet.is_one(&name);
         lookups.spawn(async move {
-            let found = match lookup(name.host(), name.port(), patience).await {
-                Ok(addresses) if is_one => Ok(one_of(&addresses, None, true).await.map(|(one, _)| vec![one])),
-                found => found.map(Some),
+            let found = lookup(name.host(), name.port(), patience).await;
+            if !is_one {
+                return (found, name);
+            }
+            let found = match of_one(&name, found) {
+                Ok(addresses) => Ok(one_of(&addresses, None, true).await.map(|(one, _)| one).into_iter().collect()),
+                Err(why) => Err(why),
             };
             (found, name)
         });
@@ -118,7 +122,7 @@ pub(crate) async fn resolve_new(snapshot: &Arc<Snapshot>, patience: Duration) {
     let mut resolved = Vec::new();
     for (found, name) in lookups.join_all().await {
         match found {
-            Ok(addresses) => resolved.extend(addresses.map(|addresses| (name, addresses))),
+            Ok(addresses) => resolved.push((name, addresses)),
             Err(why) => warn!("server {name}: {why}; it gets no requests until the name resolves"),
         }
     }
@@ -160,7 +164,8 @@ async fn resolve<L>(
         drop(current);
         let is_settled = used.is_some() && !(is_one && is_in_doubt);
         is_in_doubt |= rest(jittered(if is_settled { interval } else { SOON.min(interval) }), server).await;
-        match look_up(name.clone()).await {
+        let found = look_up(name.clone()).await;
+        match if is_one { of_one(&name, found) } else { found } {
             Ok(mut addresses) => {
                 if is_one && let Some((one, takes_connections)) = one_of(&addresses, used, is_in_doubt).await {
                     addresses = vec![one];
