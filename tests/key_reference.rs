@@ -1,4 +1,4 @@
-//! What README and the shipped configuration say of the keys is what the types say, by way of the JSON Schema: no
+//! What the reference and the shipped configuration say of the keys is what the types say, by way of the JSON Schema: no
 //! key is missing, none is there that is gone, and every default is the one that counts.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,22 +13,21 @@ use crate::support::{
     schema::{Key, keys},
 };
 
-const README: &str = include_str!("../README.md");
+const REFERENCE: &str = include_str!("../conf/README.md");
 const SHIPPED: &str = include_str!("../conf/proxy.yaml");
 
-/// A row of README's table.
+/// A row of the reference's tables.
 struct Row {
     keys: Vec<String>,
     default: String,
     meaning: String,
 }
 
-/// The table of keys in README's section "Configuration".
+/// The tables of keys, which are all that is in the reference's section "Keys".
 fn rows() -> Vec<Row> {
-    let section = README.split("\n## Configuration\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
-    let rows = cells.skip_while(|row| !row.starts_with("key |")).skip(1);
-    let rows = rows.take_while(|row| row.starts_with('`')).map(|row| {
+    let section = REFERENCE.split("\n## Keys\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows = rows.filter(|row| *row != "key | default | meaning").map(|row| {
         let cells: Vec<_> = row.splitn(3, " | ").collect();
         assert_eq!(cells.len(), 3, "{row}");
         let names = code(cells[0]);
@@ -46,8 +45,8 @@ fn code(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_can_be_unlimited_is_what_the_readme_says() {
-    let sentence = README.lines().find(|line| line.contains("may also be `unlimited`")).unwrap();
+fn what_can_be_unlimited_is_what_the_reference_says() {
+    let sentence = REFERENCE.lines().find(|line| line.contains("may also be `unlimited`")).unwrap();
     let (may, times) = sentence.split_once(';').unwrap();
     assert!(may.starts_with("Every number and size in `limits`") && times == " the times may not.", "{sentence}");
     let but = code(may.split_once("but for").unwrap().1);
@@ -62,18 +61,18 @@ fn what_can_be_unlimited_is_what_the_readme_says() {
 }
 
 #[test]
-fn every_key_is_in_the_readme_and_no_other() {
+fn every_key_is_in_the_reference_and_no_other() {
     let keys = keys();
     let rows = rows();
-    assert!(rows.len() > 50, "README's table of keys is not found");
+    assert!(rows.len() > 50, "the tables of keys are not found");
     let mut described = BTreeSet::new();
     for name in rows.iter().flat_map(|row| &row.keys) {
         let known = match name.strip_suffix(".*") {
             Some(section) => keys.contains_key(section.trim_end_matches("[]")),
             None => keys.contains_key(name),
         };
-        assert!(known, "README describes {name}, which is no key");
-        assert!(described.insert(name.clone()), "README describes {name} twice");
+        assert!(known, "the reference describes {name}, which is no key");
+        assert!(described.insert(name.clone()), "the reference describes {name} twice");
     }
     for (name, key) in &keys {
         // The keys of a mapping are described with it.
@@ -83,12 +82,12 @@ fn every_key_is_in_the_readme_and_no_other() {
             .filter(|parent| parent.ends_with(".*") || keys.get(parent).is_some_and(|key| key.default.is_some()))
             .chain([name.clone()])
             .any(|name| described.contains(&name));
-        assert!(is_described || key.is_section, "{name} is not in README's table of keys");
+        assert!(is_described || key.is_section, "{name} is not in conf/README.md");
     }
 }
 
 #[test]
-fn every_default_in_the_readme_is_that_of_the_type() {
+fn every_default_in_the_reference_is_that_of_the_type() {
     let keys = keys();
     for row in rows() {
         assert!(!row.default.is_empty() && row.meaning.len() > 10, "{:?} is not described", row.keys);
@@ -99,7 +98,7 @@ fn every_default_in_the_readme_is_that_of_the_type() {
             match default {
                 Some(default) if !is_required => {
                     let stated = stated.get(place).unwrap_or_else(|| panic!("{name}: no default, but {default}"));
-                    assert!(is_same(stated, default), "{name}: README says {stated}, the type {default}");
+                    assert!(is_same(stated, default), "{name}: the reference says {stated}, the type {default}");
                 }
                 _ => assert!(stated.len() != row.keys.len() || !row.default.starts_with('`'), "{name} has no default"),
             }

@@ -43,6 +43,8 @@ mod differential_requests;
 mod discovery_connections;
 mod discovery_contract;
 mod discovery_settings;
+mod documented_examples;
+mod documents;
 mod errors;
 mod forwarding;
 mod framing;

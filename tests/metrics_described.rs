@@ -1,4 +1,4 @@
-//! The metrics are good Prometheus, and what speaks of them (README, alert rules, dashboard) speaks of those that
+//! The metrics are good Prometheus, and what speaks of them (manual, alert rules, dashboard) speaks of those that
 //! there are.
 
 use std::{
@@ -99,9 +99,9 @@ fn prometheus_finds_nothing_wrong_with_them() {
 }
 
 #[test]
-fn the_readme_describes_each_with_its_labels_and_no_other() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+fn the_manual_describes_each_with_its_labels_and_no_other() {
+    let manual = fs::read_to_string(Path::new(ROOT).join("conf/deploy/OPERATING.md")).unwrap();
+    let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let described: BTreeMap<String, BTreeSet<String>> = rows
         .map(|(metric, _)| metric.trim_end_matches('}').split_once('{').unwrap_or((metric, "")))
         .filter(|(name, _)| name.starts_with("bridgehead_") || name.starts_with("process_"))
@@ -111,6 +111,17 @@ fn the_readme_describes_each_with_its_labels_and_no_other() {
         })
         .collect();
     assert_eq!(described, exposed(&scrape()));
+}
+
+#[test]
+fn the_manual_names_no_metric_that_is_gone() {
+    let known: BTreeSet<_> = exposed(&scrape()).into_keys().collect();
+    for page in ["README.md", "conf/README.md", "conf/behaviour.md", "conf/which-bifrost.md", "conf/deploy/README.md"] {
+        let named = named(&fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
+        assert!(named.is_subset(&known), "{page}: {:?}", named.difference(&known));
+    }
+    let operating = named(&fs::read_to_string(Path::new(ROOT).join("conf/deploy/OPERATING.md")).unwrap());
+    assert!(operating.len() > 30 && operating.is_subset(&known), "{:?}", operating.difference(&known));
 }
 
 #[test]

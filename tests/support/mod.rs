@@ -13,6 +13,7 @@ pub mod frames;
 pub mod h2c;
 pub mod http;
 pub mod import;
+pub mod pages;
 pub mod passage;
 pub mod problems;
 pub mod program;
