@@ -67,13 +67,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_fails_in_whatever_way_is_counted_and_begun_anew() {
         let counters = Counters::default();
-        let (began, mut begun) = mpsc::unbounded_channel();
+        let (tell, mut told) = mpsc::unbounded_channel();
         let mut turn = 0;
         let goes_on = keep_going(Background::Reload, &counters, || {
             turn += 1;
-            let (turn, began) = (turn, began.clone());
+            let (turn, tell) = (turn, tell.clone());
             async move {
-                began.send(turn).unwrap();
+                tell.send(turn).unwrap();
                 tokio::task::yield_now().await;
                 match turn {
                     1 => panic!("turn one"),
@@ -89,7 +89,7 @@ mod tests {
             () = goes_on => {}
             () = async {
                 while seen.last() != Some(&4) {
-                    seen.extend(begun.recv().await);
+                    seen.extend(told.recv().await);
                 }
             } => {}
         }

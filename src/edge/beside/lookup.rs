@@ -35,6 +35,12 @@ pub(super) type Found = Result<Vec<SocketAddr>, String>;
 /// How a host and a port are looked up; it may hang.
 type Ask = fn((&str, u16)) -> io::Result<Vec<SocketAddr>>;
 
+/// A host and a port.
+type Name = (String, u16);
+
+/// What is found once it is.
+type Answer = watch::Receiver<Option<Found>>;
+
 /// So many names are looked up at a time. Where more than that hang, those that do not wait with them.
 const MOST: usize = 64;
 
@@ -47,14 +53,14 @@ static LOOKUPS: Lazy<Arc<Lookups>> = Lazy::new(|| Arc::new(Lookups::new(MOST, as
 /// Names that are being looked up.
 struct Lookups {
     room: Arc<Semaphore>,
-    under_way: Mutex<HashMap<(String, u16), watch::Receiver<Option<Found>>>>,
+    under_way: Mutex<HashMap<Name, Answer>>,
     ask: Ask,
 }
 
 /// A lookup on its thread, for as long as that has it in hand.
 struct UnderWay {
     lookups: Arc<Lookups>,
-    name: (String, u16),
+    name: Name,
     _room: OwnedSemaphorePermit,
 }
 
@@ -88,7 +94,7 @@ impl Lookups {
     }
 
     /// Begins to look up a name, unless somebody has.
-    async fn begin(self: &Arc<Self>, (host, port): (&str, u16)) -> Result<watch::Receiver<Option<Found>>, String> {
+    async fn begin(self: &Arc<Self>, (host, port): (&str, u16)) -> Result<Answer, String> {
         let name = (host.to_owned(), port);
         if let Some(answer) = self.under_way.lock().get(&name) {
             return Ok(answer.clone());

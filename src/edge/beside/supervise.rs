@@ -196,7 +196,7 @@ async fn rest(pause: Duration, server: Option<Arc<Server>>) -> bool {
     select! {
         biased;
         () = server.failed() => true,
-        () = sleep(pause - least) => false,
+        () = sleep(pause.saturating_sub(least)) => false,
     }
 }
 
