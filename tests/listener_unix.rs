@@ -5,12 +5,6 @@ use std::{
     io::{Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
-    thread,
-};
-
-use bridgehead::{
-    config::Loaded,
-    process::{Inherited, Process},
 };
 
 use crate::support::{
@@ -61,26 +55,6 @@ fn its_mode_is_the_one_of_the_configuration() {
     let mut running = Running::start(config.path());
     running.wait_for("listening on unix:");
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-}
-
-/// The window would be small, so it is looked for often.
-#[test]
-fn nobody_can_connect_before_it_has_that_mode() {
-    let (bifrost, folder) = (Bifrost::start(), Folder::new());
-    let socket = folder.path().join("edge.sock");
-    let config = Loaded::from_text("f.yaml".as_ref(), &yaml(&socket, ", mode: \"0600\"", &bifrost)).unwrap().config;
-    for _ in 0..300 {
-        thread::scope(|scope| {
-            let connecting = scope.spawn(|| {
-                while UnixStream::connect(&socket).is_err() {}
-                fs::metadata(&socket).unwrap().permissions().mode() & 0o777
-            });
-            let process = Process::bind(&config, Inherited::default()).unwrap();
-            assert_eq!(connecting.join().unwrap(), 0o600);
-            drop(process);
-        });
-        fs::remove_file(&socket).unwrap();
-    }
 }
 
 #[test]
