@@ -76,7 +76,7 @@ fn report(loaded: &Loaded, credentials: Option<Credentials>) -> Result<Report, S
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let report = runtime.block_on(async {
-        let snapshot = Snapshot::compile(&loaded.config, Arc::default(), 1);
+        let snapshot = Arc::new(Snapshot::compile(&loaded.config, Arc::default(), 1));
         resolve_new(&snapshot, NAMES).await;
         Arc::new(Verifier::new(credentials)).verify(&snapshot, &Arc::new(Expected::new(&loaded.config))).await
     });

@@ -26,7 +26,7 @@ pub use self::{
         config::{AccessRule, Config, DiscoveryOptions, UnknownHosts},
         cors::Cors,
         dns::Dns,
-        fleet::{Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
+        fleet::{Addresses, Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
         limits::{ClientRate, Count, Limits, RateLimit, Size},
         listener::{CertificateFiles, ClientCertificates, ListenAddress, Listener, ListenerTls, Mode, TlsVersion},
         mcp_client::{AuthType, McpClient, McpClients},

@@ -15,7 +15,10 @@ use super::{
     budget::Budget,
     server::{Server, State},
 };
-use crate::{config::ServerAddress, latency::LatencyReading};
+use crate::{
+    config::{self, ServerAddress},
+    latency::LatencyReading,
+};
 
 /// The state of all servers, by what the configuration calls them and their address. There is one for
 /// each process.
@@ -112,16 +115,20 @@ impl Runtime {
         self.names.lock().retain(|name, _| is_kept(name));
     }
 
-    /// The server of this name and address, with the state that it has if it is known.
-    pub(super) fn server(&self, name: &ServerAddress, address: SocketAddr) -> Arc<Server> {
+    /// The server of this name at this address, with the state that it has if it is known.
+    pub(super) fn server(&self, configured: &config::Server, address: SocketAddr) -> Arc<Server> {
         let mut servers = self.servers.lock();
-        let known = servers.get(&(name.clone(), address)).and_then(Weak::upgrade);
-        known.unwrap_or_else(|| {
-            servers.retain(|_, server| server.strong_count() > 0);
-            let server = Arc::new(Server::new(name.clone(), address));
-            servers.insert((name.clone(), address), Arc::downgrade(&server));
+        let known = servers.entry((configured.address.clone(), address)).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Server::new(configured, address));
+            *known = Arc::downgrade(&server);
             server
         })
+    }
+
+    /// Forgets the servers that nobody has any more.
+    pub(super) fn forget_the_gone(&self) {
+        self.servers.lock().retain(|_, server| server.strong_count() > 0);
     }
 
     pub(super) fn report(&self, is_checked: bool, is_configured: impl Fn(&Arc<Server>) -> bool) -> Report {

@@ -13,7 +13,7 @@ use log::info;
 use once_cell::sync::OnceCell;
 
 use super::{
-    DiscoveryCounters, Traffic, TrafficCounters,
+    BackgroundCounters, DiscoveryCounters, Traffic, TrafficCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
@@ -26,6 +26,7 @@ pub struct Counters {
     connections: Arc<Concurrency>,
     traffic: TrafficCounters,
     discovery: DiscoveryCounters,
+    background: BackgroundCounters,
     access_log: OnceCell<AccessLog>,
     log_lines: Arc<LineCounts>,
     accepted: AtomicU64,
@@ -52,6 +53,8 @@ pub enum Closed {
     ProxyProtocol,
     /// The TLS handshake failed or took too long.
     TlsHandshake,
+    /// Plain HTTP came to a listener with TLS.
+    PlainHttp,
     /// HTTP/2 did not begin as it must.
     Http2Handshake,
     /// Too many streams were reset.
@@ -62,11 +65,12 @@ pub enum Closed {
 
 impl Closed {
     /// All of them.
-    pub const ALL: [Closed; 7] = [
+    pub const ALL: [Closed; 8] = [
         Closed::Limit,
         Closed::ClientLimit,
         Closed::ProxyProtocol,
         Closed::TlsHandshake,
+        Closed::PlainHttp,
         Closed::Http2Handshake,
         Closed::Http2Resets,
         Closed::Http2Malformed,
@@ -79,6 +83,7 @@ impl Closed {
             Closed::ClientLimit => "connections_per_client",
             Closed::ProxyProtocol => "proxy_protocol",
             Closed::TlsHandshake => "tls_handshake",
+            Closed::PlainHttp => "plain_http",
             Closed::Http2Handshake => "http2_handshake",
             Closed::Http2Resets => "http2_resets",
             Closed::Http2Malformed => "http2_malformed",
@@ -93,6 +98,7 @@ impl fmt::Display for Closed {
             Closed::ClientLimit => "too many connections of this client",
             Closed::ProxyProtocol => "no header of the PROXY protocol that can be believed",
             Closed::TlsHandshake => "no TLS",
+            Closed::PlainHttp => "plain HTTP where TLS is spoken",
             Closed::Http2Handshake => "no HTTP/2",
             Closed::Http2Resets => "too many streams reset",
             Closed::Http2Malformed => "too many malformed requests",
@@ -107,6 +113,7 @@ impl Default for Counters {
             connections: Arc::default(),
             traffic: TrafficCounters::default(),
             discovery: DiscoveryCounters::default(),
+            background: BackgroundCounters::default(),
             access_log: OnceCell::new(),
             log_lines: Arc::default(),
             accepted: AtomicU64::new(0),
@@ -146,6 +153,11 @@ impl Counters {
     /// The answers to discovery.
     pub fn discovery(&self) -> &DiscoveryCounters {
         &self.discovery
+    }
+
+    /// The loops beside the requests.
+    pub fn background(&self) -> &BackgroundCounters {
+        &self.background
     }
 
     /// Where each request becomes a line, if it does.

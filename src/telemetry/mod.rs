@@ -1,6 +1,7 @@
 //! What the edge says of itself: its log, its access log, and what it has counted.
 
 pub mod access_log;
+mod background;
 mod counters;
 mod discovery;
 mod lines;
@@ -10,6 +11,7 @@ mod traffic;
 
 pub(crate) use self::program_log::lines_dropped;
 pub use self::{
+    background::{Background, BackgroundCounters},
     counters::{Closed, Counters},
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},

@@ -17,7 +17,7 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
     families.counters(
         "bridgehead_connections_closed_total",
         "Connections closed at once or before their time: connections and connections_per_client (the limits of that \
-         name), proxy_protocol, tls_handshake, http2_handshake, http2_resets, http2_malformed.",
+         name), proxy_protocol, tls_handshake, plain_http (on a listener with TLS), http2_handshake, http2_resets, http2_malformed.",
         ["reason"],
         counters.closures().map(|(reason, count)| ([reason.name().to_owned()], count)),
     );

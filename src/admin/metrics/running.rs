@@ -41,6 +41,13 @@ pub(super) fn collect(families: &mut Families, control: &Control) {
         ["profile"],
         [([profile.name().to_owned()], 1.0)],
     );
+    families.counters(
+        "bridgehead_background_failures_total",
+        "Faults of this program in what goes on beside the requests: reload (of the configuration), certificates, \
+         supervision (names and checks of servers), verification, admin. Each is logged, and what failed begins anew.",
+        ["task"],
+        control.counters().background().failures().map(|(what, count)| ([what.name().to_owned()], count)),
+    );
     configuration(families, control);
     access_log(families, control);
 }

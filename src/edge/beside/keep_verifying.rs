@@ -1,6 +1,6 @@
 //! Verifies the fleet of a running edge by itself: on an interval, or once, to learn which generation of Bifrost it is.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, io, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use log::{info, warn};
@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use super::{supervise::jittered, verify::Verifier};
 use crate::{
     api::Credentials,
+    background::keep_going,
     edge::snapshot::{Snapshot, VerifyPlan},
+    telemetry::{Background, Counters},
     verify::{Kept, Report, ServerReport, Verdict, changes},
 };
 
@@ -23,7 +25,23 @@ const LATEST: Duration = Duration::from_mins(5);
 
 /// Verifies the fleet of the current snapshot, as long as it is polled and as often as the snapshot wants it, and keeps
 /// the last report.
-pub async fn keep_verifying(snapshots: Arc<ArcSwap<Snapshot>>, kept: Arc<Kept>, credentials: Option<Credentials>) {
+pub async fn keep_verifying(
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    kept: Arc<Kept>,
+    credentials: Option<Credentials>,
+    counters: Arc<Counters>,
+) {
+    keep_going(Background::Verification, &counters, || {
+        verify_again_and_again(Arc::clone(&snapshots), Arc::clone(&kept), credentials.clone())
+    })
+    .await;
+}
+
+async fn verify_again_and_again(
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    kept: Arc<Kept>,
+    credentials: Option<Credentials>,
+) -> io::Result<Infallible> {
     let verifier = Arc::new(Verifier::new(credentials));
     let mut warned = HashSet::new();
     // When the servers are asked next, after which pause, and those that need not be asked then.
