@@ -38,7 +38,7 @@ fn paths(criterion: &mut Criterion) {
 fn decision(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     for clients in TABLES {
-        let discovery = Discovery::compile(&table::parse(&table::yaml(clients)));
+        let discovery = Discovery::compile(&table::parse(&table::yaml(clients)).sites);
         for (name, target, host) in [
             ("document", DOCUMENT, "gw.example.com"),
             ("host_in_upper_case", DOCUMENT, "GW.example.com"),

@@ -162,10 +162,10 @@ fn the_list_can_be_pasted_under_both_profiles() {
             // Printed again, the fields are in another order.
             notes.sort_by_key(|note| case.notes.iter().position(|expected| expected == note));
             assert_eq!(notes, case.notes, "{}", case.name);
-            let discovery = Discovery::compile(&loaded.config);
+            let discovery = Discovery::compile(&loaded.config.sites);
             assert_eq!(discovery.is_on(), is_on(head, case.deciding), "{} under {head}", case.name);
-            assert_eq!(discovery.clients(), case.clients);
-            let clients = loaded.config.mcp_clients.iter();
+            assert_eq!(discovery.sites()[0].clients(), case.clients);
+            let clients = loaded.config.sites[0].mcp_clients.iter();
             let deciding = clients.filter(|client| client.auth_type == AuthType::PerUserOauth);
             assert_eq!(deciding.map(|client| client.name.as_str()).collect::<Vec<_>>(), case.deciding);
         }
@@ -185,12 +185,12 @@ fn an_import_prints_a_table_that_says_the_same_and_what_is_not_in_it() {
         assert!(errors.contains(&told), "{errors}");
         let loaded = load(&format!("{GOOD}{URL}{out}"));
         assert_eq!(lines(&loaded.warnings), Vec::<String>::new(), "{}", case.name);
-        let mode = loaded.config.mcp_server_auth_mode.map(McpServerAuthMode::name);
+        let mode = loaded.config.sites[0].mcp_server_auth_mode.map(McpServerAuthMode::name);
         assert_eq!(mode, case.mode, "{}", case.name);
-        assert_eq!(loaded.config.profile.map(Profile::name), case.profile, "{}", case.name);
+        assert_eq!(loaded.config.sites[0].profile.map(Profile::name), case.profile, "{}", case.name);
         let name = case.file().display().to_string();
         assert_eq!(errors.lines().filter(|line| line.starts_with(&format!("{name}: "))).count(), 1, "{errors}");
-        assert_eq!(loaded.config.mcp_clients.len(), case.clients);
+        assert_eq!(loaded.config.sites[0].mcp_clients.len(), case.clients);
     }
 }
 
@@ -212,9 +212,14 @@ fn an_import_into_a_file_under_either_profile_gives_what_the_source_says() {
                 (Some(_), None) => head.replace("per_user_oauth", "headers"),
                 (None, None) => head.to_owned(),
             };
-            let discovery = Discovery::compile(&loaded.config);
+            let discovery = Discovery::compile(&loaded.config.sites);
             assert_eq!(discovery.is_on(), is_on(&now, case.deciding), "{} under {head}", case.name);
-            assert_eq!((discovery.clients(), lines(&loaded.warnings)), (case.clients, Vec::new()), "{}", case.name);
+            assert_eq!(
+                (discovery.sites()[0].clients(), lines(&loaded.warnings)),
+                (case.clients, Vec::new()),
+                "{}",
+                case.name
+            );
             assert!(text.starts_with("# Ours.\n") && text.contains("# The end.\n"), "{text}");
             let (_, errors, _) = run(&mut import(&arguments));
             assert!(errors.contains("nothing to change"), "{}: {errors}", case.name);

@@ -3,6 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod environment;
+mod moving_between_generations;
+mod sites;
+mod sites_config;
+mod sites_reload;
 mod support;
 
 // What the real Bifrost was asked, and what it answered: tests/bifrost/README.md.

@@ -252,7 +252,7 @@ fn failing_health_checks_lose_nothing_even_when_all_fail() {
         until("they are down", || down() == red);
         load.wait_for(60);
     }
-    assert!(edge.report().last_resorts > 0);
+    assert!(edge.report().sites[0].last_resorts > 0);
     for server in &fleet {
         server.set(Mood::Well);
     }

@@ -126,9 +126,12 @@ fn the_mode_alone_turns_it_on_whatever_the_table() {
         }
         assert_eq!(edge.metric("bridgehead_discovery_enabled"), u64::from(status == 200));
         let shown = edge.ask_admin("/status").json();
-        assert_eq!(shown["configuration"]["profile"], "oauth2");
-        assert_eq!((&shown["discovery"]["on"], &shown["discovery"]["deciding"]), (&(status == 200).into(), &0.into()));
-        assert_eq!(shown["discovery"]["mcp_server_auth_mode"], mode);
+        assert_eq!(shown["sites"][0]["profile"], "oauth2");
+        assert_eq!(
+            (&shown["sites"][0]["discovery"]["on"], &shown["sites"][0]["discovery"]["deciding"]),
+            (&(status == 200).into(), &0.into())
+        );
+        assert_eq!(shown["sites"][0]["discovery"]["mcp_server_auth_mode"], mode);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{PATIENCE, edge::config};
 
 /// What is served in the end, as its first server.
 fn served(control: &Control) -> String {
-    control.snapshot().servers.fleet().report().servers[0].server.clone()
+    control.snapshot().report().servers[0].server.clone()
 }
 
 #[tokio::test]

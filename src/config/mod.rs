@@ -23,7 +23,7 @@ pub use self::{
     keys::{
         access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
-        config::{AccessRule, Config, DiscoveryOptions, UnknownHosts},
+        config::{Config, EdgeKeys},
         cors::Cors,
         dns::Dns,
         fleet::{Addresses, Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
@@ -32,6 +32,7 @@ pub use self::{
         mcp_client::{AuthType, McpClient, McpClients},
         profile::{McpServerAuthMode, Profile},
         server_tls::{ServerName, ServerTls, TlsFiles},
+        site::{AccessRule, DiscoveryOptions, Site, SiteLimits, UnknownHosts},
         stop::StopOptions,
         timeouts::{HalfClose, PathTimeouts, Timeouts},
         verify::Verify,
@@ -41,13 +42,14 @@ pub use self::{
         json_schema::json_schema,
         text::{MOST_BYTES, read},
     },
-    problem::{KeyPath, Problem, Problems, Step},
+    problem::{KeyPath, Place, Problem, Problems, Step},
     values::{
         network::Network,
         origin_pattern::{AllowedHeader, OriginPattern},
         path_prefix::{PathPrefix, below_bases},
         public_url::{PublicUrl, Scheme},
         server_address::ServerAddress,
+        site_name::SiteName,
     },
 };
 pub(crate) use self::{

@@ -66,9 +66,4 @@ impl Table {
     pub fn find(&self, name: &ServerAddress, address: SocketAddr) -> Option<&Member> {
         self.known.get(&(name.clone(), address)).and_then(|place| self.members.get(*place))
     }
-
-    /// Whether it is one of these.
-    pub fn has(&self, server: &Arc<Server>) -> bool {
-        self.find(server.name(), server.address()).is_some_and(|member| Arc::ptr_eq(&member.server, server))
-    }
 }

@@ -67,12 +67,12 @@ impl Process {
             let (key, address) = (key.key("address"), address.clone());
             move |source| BindError::Address { key, address, source }
         };
-        let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
+        let sockets = config.edge.listeners.iter().enumerate().map(|(place, listener)| {
             let key = KeyPath::root("listeners").index(place);
             BoundSocket::of(listener, config, &mut inherited).map_err(failed(key, &listener.address))
         });
         let sockets = sockets.collect::<Result<_, _>>()?;
-        let admin = config.admin.as_ref().map(|admin| {
+        let admin = config.edge.admin.as_ref().map(|admin| {
             let address = ListenAddress::Ip(admin.address.0);
             let socket = BoundSocket::of_admin(admin.address.0, config, &mut inherited);
             socket.map_err(failed(KeyPath::root("admin"), &address))
@@ -86,8 +86,8 @@ impl Process {
     /// When a socket does not know its address or refuses to become non-blocking, or when the files of a
     /// listener's certificates have become wrong since they were checked.
     pub fn on(config: &Config, sockets: Vec<BoundSocket>, admin: Option<TcpListener>) -> Result<Self, BindError> {
-        let listeners = config.listeners.iter().zip(sockets).enumerate();
-        let admin = config.admin.as_ref().zip(admin).map(|(admin, socket)| {
+        let listeners = config.edge.listeners.iter().zip(sockets).enumerate();
+        let admin = config.edge.admin.as_ref().zip(admin).map(|(admin, socket)| {
             let configured = ListenAddress::Ip(admin.address.0);
             let address = socket.set_nonblocking(true).and_then(|()| socket.local_addr());
             let address = address.map_err(|source| {
@@ -103,7 +103,7 @@ impl Process {
                 .map(|(place, (listener, socket))| BoundListener::new(place, listener, socket))
                 .collect::<Result<_, _>>()?,
             admin: admin.transpose()?,
-            access_log: config.access_log.clone(),
+            access_log: config.edge.access_log.clone(),
             predecessor: None,
         })
     }
@@ -127,7 +127,7 @@ impl Process {
     /// The number of worker threads: as configured, or one for each core.
     pub fn threads(config: &Config) -> usize {
         let cores = || available_parallelism().map_or(1, usize::from);
-        config.threads.map_or_else(cores, usize::from)
+        config.edge.threads.map_or_else(cores, usize::from)
     }
 
     /// Once it serves, it replaces this process.

@@ -108,7 +108,7 @@ fn tcp(address: SocketAddr, config: &Config, socket: Option<OwnedFd>) -> io::Res
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // Whatever the system's own default is (net.ipv6.bindv6only).
-        socket.set_only_v6(config.is_beside_ipv4(address))?;
+        socket.set_only_v6(config.edge.is_beside_ipv4(address))?;
     }
     socket.bind(&address.into())?;
     Ok(listen(socket)?.into())

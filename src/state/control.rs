@@ -27,7 +27,7 @@ use crate::{
     api::Credentials,
     config::Config,
     edge::{Snapshot, keep_verifying, resolve_new, supervise},
-    fleet::{Report, Runtime},
+    fleet::{Fleet, Report, Runtime},
     readiness::{Readiness, Stage},
     telemetry::Counters,
     verify::{self, Kept},
@@ -64,12 +64,12 @@ const FIRST: u64 = 1;
 impl Control {
     /// Compiles a configuration, with nothing measured yet.
     pub fn new(config: &Config) -> Self {
-        let runtime = Arc::default();
-        let snapshot = Snapshot::compile(config, Arc::clone(&runtime), FIRST);
+        let (runtime, counters) = (Arc::default(), Arc::<Counters>::default());
+        let snapshot = Snapshot::compile(config, Arc::clone(&runtime), counters.sites(), FIRST);
         Control {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             runtime,
-            counters: Arc::default(),
+            counters,
             changed: Arc::default(),
             generations: Arc::new(Mutex::new(FIRST)),
             reloads: Arc::default(),
@@ -105,9 +105,10 @@ impl Control {
         let mut last = self.generations.lock().await;
         *last += 1;
         let generation = *last;
-        let runtime = Arc::clone(&self.runtime);
+        let (runtime, counters) = (Arc::clone(&self.runtime), Arc::clone(&self.counters));
         // A large table is dropped there, too.
-        let snapshot = spawn_blocking(move || Snapshot::compile(&config, runtime, generation)).await?;
+        let snapshot =
+            spawn_blocking(move || Snapshot::compile(&config, runtime, counters.sites(), generation)).await?;
         let snapshot = Arc::new(snapshot);
         resolve_new(&snapshot, NEW_NAMES).await;
         self.snapshot.store(Arc::clone(&snapshot));
@@ -115,8 +116,8 @@ impl Control {
         // To its end, even if nobody waits for it any more.
         let told = spawn_blocking(move || {
             // A name may have been resolved anew in between.
-            snapshot.servers.fleet().refresh();
-            snapshot.servers.fleet().forget_other_names();
+            snapshot.fleets().into_iter().for_each(Fleet::refresh);
+            snapshot.forget_other_names();
             changed.notify_one();
             verification.reloaded();
         });
@@ -203,15 +204,15 @@ impl Control {
         self.started.elapsed()
     }
 
-    /// What the fleet has done so far.
+    /// What the servers of all sites have done so far.
     pub fn report(&self) -> Report {
-        self.snapshot.load().servers.fleet().report()
+        self.snapshot.load().report()
     }
 
-    /// Whether the servers agreed with the edge when they were asked last; `None` when they were not, or need not
-    /// be any more.
-    pub fn verification(&self) -> Option<Arc<verify::Report>> {
-        self.verification.last()
+    /// Whether the servers of each site agreed with the edge when they were asked last; nothing of a site whose were not,
+    /// or need not be any more.
+    pub fn verification(&self) -> Vec<Arc<verify::Report>> {
+        self.verification.all()
     }
 
     /// What was counted at the listeners so far.

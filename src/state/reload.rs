@@ -75,7 +75,7 @@ impl Reloader {
         control.remarks_are(Remarks::of(loaded));
         Reloader {
             file: loaded.file.clone(),
-            fixed: Fixed::of(&loaded.config),
+            fixed: Fixed::of(&loaded.config.edge),
             control,
             used: loaded.contents,
             wrong: None,

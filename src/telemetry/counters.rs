@@ -13,19 +13,18 @@ use log::info;
 use once_cell::sync::OnceCell;
 
 use super::{
-    BackgroundCounters, DiscoveryCounters, Traffic, TrafficCounters,
+    BackgroundCounters, SitesCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
 };
-use crate::{config, limits::Concurrency, reason::Reason};
+use crate::{config, limits::Concurrency};
 
 /// What the edge has done with clients so far.
 pub struct Counters {
     started: SystemTime,
     connections: Arc<Concurrency>,
-    traffic: TrafficCounters,
-    discovery: DiscoveryCounters,
+    sites: SitesCounters,
     background: BackgroundCounters,
     access_log: OnceCell<AccessLog>,
     log_lines: Arc<LineCounts>,
@@ -35,8 +34,6 @@ pub struct Counters {
     missed: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
-    /// By the place in [`Reason::ALL`].
-    failed: [AtomicU64; Reason::ALL.len()],
     /// By the place in [`Closed::ALL`].
     closed: [AtomicU64; Closed::ALL.len()],
     logged: LogLimit,
@@ -111,8 +108,7 @@ impl Default for Counters {
         Counters {
             started: SystemTime::now(),
             connections: Arc::default(),
-            traffic: TrafficCounters::default(),
-            discovery: DiscoveryCounters::default(),
+            sites: SitesCounters::default(),
             background: BackgroundCounters::default(),
             access_log: OnceCell::new(),
             log_lines: Arc::default(),
@@ -122,7 +118,6 @@ impl Default for Counters {
             missed: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
-            failed: array::from_fn(|_| AtomicU64::new(0)),
             closed: array::from_fn(|_| AtomicU64::new(0)),
             logged: LogLimit::default(),
         }
@@ -140,19 +135,9 @@ impl Counters {
         &self.connections
     }
 
-    /// All requests that are over, so far.
-    pub fn traffic(&self) -> Traffic {
-        self.traffic.all()
-    }
-
-    /// The requests that are over, in detail.
-    pub fn traffic_counters(&self) -> &TrafficCounters {
-        &self.traffic
-    }
-
-    /// The answers to discovery.
-    pub fn discovery(&self) -> &DiscoveryCounters {
-        &self.discovery
+    /// What is counted of each site.
+    pub fn sites(&self) -> &SitesCounters {
+        &self.sites
     }
 
     /// The loops beside the requests.
@@ -206,13 +191,6 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request got no response from a server.
-    pub fn failed(&self, reason: Reason) {
-        if let Some(place) = Reason::ALL.iter().position(|known| *known == reason) {
-            self.failed[place].fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// A connection was closed.
     pub fn closed(&self, closed: Closed) {
         if let Some(place) = Closed::ALL.iter().position(|known| *known == closed) {
@@ -253,11 +231,6 @@ impl Counters {
     /// How often certificates were read again and used, and how often something was wrong with them.
     pub fn reloads(&self) -> (u64, u64) {
         (self.reloads.load(Ordering::Relaxed), self.failed_reloads.load(Ordering::Relaxed))
-    }
-
-    /// How many requests failed for each reason.
-    pub fn failures(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        Reason::ALL.into_iter().zip(self.failed.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// How many connections were closed for each reason.

@@ -7,6 +7,7 @@ mod discovery;
 mod lines;
 mod log_limit;
 mod program_log;
+mod sites;
 mod traffic;
 
 pub(crate) use self::program_log::lines_dropped;
@@ -16,5 +17,6 @@ pub use self::{
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},
     program_log::{RunningLog, start},
+    sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},
 };

@@ -106,7 +106,7 @@ pub fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
 /// Asserts that so many requests failed because their clients left, and none for another reason.
 #[track_caller]
 pub fn client_gone(edge: &Edge, requests: usize, what: &str) {
-    let failed = || edge.counters().failures().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+    let failed = || edge.counters().sites().unsited().failures().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
     let expected: Vec<_> = (requests > 0).then_some((Reason::ClientGone, requests as u64)).into_iter().collect();
     let begun = Instant::now();
     while failed() != expected {

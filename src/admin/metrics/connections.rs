@@ -64,8 +64,10 @@ fn tls(families: &mut Families, counters: &Counters) {
 
 /// By the key in the configuration; what one response tells of several limits has the name of the first one.
 fn limits(counters: &Counters) -> [(&'static str, u64); 8] {
-    let failed =
-        |reason| counters.failures().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default();
+    let failures = counters.sites().failures();
+    let failed = |reason| {
+        failures.iter().copied().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default()
+    };
     [
         ("connections", closed(counters, Closed::Limit)),
         ("connections_per_client", closed(counters, Closed::ClientLimit)),

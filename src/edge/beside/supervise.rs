@@ -27,7 +27,7 @@ use super::{
 use crate::{
     background::{PAUSE, failed, keep_going},
     config::ServerAddress,
-    edge::snapshot::Snapshot,
+    edge::snapshot::{Site, Snapshot},
     fleet::{Server, log_change},
     telemetry::{Background, Counters},
 };
@@ -49,9 +49,8 @@ async fn supervise_on(
     let checker = Arc::new(Checker::new());
     loop {
         let current = snapshot.load_full();
-        let fleet = current.servers.fleet();
-
-        let wanted: HashSet<_> = fleet.names().cloned().collect();
+        let names_of_all = current.sites.iter().flat_map(|site| site.servers.fleet().names());
+        let wanted: HashSet<_> = names_of_all.cloned().collect();
         keep(&mut names, &wanted);
         for name in wanted {
             let look_up = |name: ServerAddress| async move { lookup(name.host(), name.port(), LOOKUP).await };
@@ -59,7 +58,8 @@ async fn supervise_on(
             names.entry(name.clone()).or_insert_with(task);
         }
 
-        let servers = if current.health.enabled { fleet.servers() } else { Vec::new() };
+        let with_health = current.sites.iter().filter(|site| site.health.enabled);
+        let servers: Vec<_> = with_health.flat_map(|site| site.servers.fleet().servers()).collect();
         let wanted: HashSet<_> = servers.iter().map(|(_, server)| (server.name().clone(), server.address())).collect();
         keep(&mut checks, &wanted);
         for server in wanted {
@@ -79,7 +79,7 @@ async fn supervise_on(
 }
 
 /// Waits for a task that panics. Others that end are wanted no more.
-async fn a_panic(tasks: &mut JoinSet<()>) -> JoinError {
+pub(super) async fn a_panic(tasks: &mut JoinSet<()>) -> JoinError {
     loop {
         match tasks.join_next().await {
             Some(Err(error)) if error.is_panic() => return error,
@@ -90,7 +90,7 @@ async fn a_panic(tasks: &mut JoinSet<()>) -> JoinError {
 }
 
 /// Ends the tasks that are no longer wanted, and forgets those that have ended by themselves.
-fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &HashSet<K>) {
+pub(super) fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &HashSet<K>) {
     tasks.retain(|key, task| {
         let is_wanted = wanted.contains(key) && !task.is_finished();
         if !is_wanted {
@@ -104,9 +104,10 @@ fn keep<K: std::hash::Hash + Eq>(tasks: &mut HashMap<K, AbortHandle>, wanted: &H
 /// resolve are warned of.
 pub(crate) async fn resolve_new(snapshot: &Arc<Snapshot>, patience: Duration) {
     let mut lookups = JoinSet::new();
-    let fleet = snapshot.servers.fleet();
-    for name in fleet.unresolved().cloned() {
-        let is_one = fleet.is_one(&name);
+    let fleets = snapshot.fleets();
+    let unresolved: HashMap<_, _> =
+        (fleets.iter()).flat_map(|fleet| fleet.unresolved().map(|name| (name.clone(), fleet.is_one(name)))).collect();
+    for (name, is_one) in unresolved {
         lookups.spawn(async move {
             let found = lookup(name.host(), name.port(), patience).await;
             if !is_one {
@@ -127,7 +128,7 @@ pub(crate) async fn resolve_new(snapshot: &Arc<Snapshot>, patience: Duration) {
         }
     }
     let snapshot = Arc::clone(snapshot);
-    off_the_workers(move || snapshot.servers.fleet().all_resolved(resolved)).await;
+    off_the_workers(move || snapshot.resolved(resolved)).await;
 }
 
 /// Does work that may take long for a large fleet. That it fails is a fault of whoever wants it done.
@@ -158,9 +159,10 @@ async fn resolve<L>(
     let (mut is_failing, mut is_in_doubt) = (false, true);
     loop {
         let current = snapshot.load_full();
-        let (fleet, interval) = (current.servers.fleet(), current.dns.interval);
-        let (used, is_one) = (fleet.first_address(&name), fleet.is_one(&name));
-        let server = used.filter(|_| is_one).and_then(|used| Some(fleet.server(&name, used)?.1));
+        let (fleet, interval) = (current.fleet_of(&name), current.dns.interval);
+        let used = fleet.and_then(|fleet| fleet.first_address(&name));
+        let is_one = fleet.is_some_and(|fleet| fleet.is_one(&name));
+        let server = used.filter(|_| is_one).and_then(|used| Some(fleet?.server(&name, used)?.1));
         drop(current);
         let is_settled = used.is_some() && !(is_one && is_in_doubt);
         is_in_doubt |= rest(jittered(if is_settled { interval } else { SOON.min(interval) }), server).await;
@@ -173,7 +175,7 @@ async fn resolve<L>(
                 }
                 let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
                 let (current, known_as) = (snapshot.load_full(), name.clone());
-                if off_the_workers(move || current.servers.fleet().resolved(&known_as, addresses)).await {
+                if off_the_workers(move || current.resolved([(known_as, addresses)])).await {
                     info!("server {name}: now at {}", shown.join(", "));
                     changed.notify_one();
                 }
@@ -203,21 +205,34 @@ async fn rest(pause: Duration, server: Option<Arc<Server>>) -> bool {
 /// Checks one server again and again, at once for the first time.
 async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snapshot>>, checker: Arc<Checker>) {
     let (name, address) = &known_as;
-    if let Some((_, server)) = snapshot.load().servers.fleet().server(name, *address) {
+    if let Some((_, _, server)) = find(&snapshot.load(), name, *address) {
         server.unchecked();
     }
     loop {
         let current = snapshot.load_full();
-        let Some((configured, server)) = current.servers.fleet().server(name, *address) else { return };
-        let peer = current.servers.peer_for_check(server.address(), configured, current.health.timeout);
-        let result = checker.check(&peer, server.name().as_str(), &current.health).await;
-        if let Some(change) = server.checked(result.is_ok(), &current.health) {
+        let Some((site, configured, server)) = find(&current, name, *address) else { return };
+        let peer = site.servers.peer_for_check(server.address(), configured, site.health.timeout);
+        let result = checker.check(&peer, server.name().as_str(), &site.health).await;
+        if let Some(change) = server.checked(result.is_ok(), &site.health) {
             log_change(&server, change, result.as_ref().err());
         }
-        let interval = current.health.interval;
+        let interval = site.health.interval;
         drop((server, current));
         sleep(jittered(interval)).await;
     }
+}
+
+/// The first site that has a server checked, the server's place in it, and the server.
+fn find<'a>(
+    snapshot: &'a Snapshot,
+    name: &ServerAddress,
+    address: SocketAddr,
+) -> Option<(&'a Site, usize, Arc<Server>)> {
+    let mut checked = snapshot.sites.iter().filter(|site| site.health.enabled);
+    checked.find_map(|site| {
+        let (configured, server) = site.servers.fleet().server(name, address)?;
+        Some((site, configured, server))
+    })
 }
 
 /// An interval, give or take a tenth, so that several edges do not ask in step.
@@ -230,7 +245,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::config::Loaded;
+    use crate::{config::Loaded, telemetry::SitesCounters};
 
     #[tokio::test]
     async fn a_task_that_panics_is_heard_of_and_those_that_end_are_not() {
@@ -248,11 +263,12 @@ mod tests {
         let yaml = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"bifrost.internal:8080\"}]\n\
                     dns: {interval: 1ms}\n";
         let config = Loaded::from_text("test.yaml".as_ref(), yaml).unwrap().config;
-        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::compile(&config, Arc::default(), 1)));
+        let snapshot =
+            Arc::new(ArcSwap::from_pointee(Snapshot::compile(&config, Arc::default(), &SitesCounters::default(), 1)));
         let changed = Arc::new(Notify::new());
         let (answers, mut answer) = mpsc::unbounded_channel();
         let addresses = |texts: &[&str]| Ok(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>());
-        let name = config.servers[0].address.clone();
+        let name = config.sites[0].servers[0].address.clone();
         let (asked, mut asks) = mpsc::unbounded_channel();
         let look_up = move |name| {
             asked.send(name).unwrap();
@@ -268,7 +284,7 @@ mod tests {
             assert_eq!(asks.recv().await, Some(name.clone()));
         }
         task.abort();
-        let servers = snapshot.load().servers.fleet().servers();
+        let servers = snapshot.load().sites[0].servers.fleet().servers();
         let seen: Vec<_> = servers.iter().map(|(_, server)| server.address().to_string()).collect();
         assert_eq!(seen, ["10.0.0.3:8080"]);
         // Told once for each of the two new answers, which one word may stand for.

@@ -98,7 +98,7 @@ async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection:
         let idle = limits.idle.as_secs().max(1);
         let stream = Box::new(SessionStream(Arc::clone(client)));
         let exchanges = connection.exchanges();
-        let is_given_back = if snapshot.servers.has_http2() {
+        let is_given_back = if snapshot.has_http2 {
             drop(snapshot);
             let mut session = ServerSession::new_http1(stream);
             begin(&mut session, head, idle);
