@@ -51,7 +51,7 @@ fn nonsense_about_the_fleet_is_refused_with_its_remedy() {
         ("timeouts: {request: 2years}", "timeouts.request: longer than a year; write for example 1h"),
         ("stop: {delay: 2years}", "stop.delay: longer than a year; write for example 15s"),
         ("stop: {grace: -1s}", "stop.grace: "),
-        ("breaker: {longest_open: 2years}", "breaker.longest_open: longer than a year"),
+        ("breaker: {longest_open: 800d}", "breaker.longest_open: longer than a year"),
         ("dns: {interval: 0s}", "dns.interval: 0 leaves"),
         ("health: {interval: 0s}", "health.interval: 0 leaves"),
         ("health: {timeout: 0s}", "health.timeout: 0 leaves"),

@@ -117,7 +117,12 @@ pub fn main() -> ExitCode {
             return written(check(&loaded), code);
         }
         Command::Discover => discover(&loaded),
-        Command::Verify(verify) => return verify::run(&loaded, &verify),
+        Command::Verify(verify) => {
+            for warning in loaded.certificate_warnings() {
+                eprintln!("warning: {}", warning.in_file(&loaded.file));
+            }
+            return verify::run(&loaded, &verify);
+        }
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.
         Command::Run | Command::Import(_) | Command::Schema => Ok(()),
@@ -126,7 +131,7 @@ pub fn main() -> ExitCode {
 }
 
 fn replace_running(loaded: &Loaded) -> ExitCode {
-    match upgrade(&loaded.config) {
+    match upgrade(loaded) {
         Ok((old, new)) => {
             println!("process {new} serves from now on, process {old} finishes what it has");
             ExitCode::SUCCESS
