@@ -8,6 +8,7 @@ mod moving_between_generations;
 mod sites;
 mod sites_config;
 mod sites_reload;
+mod sites_verify;
 mod support;
 
 // What the real Bifrost was asked, and what it answered: tests/bifrost/README.md.
