@@ -72,6 +72,7 @@ mod import_into_file;
 mod import_profile;
 mod import_running;
 mod import_shapes;
+mod import_sites;
 mod interim_answers;
 mod interim_answers_http2;
 mod interop;
