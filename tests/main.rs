@@ -113,6 +113,7 @@ mod remarks;
 mod replace;
 mod replace_in_order;
 mod replace_under_load;
+mod request_ids;
 mod requests_in_flight;
 mod retries;
 mod rolling_update;
