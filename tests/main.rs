@@ -34,6 +34,7 @@ mod config_yaml;
 mod connection_limits;
 mod cors_errors;
 mod cut_answers;
+mod debian_package;
 mod device_flow;
 mod differential;
 mod differential_answers;
