@@ -3,7 +3,7 @@
 CONFIG ?= conf/proxy.yaml
 
 .PHONY: run test test-bifrost check schema bench bench-check bench-compare bench-short bench-scaling release fuzz
-.PHONY: prerequisites deb package-prerequisites
+.PHONY: prerequisites deb package-prerequisites manifests
 .PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
@@ -61,6 +61,11 @@ deb: package-prerequisites $(if $(PROGRAM),,release)
 	conf/deploy/debian/build.sh $(or $(PROGRAM),$(FASTEST)) target/debian
 	lintian --allow-root --fail-on error target/debian/*.deb
 
+# The plain manifests, made anew from the chart.
+manifests:
+	.ci/tool.sh helm
+	conf/deploy/helm/render.sh
+
 FASTEST = $(or $(CARGO_TARGET_DIR),target)/release-pgo/bridgehead
 
 # Side by side with nginx, HAProxy and Caddy: benches/compare/README.md. For example:
@@ -100,6 +105,7 @@ test-prerequisites:
 	@command -v promtool >/dev/null || tests/promtool.sh
 	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+	@if command -v go >/dev/null; then .ci/tool.sh helm; fi
 	@if command -v dpkg >/dev/null; then $(MAKE) --no-print-directory package-prerequisites; fi
 
 # What packages are made and looked at with.

@@ -52,6 +52,7 @@ mod going_away;
 mod half_close;
 mod headers;
 mod health;
+mod helm_chart;
 mod hostile_requests;
 mod hosts;
 mod http2_abuse;
