@@ -3,6 +3,7 @@
 mod found;
 mod import;
 mod outcome;
+mod pages;
 mod run;
 mod show;
 mod summary;
@@ -89,6 +90,17 @@ enum Command {
     Upgrade,
     /// Print the JSON Schema of the configuration, with which editors complete and check it
     Schema,
+    /// Print what a shell completes this command line with
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man {
+        /// The folder, made if it is not there
+        folder: PathBuf,
+    },
 }
 
 /// Runs the program with the arguments of the process.
@@ -104,6 +116,12 @@ pub fn main() -> ExitCode {
     }
     if let Command::Schema = command {
         return written(io::stdout().write_all(config::json_schema().as_bytes()), ExitCode::SUCCESS);
+    }
+    if let Command::Completions { shell } = command {
+        return pages::completions(shell);
+    }
+    if let Command::Man { folder } = &command {
+        return pages::manual(folder);
     }
     let Ok(loaded) = load(&file) else { return ExitCode::FAILURE };
     if !matches!(command, Command::Check { .. }) {
@@ -125,7 +143,9 @@ pub fn main() -> ExitCode {
         }
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.
-        Command::Run | Command::Import(_) | Command::Schema => Ok(()),
+        Command::Run | Command::Import(_) | Command::Schema | Command::Completions { .. } | Command::Man { .. } => {
+            Ok(())
+        }
     };
     written(done, ExitCode::SUCCESS)
 }
