@@ -1,11 +1,7 @@
 //! Real MCP clients, which nobody here wrote, log in and call a tool through a running edge, over
 //! plain HTTP and behind a TLS terminator. Not one request for discovery reaches the server.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
@@ -13,6 +9,7 @@ use crate::support::{
     nobody_yet,
     tls_server::Trust,
     tls_terminator::TlsTerminator,
+    tools::{interop, lacks},
 };
 
 const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
@@ -33,13 +30,10 @@ const RUST_RMCP: Client = Client { name: "rust-rmcp", command: &[".env/rmcp-targ
 impl Client {
     /// Logs in at the MCP server of this URL and returns what the client saw.
     fn log_in(&self, url: &str, ca: Option<&Path>) -> serde_json::Value {
-        let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(INTEROP).join(".env"), PathBuf::from);
         let program = match self.command[0].strip_prefix(".env/") {
-            Some(program) => installed.join(program),
+            Some(program) => interop(program),
             None => self.command[0].into(),
         };
-        let stamp = installed.join(format!("{}.stamp", self.name));
-        assert!(stamp.exists(), "{} is not installed: run `make test`, which installs it", self.name);
         let mut command = Command::new(program);
         command.args(&self.command[1..]).arg(url).current_dir(INTEROP);
         command.env("BIFROST_VIRTUAL_KEY", Bifrost::VIRTUAL_KEY);
@@ -81,12 +75,18 @@ fn logged_in_at(seen: &serde_json::Value, origin: &str, url: &str, token: &str, 
 }
 
 fn over_http(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let (bifrost, edge) = bifrost_and_edge();
     let origin = format!("http://{}", edge.host());
     logged_in(&client.log_in(&format!("{origin}/mcp"), None), &origin, &bifrost);
 }
 
 fn behind_tls(client: &Client) {
+    if lacks(&[client.name, "openssl", "stunnel"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
@@ -98,6 +98,9 @@ fn behind_tls(client: &Client) {
 
 /// Over the edge's own TLS.
 fn over_tls(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let (bifrost, trust) = (Bifrost::start(), Trust::new());
     let edge = trust.edge_with_tls(&format!("{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
     let origin = format!("https://{}", edge.host());
@@ -119,6 +122,9 @@ fn oauth2() -> Bifrost {
 
 /// At `/mcp` and below it, where the resource is the same.
 fn oauth2_over_http(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     for path in ["/mcp", "/mcp/github"] {
         let bifrost = oauth2();
         let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
@@ -129,6 +135,9 @@ fn oauth2_over_http(client: &Client) {
 }
 
 fn oauth2_behind_tls(client: &Client) {
+    if lacks(&[client.name, "openssl", "stunnel"]) {
+        return;
+    }
     let bifrost = oauth2();
     let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
@@ -142,6 +151,9 @@ fn oauth2_behind_tls(client: &Client) {
 
 /// At a gateway below a path, over the edge's own TLS: a client finds everything from `…/bifrost/mcp` alone.
 fn oauth2_below_a_path(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let base = "/bifrost";
     let (bifrost, trust) = (oauth2(), Trust::new());
     bifrost.set_base_path(base);
@@ -156,6 +168,9 @@ fn oauth2_below_a_path(client: &Client) {
 
 /// A client whose access token has ended gets another one through the edge, without its user.
 fn oauth2_refreshes(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let bifrost = oauth2();
     // initialize, that it is initialized, tools/list.
     bifrost.end_access_tokens_after(3);
