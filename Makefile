@@ -117,8 +117,8 @@ COMPARE = python3 -B benches/compare
 COMPARED = $(abspath $(or $(CARGO_TARGET_DIR),target))/compare
 
 # Fuzzes each parser of the project's own, and whole exchanges in both directions, for a minute or two in all. A long
-# run, an hour for each target:
-# make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=3600
+# run, without a limit of time, of which tests/fuzz/run.sh says more:
+# make fuzz FUZZ_RUNS=10000000 FUZZ_SECONDS=0
 fuzz: prerequisites
 	@$(call need,g++:g++)
 	tests/fuzz/run.sh

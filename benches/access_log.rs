@@ -45,6 +45,7 @@ fn entry() -> Entry {
         reason: None,
         discovery: None,
         generation: Some(1),
+        site: None,
     }
 }
 

@@ -20,7 +20,7 @@ fn fleet(servers: usize, balance: &str) -> Fleet {
     );
     let loaded = Loaded::from_text("bench.yaml".as_ref(), &yaml);
     let config = loaded.expect("a valid configuration").config;
-    Fleet::new(&config, Arc::new(Runtime::default()))
+    Fleet::new(&config.sites[0], None, Arc::new(Runtime::default()))
 }
 
 /// A request's whole way through the fleet: a server is picked, answers, and is free again.

@@ -38,7 +38,7 @@ fn paths(criterion: &mut Criterion) {
 fn decision(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     for clients in TABLES {
-        let discovery = Discovery::compile(&table::parse(&table::yaml(clients)));
+        let discovery = Discovery::compile(&table::parse(&table::yaml(clients)).sites);
         for (name, target, host) in [
             ("document", DOCUMENT, "gw.example.com"),
             ("host_in_upper_case", DOCUMENT, "GW.example.com"),
@@ -55,6 +55,35 @@ fn decision(criterion: &mut Criterion) {
                 bencher.iter(|| discovery.decide(black_box(&request)));
             });
         }
+    }
+    group.finish();
+}
+
+/// The same with so many sites: a host of its own, and one with many paths.
+fn decision_among_sites(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decide_among_sites");
+    for sites in [2, 1_000] {
+        let discovery = Discovery::compile(&table::parse(&table::yaml_of_sites(sites, sites)).sites);
+        let below = format!("{DOCUMENT}/site1");
+        for (name, target, host) in [
+            ("document_of_a_host", DOCUMENT, "gw0.example.com"),
+            ("document_of_a_path", below.as_str(), "gw.example.com"),
+        ] {
+            let request = Request {
+                method: &http::Method::GET,
+                target: target.as_bytes(),
+                host: Some(host.as_bytes()),
+                scheme: Scheme::Http,
+                if_none_match: None,
+            };
+            group.bench_function(BenchmarkId::new(name, sites), |bencher| {
+                bencher.iter(|| discovery.decide(black_box(&request)));
+            });
+        }
+        let origins = discovery.origins();
+        group.bench_function(BenchmarkId::new("forwarded_below_a_path", sites), |bencher| {
+            bencher.iter(|| origins.base(black_box(b"gw.example.com"), black_box(b"/site1/v1/chat/completions")));
+        });
     }
     group.finish();
 }
@@ -88,5 +117,5 @@ async fn asked() -> Session {
     session
 }
 
-criterion_group!(benches, paths, decision, answer);
+criterion_group!(benches, paths, decision, decision_among_sites, answer);
 criterion_main!(benches);

@@ -34,6 +34,7 @@
 mod accept;
 pub mod admin;
 pub mod api;
+mod background;
 pub mod cli;
 pub mod config;
 pub mod discovery;

@@ -205,7 +205,7 @@ fn a_client_that_does_not_wait() {
     client.send(edge.head("POST", "/v1/chat/completions", "Content-Length: 18\r\n") + r#"{"stream":  false}"#);
     received.recv_timeout(PATIENCE).unwrap();
     drop(client);
-    until("it is over", || edge.counters().traffic().requests == 1);
+    until("it is over", || edge.counters().sites().traffic().requests == 1);
     let line = log.line(edge);
     assert_eq!((&line["status"], &line["reason"]), (&499.into(), &"client_gone".into()), "{line}");
     assert_eq!((&line["class"], &line["bytes_in"]), (&"inference".into(), &18.into()), "{line}");

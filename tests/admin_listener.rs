@@ -235,16 +235,16 @@ fn the_status_says_what_is_served_and_no_secret() {
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!((status["phase"].clone(), status["ready"].clone()), ("serving".into(), true.into()));
     assert_eq!(status["configuration"]["generation"], 1);
-    assert_eq!(status["configuration"]["profile"], "per_user_oauth");
+    assert_eq!(status["sites"][0]["profile"], "per_user_oauth");
     assert_eq!(status["configuration"]["last_reload"], serde_json::Value::Null);
     let discovery = serde_json::json!({
         "on": true, "mcp_server_auth_mode": null, "deciding_clients": ["github"], "deciding": 1, "mcp_clients": 2,
     });
-    assert_eq!(status["discovery"], discovery);
+    assert_eq!(status["sites"][0]["discovery"], discovery);
     let url = format!("http://localhost:{}", edge.address.port());
-    assert_eq!(status["public_urls"]["urls"][0]["url"], url);
+    assert_eq!(status["sites"][0]["public_urls"]["urls"][0]["url"], url);
     let document = format!("{url}/.well-known/oauth-protected-resource/mcp");
-    assert_eq!(status["public_urls"]["urls"][0]["documents"][2], document);
+    assert_eq!(status["sites"][0]["public_urls"]["urls"][0]["documents"][2], document);
     let server = &status["fleet"]["list"][0];
     assert_eq!(server["server"], bifrost.address().to_string());
     assert_eq!((server["state"].clone(), server["picks"].clone()), ("unknown".into(), 2.into()));
@@ -267,10 +267,13 @@ fn a_table_of_many_clients_and_urls_makes_no_large_status() {
     let status = edge.ask_admin("/status");
     assert!(status.body.len() < 64 * 1024, "{}", status.body.len());
     let status = status.json();
-    assert_eq!(status["discovery"]["deciding"], 5000);
-    assert_eq!(status["discovery"]["deciding_clients"].as_array().unwrap().len(), 50);
+    assert_eq!(status["sites"][0]["discovery"]["deciding"], 5000);
+    assert_eq!(status["sites"][0]["discovery"]["deciding_clients"].as_array().unwrap().len(), 50);
     assert_eq!(
-        (status["public_urls"]["count"].clone(), status["public_urls"]["urls"].as_array().unwrap().len()),
+        (
+            status["sites"][0]["public_urls"]["count"].clone(),
+            status["sites"][0]["public_urls"]["urls"].as_array().unwrap().len()
+        ),
         (500.into(), 50)
     );
 }

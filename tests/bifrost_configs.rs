@@ -34,12 +34,14 @@ struct Case {
     left_out: &'static [&'static str],
 }
 
+/// One client that decides nothing, and of which there is nothing to say.
+const PLAIN: Case =
+    Case { name: "", deciding: &[], clients: 1, warnings: &[], notes: &[], profile: None, mode: None, left_out: &[] };
+
 const CASES: [Case; 9] = [
     Case {
         name: "old_names",
-        deciding: &[],
         clients: 2,
-        warnings: &[],
         notes: &[
             "mcp_clients[0].id: MCP client \"filesystem\": the old name of \"client_id\", and taken for it",
             "mcp_clients[0].is_enabled: MCP client \"filesystem\": an old field, which newer versions of Bifrost do not \
@@ -50,8 +52,6 @@ const CASES: [Case; 9] = [
             "mcp_clients[1].http_url: MCP client \"weather_service\": the old name of \"connection_string\", and taken \
              for it",
         ],
-        profile: None,
-        mode: None,
         left_out: &[
             "\"filesystem\": id: an old name, written as client_id",
             "\"filesystem\": stdio_config.args[0]: left out, it may hold a secret",
@@ -60,95 +60,47 @@ const CASES: [Case; 9] = [
             "\"weather_service\": id: an old name, written as client_id",
             "\"weather_service\": http_url: an old name, written as connection_string",
         ],
+        ..PLAIN
     },
     Case {
         name: "slugs",
-        deciding: &[],
-        clients: 1,
-        warnings: &[],
-        notes: &[],
         profile: Some("oauth2"),
-        mode: None,
         left_out: &[
             "\"everything\": stdio_config.args[0]: left out, it may hold a secret",
             "\"everything\": stdio_config.args[1]: left out, it may hold a secret",
         ],
+        ..PLAIN
     },
     Case {
         name: "plain_http",
-        deciding: &[],
         clients: 6,
-        warnings: &[],
-        notes: &[],
-        profile: None,
-        mode: None,
         left_out: &["\"docs\": connection_string: a part that may be a secret was left out"],
+        ..PLAIN
     },
-    Case {
-        name: "auto_execute",
-        deciding: &[],
-        clients: 1,
-        warnings: &[],
-        notes: &[],
-        profile: None,
-        mode: None,
-        left_out: &[],
-    },
-    Case {
-        name: "openapi",
-        deciding: &["login"],
-        clients: 2,
-        warnings: &[],
-        notes: &[],
-        profile: Some("oauth2"),
-        mode: None,
-        left_out: &[],
-    },
+    Case { name: "auto_execute", ..PLAIN },
+    Case { name: "openapi", deciding: &["login"], clients: 2, profile: Some("oauth2"), ..PLAIN },
     Case {
         name: "auth_types",
         deciding: &["peruser"],
         clients: 4,
-        warnings: &[],
-        notes: &[],
         profile: Some("oauth2"),
         mode: Some("both"),
-        left_out: &[],
+        ..PLAIN
     },
-    Case {
-        name: "values_as_objects",
-        deciding: &["linear"],
-        clients: 2,
-        warnings: &[],
-        notes: &[],
-        profile: Some("oauth2"),
-        mode: None,
-        left_out: &[],
-    },
-    Case {
-        name: "base_path",
-        deciding: &["github"],
-        clients: 1,
-        warnings: &[],
-        notes: &[],
-        profile: Some("oauth2"),
-        mode: Some("oauth"),
-        left_out: &[],
-    },
+    Case { name: "values_as_objects", deciding: &["linear"], clients: 2, profile: Some("oauth2"), ..PLAIN },
+    Case { name: "base_path", deciding: &["github"], profile: Some("oauth2"), mode: Some("oauth"), ..PLAIN },
     Case {
         name: "wrong_forms",
-        deciding: &[],
         clients: 2,
         warnings: &[
             "mcp_clients[1].stdio_config.command: MCP client \"wrongtype\": a list in place of text is newer than this \
              edge knows; treated as if it were not there",
         ],
-        notes: &[],
-        profile: None,
-        mode: None,
         left_out: &[
             "\"aslist\": headers.Authorization: left out, it may hold a secret",
             "\"wrongtype\": stdio_config.command: left out, this edge knows only text there",
         ],
+        ..PLAIN
     },
 ];
 
@@ -210,10 +162,10 @@ fn the_list_can_be_pasted_under_both_profiles() {
             // Printed again, the fields are in another order.
             notes.sort_by_key(|note| case.notes.iter().position(|expected| expected == note));
             assert_eq!(notes, case.notes, "{}", case.name);
-            let discovery = Discovery::compile(&loaded.config);
+            let discovery = Discovery::compile(&loaded.config.sites);
             assert_eq!(discovery.is_on(), is_on(head, case.deciding), "{} under {head}", case.name);
-            assert_eq!(discovery.clients(), case.clients);
-            let clients = loaded.config.mcp_clients.iter();
+            assert_eq!(discovery.sites()[0].clients(), case.clients);
+            let clients = loaded.config.sites[0].mcp_clients.iter();
             let deciding = clients.filter(|client| client.auth_type == AuthType::PerUserOauth);
             assert_eq!(deciding.map(|client| client.name.as_str()).collect::<Vec<_>>(), case.deciding);
         }
@@ -233,12 +185,12 @@ fn an_import_prints_a_table_that_says_the_same_and_what_is_not_in_it() {
         assert!(errors.contains(&told), "{errors}");
         let loaded = load(&format!("{GOOD}{URL}{out}"));
         assert_eq!(lines(&loaded.warnings), Vec::<String>::new(), "{}", case.name);
-        let mode = loaded.config.mcp_server_auth_mode.map(McpServerAuthMode::name);
+        let mode = loaded.config.sites[0].mcp_server_auth_mode.map(McpServerAuthMode::name);
         assert_eq!(mode, case.mode, "{}", case.name);
-        assert_eq!(loaded.config.profile.map(Profile::name), case.profile, "{}", case.name);
+        assert_eq!(loaded.config.sites[0].profile.map(Profile::name), case.profile, "{}", case.name);
         let name = case.file().display().to_string();
         assert_eq!(errors.lines().filter(|line| line.starts_with(&format!("{name}: "))).count(), 1, "{errors}");
-        assert_eq!(loaded.config.mcp_clients.len(), case.clients);
+        assert_eq!(loaded.config.sites[0].mcp_clients.len(), case.clients);
     }
 }
 
@@ -260,9 +212,14 @@ fn an_import_into_a_file_under_either_profile_gives_what_the_source_says() {
                 (Some(_), None) => head.replace("per_user_oauth", "headers"),
                 (None, None) => head.to_owned(),
             };
-            let discovery = Discovery::compile(&loaded.config);
+            let discovery = Discovery::compile(&loaded.config.sites);
             assert_eq!(discovery.is_on(), is_on(&now, case.deciding), "{} under {head}", case.name);
-            assert_eq!((discovery.clients(), lines(&loaded.warnings)), (case.clients, Vec::new()), "{}", case.name);
+            assert_eq!(
+                (discovery.sites()[0].clients(), lines(&loaded.warnings)),
+                (case.clients, Vec::new()),
+                "{}",
+                case.name
+            );
             assert!(text.starts_with("# Ours.\n") && text.contains("# The end.\n"), "{text}");
             let (_, errors, _) = run(&mut import(&arguments));
             assert!(errors.contains("nothing to change"), "{}: {errors}", case.name);

@@ -120,7 +120,8 @@ fn where_nobody_says_that_there_is_a_gateway_that_path_alone_is_forwarded() {
             assert_eq!(setup.ask("GET", target).status, 404, "{target}");
         }
         assert_eq!(setup.bifrost.recorded().len(), 4);
-        let class = |class| setup.edge.counters().traffic_counters().statuses(class, AnsweredBy::Server).count();
+        let class =
+            |class| setup.edge.counters().sites().unsited().traffic().statuses(class, AnsweredBy::Server).count();
         until("they are counted", || class(Class::Oauth) > 0);
         assert_eq!(class(Class::Other), 0);
     }
@@ -147,14 +148,15 @@ fn what_is_asked_for_is_counted_by_its_own_name() {
     setup.ask("GET", "/.well-known/oauth-authorization-server/claude-code");
     let sample = "bridgehead_discovery_answers_total{document=\"claude_code\",outcome=\"ok\"}";
     until("it is counted", || setup.edge.metric(sample) == 1);
-    let counted: Vec<_> = setup.edge.counters().discovery().answers().filter(|(_, count)| *count > 0).collect();
+    let counted: Vec<_> =
+        setup.edge.counters().sites().unsited().discovery().answers().filter(|(_, count)| *count > 0).collect();
     let counted: Vec<_> = counted.iter().map(|(answer, _)| (answer.document, answer.outcome)).collect();
     assert_eq!(
         counted,
         [(DocumentAsked::ClaudeCode, DiscoveryOutcome::Ok), (DocumentAsked::Other, DiscoveryOutcome::NotFound)]
     );
     let status = setup.edge.ask_admin("/status").json();
-    let documents = status["public_urls"]["urls"][0]["documents"].as_array().unwrap();
+    let documents = status["sites"][0]["public_urls"]["urls"][0]["documents"].as_array().unwrap();
     assert!(documents.contains(&json!(format!("http://localhost:{}{METADATA}", setup.edge.address.port()))));
 }
 

@@ -87,7 +87,7 @@ fn a_file_that_is_none_is_one_clear_line() {
     fs::write(path("latin1"), b"listeners: []\n# caf\xe9\n").unwrap();
     fs::write(path("empty"), "").unwrap();
     for (name, message) in [
-        ("missing", "there is no such file; name one with --config"),
+        ("missing", "there is no such file; name one with --config or BRIDGEHEAD_CONFIG"),
         ("directory", "this is a directory; name the file in it"),
         ("huge", "larger than 64 MiB"),
         ("latin1", "line 2 is not UTF-8; save the file as UTF-8"),

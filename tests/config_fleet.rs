@@ -110,7 +110,7 @@ fn nonsense_about_the_fleet_is_refused_with_its_remedy() {
     }
     // Commented out key by key, it is TLS all the same.
     let empty = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers:\n- address: \"a:1\"\n  tls:\n    # ca: ca.pem\n";
-    assert!(Loaded::from_text("f.yaml".as_ref(), empty).unwrap().config.servers[0].tls.is_some());
+    assert!(Loaded::from_text("f.yaml".as_ref(), empty).unwrap().config.sites[0].servers[0].tls.is_some());
     let both = "listeners: [{address: \"127.0.0.1:8000\"}]\ntimeouts: {request: 1h}\n\
                 servers: [{address: \"a:1\", http2: true}]\n";
     let found = Loaded::from_text("f.yaml".as_ref(), both).unwrap_err().to_string();

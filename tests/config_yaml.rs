@@ -36,7 +36,7 @@ fn brackets_in_texts_and_comments_are_no_nesting() {
     for clients in clients {
         let loaded = Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}mcp_clients:{clients}"));
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
-        assert_eq!(loaded.config.mcp_clients.len(), 2000);
+        assert_eq!(loaded.config.sites[0].mcp_clients.len(), 2000);
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
+    consent::consent,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
     http::Response,
     tls_server::Trust,
@@ -43,22 +44,13 @@ impl Device {
         Self::at(bifrost, edge, "http", &["--http1.1"])
     }
 
-    /// Over the edge's own TLS, in this version of HTTP.
-    fn over_tls(version: &str) -> Self {
-        let (bifrost, trust) = (gateway(), Trust::new());
-        let edge = trust.edge_with_tls(&format!("{}{OAUTH2}", servers_yaml(&[bifrost.address()])));
-        let ca = trust.folder.path().join("ca.pem");
-        let device = Self::at(bifrost, edge, "https", &[version, "--cacert", ca.to_str().unwrap()]);
-        Device { _trust: Some(trust), ..device }
-    }
-
-    /// Below a path of its host, over TLS.
-    fn below(path: &str) -> Self {
+    /// Over the edge's own TLS, in this version of HTTP, below a path of its host.
+    fn over_tls(version: &str, path: &str) -> Self {
         let (bifrost, trust) = (gateway(), Trust::new());
         bifrost.set_base_path(path);
         let edge = trust.edge_with_tls_at(path, &format!("{}{OAUTH2}", servers_yaml(&[bifrost.address()])));
         let ca = trust.folder.path().join("ca.pem");
-        let device = Self::at(bifrost, edge, "https", &["--cacert", ca.to_str().unwrap()]);
+        let device = Self::at(bifrost, edge, "https", &[version, "--cacert", ca.to_str().unwrap()]);
         let url = format!("{}{path}", device.url);
         device.bifrost.set_issuer_url(&url);
         Device { _trust: Some(trust), url, ..device }
@@ -108,15 +100,17 @@ impl Device {
         let typed = json!({"user_code": code.to_lowercase().replace('-', " ")}).to_string();
         let verified = self.curl("/claude-code/device/verify", &["--json", &typed]);
         assert_eq!(verified.status, 200, "{verified:?}");
-        let consent = text(&verified.json(), "consent_url");
-        let (url, token) = consent.split_once("#t=").expect("the fragment has arrived");
-        let flow = url.strip_prefix(&format!("{}/oauth/consent?flow=", self.url)).unwrap();
-        let target = format!("/api/oauth2/consent/flows/{flow}");
-        let temp = format!("X-Bifrost-Temp-Token: {token}");
-        assert_eq!(self.curl(&target, &["--header", &temp]).json()["client_name"], "Claude Code");
-        let body = json!({"mode": "vk", "value": Bifrost::VIRTUAL_KEY}).to_string();
-        let done = self.curl(&target, &["--request", "PUT", "--header", &temp, "--json", &body]);
-        text(&done.json(), "redirect_url")
+        let page = text(&verified.json(), "consent_url");
+        assert!(page.starts_with(&self.url), "{page}");
+        let send = |method: &str, target: &str, token: Option<&str>, body: &str| {
+            let token = token.map(|token| format!("X-Bifrost-Temp-Token: {token}"));
+            let token = token.iter().flat_map(|token| ["--header", token]);
+            let body = [body].into_iter().filter(|body| !body.is_empty()).flat_map(|body| ["--json", body]);
+            self.curl(target, &["--request", method].into_iter().chain(token).chain(body).collect::<Vec<_>>())
+        };
+        let (shown, end) = consent(&page, send);
+        assert_eq!(shown["client_name"], "Claude Code");
+        end
     }
 
     fn log_in(&self) -> Value {
@@ -169,8 +163,7 @@ impl Device {
 
 /// A Bifrost with a gateway for Claude Code.
 fn gateway() -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     bifrost.enable_claude_code();
     bifrost
 }
@@ -207,7 +200,7 @@ fn a_login_lives_over_tls() {
     if lacks(&["curl", "openssl"]) {
         return;
     }
-    Device::over_tls("--http1.1").lives();
+    Device::over_tls("--http1.1", "").lives();
 }
 
 #[test]
@@ -215,7 +208,7 @@ fn a_login_lives_over_http_2() {
     if lacks(&["curl", "openssl"]) {
         return;
     }
-    Device::over_tls("--http2").lives();
+    Device::over_tls("--http2", "").lives();
 }
 
 #[test]
@@ -223,7 +216,7 @@ fn a_login_lives_below_a_path() {
     if lacks(&["curl", "openssl"]) {
         return;
     }
-    Device::below("/bifrost").lives();
+    Device::over_tls("--http1.1", "/bifrost").lives();
 }
 
 /// Without the key that path is the server's, whose document says the same.
@@ -345,8 +338,7 @@ fn a_gateway_that_is_off_says_so_through_the_edge() {
     let device = Device::over_http();
     device.bifrost.set_discovery(Discovery::Gap);
     assert_eq!(device.form("/oauth/token", &[]).status, 405);
-    let off = Bifrost::start();
-    off.set_discovery(Discovery::Oauth2(Mode::Headers));
+    let off = Bifrost::of_oauth2(Mode::Headers);
     let edge = Edge::start(&format!("{PUBLIC_URLS}{}{OAUTH2}", servers_yaml(&[off.address()])));
     let device = Device::at(off, edge, "http", &[]);
     let answer = device.form("/oauth/token", &[]);

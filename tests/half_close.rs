@@ -15,7 +15,7 @@ use crate::support::{
     edge::{Edge, servers_yaml},
     raw::{read_head, serve_one},
     tls_client::TlsClient,
-    tls_server::{Authority, Folder},
+    tls_server::Trust,
     until,
 };
 
@@ -94,13 +94,9 @@ fn a_call_is_answered_when_the_server_is_ready() {
 
 #[test]
 fn a_client_that_ends_its_side_of_tls_is_answered_as_well() {
-    let (server, authority, folder) = (Slow::start(), Authority::new(), Folder::new());
-    let identity = authority.sign("localhost", &["localhost"]);
-    let [certificate, key] = [("pem", identity.certificate_pem()), ("key", identity.key_pem())]
-        .map(|(name, text)| folder.write(name, text).display().to_string());
-    let tls = format!("tls: {{certificates: [{{certificate: \"{certificate}\", key: \"{key}\"}}]}}");
-    let edge = Edge::listening(&tls, &format!("{}{ANSWER}", servers_yaml(&[server.address])));
-    let mut client = TlsClient::trusting(&authority).connect(&edge, "localhost").unwrap().into_stream();
+    let (server, trust) = (Slow::start(), Trust::new());
+    let edge = trust.edge_with_tls(&format!("{}{ANSWER}", servers_yaml(&[server.address])));
+    let mut client = TlsClient::trusting(&trust.authority).connect(&edge, "localhost").unwrap().into_stream();
     client.write_all(edge.head("GET", "/v1/models", "").as_bytes()).unwrap();
     client.conn.send_close_notify();
     client.flush().unwrap();

@@ -33,7 +33,7 @@ fn the_first_check_comes_at_once_and_decides_alone() {
     until("the other is up", || state_of(&edge, &fleet[1]) == State::Up);
     ask(&edge, 20);
     assert_eq!((fleet[0].recorded().len(), fleet[1].recorded().len()), (0, 20));
-    assert_eq!(edge.report().last_resorts, 0);
+    assert_eq!(edge.report().sites[0].last_resorts, 0);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn when_all_are_red_all_are_tried_and_the_report_says_so() {
     until("all are down", || fleet.iter().all(|bifrost| state_of(&edge, bifrost) == State::Down));
     ask(&edge, 40);
     assert!(fleet.iter().all(|bifrost| !bifrost.recorded().is_empty()));
-    assert_eq!(edge.report().last_resorts, 40);
+    assert_eq!(edge.report().sites[0].last_resorts, 40);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_server_that_cannot_be_reached_gets_a_pause_and_then_a_probe() {
     let edge = Edge::with(&servers, &format!("{turns}breaker: {{failures: 3, open: 1h, longest_open: 1h}}\n"));
     ask(&edge, 40);
     assert_eq!(edge.report().servers.iter().map(|server| server.connect_failures).sum::<u64>(), 3);
-    assert_eq!(edge.report().retries, 3);
+    assert_eq!(edge.report().sites[0].retries, 3);
 
     let edge = Edge::with(&servers, &format!("{turns}breaker: {{failures: 3, open: 50ms, longest_open: 50ms}}\n"));
     ask(&edge, 8);
@@ -183,9 +183,10 @@ fn a_good_answer_for_want_of_a_better_server_closes_the_breaker() {
     let options = "breaker: {server_errors: 2, open: 1h, longest_open: 1h}\n";
     let edge = Edge::with(&[bifrost.address()], options);
     until("it is open", || edge.get("/status/500").status == 500 && state_of(&edge, &bifrost) == State::Open);
+    let before = edge.report().sites[0].last_resorts;
     assert_eq!(edge.get("/status/500").status, 500);
     assert_eq!(state_of(&edge, &bifrost), State::Open);
     ask(&edge, 1);
     assert_eq!(state_of(&edge, &bifrost), State::Unknown);
-    assert!(edge.report().last_resorts > 0);
+    assert_eq!(edge.report().sites[0].last_resorts, before + 2);
 }

@@ -119,7 +119,7 @@ mcp_clients:
         assert!(errors.lines().any(|told| told == line), "{line}\n{errors}");
     }
     let config = Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}{out}")).unwrap().config;
-    assert_eq!(config.mcp_clients[0].auth_type, AuthType::PerUserOauth);
+    assert_eq!(config.sites[0].mcp_clients[0].auth_type, AuthType::PerUserOauth);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn ten_thousand_clients_are_imported() {
     assert!(code == 0 && errors.contains("10000 added"), "{errors}");
     let (out, errors, code) = run(&mut import(&[&source, "--into", &target, "--yes"]));
     assert!(code == 0 && out.is_empty() && errors.contains("nothing to change"), "{errors}");
-    assert_eq!(Loaded::from_file(target.as_ref()).unwrap().config.mcp_clients.len(), 10_000);
+    assert_eq!(Loaded::from_file(target.as_ref()).unwrap().config.sites[0].mcp_clients.len(), 10_000);
 }
 
 // === Whatever a Bifrost may have ===

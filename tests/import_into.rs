@@ -208,12 +208,12 @@ fn an_entry_that_only_the_file_has_stays_unless_it_is_pruned() {
     assert_eq!(merged(FILE, &clients, false), FILE);
     let pruned = merged(FILE, &clients, true);
     let config = Loaded::from_text("f.yaml".as_ref(), &pruned).unwrap().config;
-    assert_eq!(config.mcp_clients.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(config.sites[0].mcp_clients.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["b"]);
     for comment in ["# Ours.", "# here", "# the table", "# Why b is here.", "# The end of the table.", "# none yet"] {
         assert!(pruned.contains(comment), "{pruned}");
     }
     let emptied = merged(FILE, &json!([]), true);
-    assert!(Loaded::from_text("f.yaml".as_ref(), &emptied).unwrap().config.mcp_clients.is_empty());
+    assert!(Loaded::from_text("f.yaml".as_ref(), &emptied).unwrap().config.sites[0].mcp_clients.is_empty());
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn names_in_any_writing_are_told_apart() {
     let clients: Vec<_> = names.iter().map(|name| client(name, "none")).collect();
     let first = merged(&format!("# 日本語 😀\n{GOOD}"), &json!(clients), false);
     let config = Loaded::from_text("f.yaml".as_ref(), &first).unwrap().config;
-    assert_eq!(config.mcp_clients.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), names);
+    assert_eq!(config.sites[0].mcp_clients.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), names);
     let second = merged(&first, &json!([client("é", "oauth")]), false);
     assert_eq!(second.matches("oauth").count(), 1);
     assert!(

@@ -54,7 +54,7 @@ fn by_itself_it_prints_them_before_the_table() {
         assert!(errors.contains(&format!("client.mcp_server_auth_mode is {mode}: that decides")), "{errors}");
         let config =
             Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}public_urls: [\"https://gw.example\"]\n{out}"));
-        assert_eq!(config.unwrap().config.profile, Some(Profile::Oauth2));
+        assert_eq!(config.unwrap().config.sites[0].profile, Some(Profile::Oauth2));
     }
 }
 
@@ -84,8 +84,11 @@ fn a_file_in_flow_style_gets_them_too() {
     let (_, errors, code) = run(&source, &["--into", target.to_str().unwrap(), "--yes"]);
     assert_eq!(code, 0, "{errors}");
     let config = Loaded::from_file(&target).unwrap().config;
-    assert_eq!((config.profile(), config.auth_mode()), (Profile::Oauth2, Some(McpServerAuthMode::Oauth)));
-    assert_eq!(config.mcp_clients.len(), 1);
+    assert_eq!(
+        (config.sites[0].profile(), config.sites[0].auth_mode()),
+        (Profile::Oauth2, Some(McpServerAuthMode::Oauth))
+    );
+    assert_eq!(config.sites[0].mcp_clients.len(), 1);
 }
 
 #[test]
@@ -241,10 +244,10 @@ fn merged_a_claude_code_gateway_is_turned_on_and_off_again() {
     let into = ["--into", target.to_str().unwrap(), "--yes"];
     let (_, errors, code) = run(&with_gateway(&folder, Some("both"), true), &into);
     assert!(code == 0 && errors.contains("mcp_server_auth_mode both, claude_code_gateway true"), "{errors}");
-    assert!(Loaded::from_file(&target).unwrap().config.claude_code_gateway);
+    assert!(Loaded::from_file(&target).unwrap().config.sites[0].claude_code_gateway);
     let (_, errors, code) = run(&with_gateway(&folder, Some("both"), false), &into);
     assert_eq!(code, 0, "{errors}");
-    assert!(!Loaded::from_file(&target).unwrap().config.claude_code_gateway);
+    assert!(!Loaded::from_file(&target).unwrap().config.sites[0].claude_code_gateway);
 }
 
 #[test]

@@ -189,6 +189,6 @@ fn a_name_may_be_any_word() {
         let (out, _) = imported(&of(&json!([{"name": name, "auth_type": "per_user_oauth"}])));
         assert!(out.contains(&format!("- name: {printed}\n")), "{out}");
         let config = Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}{out}")).unwrap().config;
-        assert_eq!(config.mcp_clients[0].auth_type, AuthType::PerUserOauth);
+        assert_eq!(config.sites[0].mcp_clients[0].auth_type, AuthType::PerUserOauth);
     }
 }

@@ -13,11 +13,7 @@ use crate::support::{
 #[test]
 fn a_client_that_expects_100_gets_it_before_it_sends_the_body_and_keeps_its_connection() {
     let edge = Edge::in_front_of_one(|mut stream| {
-        let head = raw::read_head(&mut stream).to_ascii_lowercase();
-        assert!(head.contains("\r\nexpect: 100-continue\r\n"), "{head}");
-        stream.write_all(raw::CONTINUE).unwrap();
-        assert_eq!(raw::read_exactly(&mut stream, 5), b"hello");
-        stream.write_all(raw::OK).unwrap();
+        raw::answer_who_expects_100(&mut stream);
         raw::answer_the_next(&mut stream);
     });
     let mut client = edge.connect();

@@ -13,13 +13,8 @@ use crate::support::{
 #[test]
 fn a_client_that_expects_100_gets_it_before_it_sends_the_body() {
     let edge = H2cEdge::in_front_of(&[raw::serve_one(|mut stream| {
-        for _ in 0..2 {
-            let head = raw::read_head(&mut stream).to_ascii_lowercase();
-            assert!(head.contains("\r\nexpect: 100-continue\r\n"), "{head}");
-            stream.write_all(raw::CONTINUE).unwrap();
-            assert_eq!(raw::read_exactly(&mut stream, 5), b"hello");
-            stream.write_all(raw::OK).unwrap();
-        }
+        raw::answer_who_expects_100(&mut stream);
+        raw::answer_who_expects_100(&mut stream);
     })]);
     let client = edge.connect();
     for _ in 0..2 {

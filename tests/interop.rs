@@ -4,15 +4,14 @@
 use std::{path::Path, process::Command};
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
+    interop::{installed, printed},
     nobody_yet,
     tls_server::Trust,
     tls_terminator::TlsTerminator,
-    tools::{interop, lacks},
+    tools::lacks,
 };
-
-const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// One of the official SDKs.
 struct Client {
@@ -30,23 +29,14 @@ const RUST_RMCP: Client = Client { name: "rust-rmcp", command: &[".env/rmcp-targ
 impl Client {
     /// Logs in at the MCP server of this URL and returns what the client saw.
     fn log_in(&self, url: &str, ca: Option<&Path>) -> serde_json::Value {
+        let installed = installed(self.name);
         let program = match self.command[0].strip_prefix(".env/") {
-            Some(program) => interop(program),
+            Some(program) => installed.join(program),
             None => self.command[0].into(),
         };
         let mut command = Command::new(program);
-        command.args(&self.command[1..]).arg(url).current_dir(INTEROP);
-        command.env("BIFROST_VIRTUAL_KEY", Bifrost::VIRTUAL_KEY);
-        for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
-            match ca {
-                Some(ca) => command.env(variable, ca),
-                None => command.env_remove(variable),
-            };
-        }
-        let output = command.output().unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}: {}{printed}", self.name, String::from_utf8_lossy(&output.stderr));
-        serde_json::from_str(&printed).unwrap()
+        command.args(&self.command[1..]).arg(url).env("BIFROST_VIRTUAL_KEY", Bifrost::VIRTUAL_KEY);
+        serde_json::from_str(&printed(self.name, &mut command, ca)).unwrap()
     }
 }
 
@@ -114,19 +104,13 @@ fn over_tls(client: &Client) {
 const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: oauth\n";
 const OAUTH2_TOKEN: &str = "/oauth2/token";
 
-fn oauth2() -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Oauth));
-    bifrost
-}
-
 /// At `/mcp` and below it, where the resource is the same.
 fn oauth2_over_http(client: &Client) {
     if lacks(&[client.name, "openssl"]) {
         return;
     }
     for path in ["/mcp", "/mcp/github"] {
-        let bifrost = oauth2();
+        let bifrost = Bifrost::of_oauth2(Mode::Oauth);
         let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
         let origin = format!("http://{}", edge.host());
         let seen = client.log_in(&format!("{origin}{path}"), None);
@@ -138,7 +122,7 @@ fn oauth2_behind_tls(client: &Client) {
     if lacks(&[client.name, "openssl", "stunnel"]) {
         return;
     }
-    let bifrost = oauth2();
+    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
     // As newer versions of Bifrost demand it.
@@ -155,7 +139,7 @@ fn oauth2_below_a_path(client: &Client) {
         return;
     }
     let base = "/bifrost";
-    let (bifrost, trust) = (oauth2(), Trust::new());
+    let (bifrost, trust) = (Bifrost::of_oauth2(Mode::Oauth), Trust::new());
     bifrost.set_base_path(base);
     let edge = trust.edge_with_tls_at(base, &format!("{}{OAUTH2}", servers_yaml(&[bifrost.address()])));
     let origin = format!("https://{}", edge.host());
@@ -171,7 +155,7 @@ fn oauth2_refreshes(client: &Client) {
     if lacks(&[client.name, "openssl"]) {
         return;
     }
-    let bifrost = oauth2();
+    let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     // initialize, that it is initialized, tools/list.
     bifrost.end_access_tokens_after(3);
     let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));

@@ -8,19 +8,15 @@ use serde_json::{Value, json};
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
-    tools::{interop, lacks},
+    interop::{installed, printed},
+    tools::lacks,
 };
-
-const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// Runs one of the programs; what it printed.
 fn run(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("java");
-    command.arg("-cp").arg(interop("java/*")).arg(format!("java/{program}.java"));
-    let output = command.args(arguments).current_dir(INTEROP).output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{program}: {}{printed}", String::from_utf8_lossy(&output.stderr));
-    printed
+    command.arg("-cp").arg(installed("java").join("java/*")).arg(format!("java/{program}.java")).args(arguments);
+    printed(program, &mut command, None)
 }
 
 /// Asks twice with a GET and a POST, and asserts that each was a 200 in this version.
@@ -62,10 +58,10 @@ fn they_are_served_where_a_listener_has_http_2() {
 
 #[test]
 fn the_java_sdk_of_mcp_calls_a_tool() {
+    const TOKEN: &str = "a-token-of-java";
     if lacks(&["java"]) {
         return;
     }
-    const TOKEN: &str = "a-token-of-java";
     let bifrost = Bifrost::start();
     bifrost.accept_token(TOKEN);
     let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{CLIENTS}"));

@@ -141,6 +141,9 @@ fn every_key_is_in_the_shipped_file_and_no_other() {
         let is_shown = shown.values().any(|shown| shown == name) || name.starts_with("mcp_clients[].");
         // Those of a path are those of all.
         let is_shown_above = name.starts_with("timeouts.paths[].") && !name.ends_with(".prefix");
+        // Those of a site are those of the top level.
+        let is_shown_above =
+            is_shown_above || name.strip_prefix("sites[].").is_some_and(|own| keys.contains_key(own) && own != "name");
         // Written in one line.
         let is_inline = ["per_second", "burst"].iter().any(|key| name.ends_with(key));
         assert!(is_shown || is_shown_above || is_inline, "{name} is not in conf/proxy.yaml");

@@ -14,7 +14,7 @@ fn ask_and_ask_on(edge: &Edge, headers: &str) -> usize {
     let (mut read, mut piece) = (0, [0; 4096]);
     until("the edge is done with the answer", || {
         read += client.read(&mut piece).unwrap();
-        edge.counters().traffic().requests == 1
+        edge.counters().sites().traffic().requests == 1
     });
     // Closed already, the connection would be reset by this, and the rest of the answer be lost.
     let _unheard = client.write_all(edge.head("GET", "/echo", "").as_bytes());

@@ -3,6 +3,10 @@
 
 use std::io::{ErrorKind, Write};
 
+use bridgehead::{
+    config::Loaded,
+    process::{Inherited, Process},
+};
 use rustls::{
     ProtocolVersion, SupportedProtocolVersion,
     version::{TLS12, TLS13},
@@ -199,9 +203,27 @@ fn what_is_no_tls_is_closed_and_counted() {
     let yaml = format!("{}limits: {{head_time: 300ms}}\n", servers_yaml(&[setup.bifrost.address()]));
     let edge = Edge::listening(&format!("tls: {{certificates: [{}]}}", setup.certificate(&["localhost"])), &yaml);
     let mut plain = edge.connect();
-    plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    plain.send("SSH-2.0-OpenSSH_9.2\r\n");
     plain.read_to_end();
     assert!(edge.connect().is_closed(), "a client that says nothing is not waited for");
     assert_eq!(edge.metric("bridgehead_connections_closed_total{reason=\"tls_handshake\"}"), 2);
     assert!(setup.bifrost.recorded().is_empty());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_named_as_that() {
+    let setup = Setup::new();
+    let yaml = format!(
+        "listeners:\n- {{address: \"127.0.0.1:0\"}}\n- {{address: \"127.0.0.1:0\", tls: {{certificates: [{}, {}]}}}}\nservers: []\n",
+        setup.certificate(&["one.example"]),
+        setup.certificate(&["two.example"]),
+    );
+    let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
+    // It was there when the configuration was checked.
+    let key = setup.folder.path().join("two.example.key");
+    std::fs::remove_file(&key).unwrap();
+    let error = Process::bind(&config, Inherited::default()).err().unwrap().to_string();
+    let expected = format!("listeners[1].tls.certificates[1].key: {}", key.display());
+    assert!(error.starts_with(&expected) && error.contains("; "), "{error}");
+    assert!(!error.contains("listen on") && !error.contains("0.0.0.0"), "{error}");
 }

@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod environment;
+mod moving_between_generations;
+mod sites;
+mod sites_config;
+mod sites_reload;
+mod sites_verify;
 mod support;
 
 // What the real Bifrost was asked, and what it answered: tests/bifrost/README.md.
@@ -19,6 +25,7 @@ mod admin_listener;
 mod architecture;
 mod balancing;
 mod base_paths;
+mod behind_haproxy;
 mod bifrost_configs;
 mod claude_code_gateway;
 mod clients_leaving;
@@ -91,6 +98,7 @@ mod oauth2_documents;
 mod oauth2_logins;
 mod packaging;
 mod pipelining;
+mod plain_http;
 mod plugin;
 mod program_log;
 mod project_name;
@@ -105,6 +113,8 @@ mod reload_file;
 mod reload_under_load;
 mod remarks;
 mod replace;
+mod replace_in_order;
+mod replace_under_load;
 mod requests_in_flight;
 mod retries;
 mod rolling_update;

@@ -6,18 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
     edge::{Edge, PUBLIC_URLS, servers_yaml},
     http::{Connection, Response},
 };
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-
-fn oauth2(mode: Mode) -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(mode));
-    bifrost
-}
 
 fn in_front_of(bifrost: &Bifrost, more: &str) -> Edge {
     let servers = servers_yaml(&[bifrost.address()]);
@@ -41,7 +35,7 @@ fn key(header: &str) -> String {
 
 #[test]
 fn every_place_of_a_virtual_key_is_taken_and_two_credentials_are_refused_with_a_challenge() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let edge = in_front_of(&bifrost, "");
     let keys = ["x-bf-vk: ", "Authorization: Bearer ", "x-api-key: ", "x-goog-api-key: "].map(key);
     for header in &keys {
@@ -65,7 +59,7 @@ fn every_place_of_a_virtual_key_is_taken_and_two_credentials_are_refused_with_a_
 /// The edge cannot know whether one without credentials is served: it asks.
 #[test]
 fn whether_nobody_in_particular_is_served_is_up_to_the_server() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let edge = in_front_of(&bifrost, "");
     bifrost.enforce_auth(false);
     assert_eq!(post(&edge, "", PING).status, 200);
@@ -78,7 +72,7 @@ fn whether_nobody_in_particular_is_served_is_up_to_the_server() {
 
 #[test]
 fn a_notification_is_accepted_without_a_body() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let edge = in_front_of(&bifrost, "");
     let mut connection = send(&edge, &key("x-bf-vk: "), r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     let answer = connection.read_response("POST");
@@ -90,7 +84,7 @@ fn a_notification_is_accepted_without_a_body() {
 /// Of a call whose client wants to know of its progress; without that it is one answer.
 #[test]
 fn progress_arrives_step_by_step_on_the_post_itself() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let edge = in_front_of(&bifrost, "");
     let call = |meta: &Value| {
         json!({
@@ -121,7 +115,7 @@ fn progress_arrives_step_by_step_on_the_post_itself() {
 /// Far more often than the original's 15 s, and for far longer than the edge waits for a server that says nothing.
 #[test]
 fn heartbeats_arrive_one_by_one_and_keep_an_idle_stream_open() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     bifrost.set_heartbeat(Duration::from_millis(100));
     let edge = in_front_of(&bifrost, "timeouts: {silence: 1s, first_byte: 1s}\n");
     let mut client = edge.connect();
@@ -137,7 +131,7 @@ fn heartbeats_arrive_one_by_one_and_keep_an_idle_stream_open() {
 
 #[test]
 fn heartbeats_keep_a_chat_open_that_waits_for_its_provider() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     bifrost.set_heartbeat(Duration::from_millis(100));
     let gate = bifrost.gate();
     let edge = in_front_of(&bifrost, "timeouts: {silence: 1s}\n");
@@ -153,7 +147,7 @@ fn heartbeats_keep_a_chat_open_that_waits_for_its_provider() {
 /// What the stand-in makes of a base path: it takes requests with it and without, and names it.
 #[test]
 fn below_a_base_path_everything_is_there_twice_and_named_with_it() {
-    let bifrost = oauth2(Mode::Both);
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     bifrost.set_base_path("/bifrost");
     let ask = |path: &str| Connection::to(bifrost.address()).ask("GET", path, "gw.example", "");
     for prefix in ["", "/bifrost"] {

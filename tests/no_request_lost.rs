@@ -6,7 +6,7 @@ use std::time::Instant;
 use bridgehead::fleet::State;
 
 use crate::support::{
-    account::{Balance, Kind, Line, Load, MIXED, Outcome, STEADY},
+    account::{Account, Balance, Kind, Line, Load, MIXED, Outcome, STEADY},
     edge::Edge,
     http::Connection,
     troubled::{Mood, Stage, Troubled, event_text, fleet, fleet_with, impatient_fleet},
@@ -86,17 +86,22 @@ fn a_get_that_a_killed_server_had_not_answered_is_answered_by_another() {
     assert!(balance.sent_twice().is_empty());
 }
 
-#[test]
-fn a_server_that_refuses_new_connections_costs_nothing() {
+/// A load on three servers of which the first is in this mood for a while, and well again until it is asked again.
+fn while_the_first_is(mood: Mood) -> ([Troubled; 3], Account) {
     let (fleet, edge) = fleet();
     let load = STEADY.on(edge.address);
     load.wait_for(60);
-    fleet[0].set(Mood::RefusesNew);
+    fleet[0].set(mood);
     load.wait_for(90);
     let before = fleet[0].recorded().len();
     fleet[0].set(Mood::Well);
     fleet[0].wait_for(before + 1);
-    let account = load.stop();
+    (fleet, load.stop())
+}
+
+#[test]
+fn a_server_that_refuses_new_connections_costs_nothing() {
+    let (fleet, account) = while_the_first_is(Mood::RefusesNew);
     let balance = account.balance(&fleet.each_ref());
     balance.assert_no_post_twice();
     balance.assert_none_wrong();
@@ -107,15 +112,7 @@ fn a_server_that_refuses_new_connections_costs_nothing() {
 /// so that it alone may be lost.
 #[test]
 fn a_server_that_shuts_down_as_bifrost_does_costs_at_most_a_post_it_never_saw() {
-    let (fleet, edge) = fleet();
-    let load = STEADY.on(edge.address);
-    load.wait_for(60);
-    fleet[0].set(Mood::ShutsDown);
-    load.wait_for(90);
-    let before = fleet[0].recorded().len();
-    fleet[0].set(Mood::Well);
-    fleet[0].wait_for(before + 1);
-    let account = load.stop();
+    let (fleet, account) = while_the_first_is(Mood::ShutsDown);
     let balance = account.balance(&fleet.each_ref());
     balance.assert_no_post_twice();
     balance.assert_none_wrong();
@@ -255,7 +252,7 @@ fn failing_health_checks_lose_nothing_even_when_all_fail() {
         until("they are down", || down() == red);
         load.wait_for(60);
     }
-    assert!(edge.report().last_resorts > 0);
+    assert!(edge.report().sites[0].last_resorts > 0);
     for server in &fleet {
         server.set(Mood::Well);
     }

@@ -54,7 +54,7 @@ fn agree(edge: &Edge, fleet: &[Troubled], account: &Account, all_recorded: bool)
         assert_eq!(received.count() as u64, answered, "answers that arrived, {shown:?}");
     }
     let picks: u64 = report.servers.iter().map(|server| server.picks).sum();
-    assert_eq!(picks, account.entries.len() as u64 + report.retries, "{report:?}");
+    assert_eq!(picks, account.entries.len() as u64 + report.sites[0].retries, "{report:?}");
     report
 }
 
@@ -65,7 +65,7 @@ fn agree_when_all_is_well() {
     let (fleet, edge) = fleet();
     let account = MODERATE.on(edge.address).finish();
     let report = agree(&edge, &fleet, &account, true);
-    assert_eq!((report.retries, report.retries_refused, report.last_resorts), (0, 0, 0));
+    assert_eq!((report.sites[0].retries, report.sites[0].retries_refused, report.sites[0].last_resorts), (0, 0, 0));
     for server in &report.servers {
         assert_eq!((server.connect_failures, server.broken, server.server_errors), (0, 0, 0), "{server:?}");
     }
@@ -80,7 +80,7 @@ fn agree_when_a_server_is_down() {
     let shown = report.servers.iter().find(|shown| shown.address == fleet[0].address()).unwrap();
     assert!(shown.connect_failures > 0 && shown.connect_failures == shown.picks, "{shown:?}");
     // Nothing else made a second attempt necessary, and none was refused.
-    assert_eq!(report.retries, shown.connect_failures);
+    assert_eq!(report.sites[0].retries, shown.connect_failures);
 }
 
 #[test]

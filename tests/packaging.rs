@@ -9,10 +9,7 @@ use humantime_serde::re::humantime::parse_duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::support::{
-    schema,
-    tools::{interop, lacks},
-};
+use crate::support::{interop::installed, schema, tools::lacks};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/deploy");
 
@@ -28,7 +25,7 @@ fn manifests(file: &str) -> Vec<Value> {
 
 /// A tool of `tests/interop/packaging`.
 fn tool(name: &str) -> Command {
-    Command::new(interop(&format!("packaging/bin/{name}")))
+    Command::new(installed("packaging").join("packaging/bin").join(name))
 }
 
 /// What a command prints; it must end well.
@@ -80,10 +77,10 @@ fn systemd_waits_for_the_end_of_requests_and_allows_enough_files() {
     let setting = |name: &str| unit.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
     let config = Loaded::from_file(shipped.as_ref()).unwrap().config;
-    let stop = config.stop.delay + config.stop.idle + config.stop.grace;
+    let stop = config.edge.stop.delay + config.edge.stop.idle + config.edge.stop.grace;
     assert!(parse_duration(setting("TimeoutStopSec")).unwrap() > stop);
     let files: usize = setting("LimitNOFILE").parse().unwrap();
-    assert!(files > 2 * config.limits.connections.most());
+    assert!(files > 2 * config.edge.limits.connections.most());
     let user = setting("User");
     assert!(read("systemd/bridgehead.sysusers").lines().any(|line| line.starts_with(&format!("u {user} "))));
 }
@@ -153,21 +150,21 @@ fn the_manifests_fit_the_configuration_in_the_config_map() {
     let container = &pod["containers"][0];
     let ports = container["ports"].as_array().unwrap().iter();
     let ports: Vec<_> = ports.map(|port| port["containerPort"].as_u64().unwrap()).collect();
-    let listener = config.listeners[0].address.ip().unwrap();
-    let admin = config.admin.unwrap().address.0;
+    let listener = config.edge.listeners[0].address.ip().unwrap();
+    let admin = config.edge.admin.unwrap().address.0;
     assert_eq!(ports, [u64::from(listener.port()), u64::from(admin.port())]);
     assert!(listener.ip().is_unspecified() && admin.ip().is_unspecified());
     // A pod that is told to stop has time for all that the edge does then.
-    let stop = config.stop.delay + config.stop.idle + config.stop.grace;
+    let stop = config.edge.stop.delay + config.edge.stop.idle + config.edge.stop.grace;
     let patience = Duration::from_secs(pod["terminationGracePeriodSeconds"].as_u64().unwrap());
-    assert!(patience > stop && !config.stop.delay.is_zero());
+    assert!(patience > stop && !config.edge.stop.delay.is_zero());
     // And is not told to before it was found not to be ready.
     let probe = &container["readinessProbe"];
     let unready = probe["periodSeconds"].as_u64().unwrap() * probe["failureThreshold"].as_u64().unwrap();
-    assert!(config.stop.delay > Duration::from_secs(unready));
+    assert!(config.edge.stop.delay > Duration::from_secs(unready));
     // One worker thread for each core that is asked for.
     let cores: usize = container["resources"]["requests"]["cpu"].as_str().unwrap().parse().unwrap();
-    assert_eq!(config.threads.unwrap().get(), cores);
+    assert_eq!(config.edge.threads.unwrap().get(), cores);
 }
 
 /// The number before each unit in a text, in order, such as `30 MiB`.
@@ -185,8 +182,8 @@ fn as_many_requests_as_the_config_map_allows_fit_into_the_memory_of_a_pod() {
     assert_eq!(sizes.len(), 5, "{formula}");
     let (program, costliest) = (sizes[0], sizes[1..].iter().max().unwrap());
     let config = Loaded::from_text("configmap.yaml".as_ref(), &proxy_yaml()).unwrap().config;
-    let streams = if config.listeners[0].has_http2() { u64::from(config.limits.http2_streams) } else { 1 };
-    let requests = config.limits.connections.most() as u64 * streams;
+    let streams = if config.edge.listeners[0].has_http2() { u64::from(config.edge.limits.http2_streams) } else { 1 };
+    let requests = config.edge.limits.connections.most() as u64 * streams;
     let container = &manifests("deployment.yaml")[0]["spec"]["template"]["spec"]["containers"][0];
     let memory = container["resources"]["limits"]["memory"].as_str().unwrap();
     let memory = format!("{memory}B").parse::<ByteSize>().unwrap().as_u64();
@@ -201,7 +198,7 @@ fn what_a_reload_by_systemd_cannot_change_is_named() {
     let other = other.replace("format: json", "format: text");
     // The check alone, which is what `systemctl reload` tells of, finds nothing.
     assert!(Loaded::from_text("configmap.yaml".as_ref(), &other).is_ok());
-    let refused = Loaded::for_running("configmap.yaml".as_ref(), &other, &Fixed::of(&running)).unwrap_err();
+    let refused = Loaded::for_running("configmap.yaml".as_ref(), &other, &Fixed::of(&running.edge)).unwrap_err();
     let readme = read("README.md");
     let row = readme.lines().find(|line| line.contains("`systemctl reload bridgehead`")).unwrap();
     let lines = refused.to_string();

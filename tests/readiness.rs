@@ -40,7 +40,7 @@ fn the_path_is_answered_for_any_host_before_anything_that_could_refuse_it() {
     old.send("GET /edge-readyz HTTP/1.0\r\n\r\n");
     assert_eq!(old.read_response("GET").status, 200);
     assert!(bifrost.recorded().is_empty());
-    assert_eq!(edge.counters().traffic().requests, 0, "probes are no traffic");
+    assert_eq!(edge.counters().sites().traffic().requests, 0, "probes are no traffic");
 }
 
 #[test]

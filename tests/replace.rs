@@ -2,172 +2,23 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
 };
 
 use tempfile::TempDir;
 
 use crate::support::{
     PATIENCE,
-    account::{Load, MIXED},
-    discovery::AS,
-    edge::{CLIENTS, servers_yaml},
+    edge::servers_yaml,
+    generations::{Generations, configured},
     http::Connection,
     nobody_yet,
-    program::{Running, bridgehead, signal},
-    raw,
+    program::{bridgehead, signal},
     troubled::{Troubled, event_text},
-    websocket::{self, UPGRADE},
 };
-
-/// The program and its successors: all write to one log.
-struct Generations {
-    first: Running,
-    address: SocketAddr,
-    /// The one that serves.
-    process: u32,
-}
-
-impl Generations {
-    fn start(config: &Path) -> Self {
-        let mut command = bridgehead();
-        command.env("RUST_LOG", "info");
-        Self::run(command, config)
-    }
-
-    fn run(command: Command, config: &Path) -> Self {
-        let mut first = Running::run(command, config);
-        let (address, process) = (first.address(), first.child.id());
-        first.wait_for("forwarding to");
-        Generations { first, address, process }
-    }
-
-    fn ask_to_be_replaced(&self) {
-        assert!(signal(self.process, "USR2"), "the one that serves is gone");
-    }
-
-    fn replace(&mut self) {
-        self.ask_to_be_replaced();
-        let said = self.first.wait_for("serves from now on");
-        self.process = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    }
-
-    /// Stops the last one, and waits for the end of all.
-    fn stop(mut self) -> String {
-        // It may have been told already.
-        signal(self.process, "TERM");
-        self.first.whole_log()
-    }
-}
-
-impl Drop for Generations {
-    fn drop(&mut self) {
-        if self.process != self.first.child.id() {
-            signal(self.process, "KILL");
-        }
-    }
-}
-
-/// A configuration in a folder of its own.
-fn configured(folder: &Path, more: &str) -> PathBuf {
-    let file = folder.join("proxy.yaml");
-    fs::write(
-        &file,
-        format!(
-            "listeners: [{{address: \"127.0.0.1:0\"}}]\nhealth: {{enabled: false}}\nverify: {{at_start: false}}\n{more}"
-        ),
-    )
-    .unwrap();
-    file
-}
-
-/// Asks on one new connection after the other until it is told to stop; returns how many were answered, and what went
-/// wrong.
-fn knock(edge: SocketAddr, stop: Arc<AtomicBool>) -> JoinHandle<(usize, Vec<String>)> {
-    const MOST: usize = 20_000;
-    thread::spawn(move || {
-        let (mut answered, mut wrong) = (0, Vec::new());
-        while !stop.load(Ordering::Relaxed) && answered < MOST {
-            let asked = Connection::try_to(edge).map_err(|error| error.to_string()).and_then(|mut connection| {
-                connection.send(format!("GET {AS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
-                connection.try_read_head()
-            });
-            match asked {
-                Ok(head) if head.status == 200 => answered += 1,
-                Ok(head) => wrong.push(format!("status {}", head.status)),
-                Err(error) => wrong.push(error),
-            }
-        }
-        (answered, wrong)
-    })
-}
-
-/// Kept-alive connections, new ones, streams and a WebSocket, each request accounted for.
-#[test]
-fn five_replacements_lose_no_connection_and_no_request() {
-    let servers = [Troubled::start(), Troubled::start()];
-    let websocket = raw::serve_one(|mut stream| {
-        websocket::accept(&mut stream);
-        websocket::echo(stream);
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let addresses = servers.each_ref().map(Troubled::address);
-    let file = configured(folder.path(), &format!("{}{CLIENTS}", servers_yaml(&[websocket])));
-    let mut edge = Generations::start(&file);
-
-    // Opened with the first one, in front of a server of its own, and used to the last.
-    let mut client = Connection::to(edge.address);
-    client.send(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n"));
-    assert_eq!(client.read_head().status, 101);
-    fs::write(
-        &file,
-        fs::read_to_string(&file).unwrap().replace(&servers_yaml(&[websocket]), &servers_yaml(&addresses)),
-    )
-    .unwrap();
-    edge.first.wait_for("served as generation 2");
-    let mut held = Connection::to(edge.address);
-    held.send("GET /stream/2?held HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(held.read_head().status, 200);
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let knocking: Vec<_> = (0..2).map(|_| knock(edge.address, Arc::clone(&stop))).collect();
-    let load = Load { workers: 4, requests: 50_000, kinds: MIXED }.on(edge.address);
-    for _ in 0..5 {
-        load.wait_for(50);
-        edge.replace();
-        client.send(b"\x81\x05hello");
-        assert_eq!(client.read_exactly(7), b"\x81\x05hello");
-    }
-    load.wait_for(50);
-    let account = load.stop();
-    stop.store(true, Ordering::Relaxed);
-    for knocking in knocking {
-        let (answered, wrong) = knocking.join().unwrap();
-        assert!(wrong.is_empty(), "{answered} answered, and {wrong:?}");
-        assert!(answered > 50, "only {answered}");
-    }
-    let mut balance = account.balance(&servers.each_ref());
-    balance.strangers.retain(|(_, record)| !record.target.ends_with("?held"));
-    balance.assert_none_lost();
-    balance.assert_no_post_twice();
-    balance.assert_none_wrong();
-    for server in &servers {
-        server.release(100);
-    }
-    assert_eq!(held.read_chunks().len(), 2 * event_text(0).len());
-    drop((client, held));
-    let log = edge.stop();
-    assert!(!log.contains("are cut"), "{log}");
-    assert_eq!(log.matches("stopped, 0 requests cut").count(), 6, "{log}");
-}
 
 #[test]
 fn a_successor_takes_over_the_sockets_and_binds_what_is_new() {
@@ -370,7 +221,9 @@ fn the_command_says_what_came_of_it() {
     let (code, said) = upgrade(&file);
     assert_eq!(code, 0, "{said}");
     edge.process = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    assert_eq!(said, format!("process {} serves from now on, process {first} finishes what it has\n", edge.process));
+    let told = format!("process {} serves from now on, process {first} finishes what it has\n", edge.process);
+    // On standard error, which configuration was meant.
+    assert_eq!(said, format!("{told}configuration {}\n", file.display()));
     assert!(edge.first.child.wait().unwrap().success());
     assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
 

@@ -1,7 +1,7 @@
 //! A client that takes its time takes no more than it may.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Write},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
@@ -83,8 +83,7 @@ fn a_client_that_reads_nothing_is_cut_off() {
     let mut client = edge.connect();
     client.send(edge.head("GET", "/", ""));
     assert!(heard.recv_timeout(PATIENCE).unwrap(), "the server is told that nobody listens");
-    let read = client.sender().read(&mut [0; 1]);
-    assert!(read.is_ok() || read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    assert!(client.read_to_end().len() < 1_000_000_000);
 }
 
 #[test]

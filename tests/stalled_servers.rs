@@ -164,8 +164,9 @@ fn a_server_that_asks_for_the_body_and_takes_nothing_of_it_is_504() {
 }
 
 /// Asks this server with each listener.
-fn expecting(serve: fn(TcpStream), timeouts: &str, go_on: impl Fn(&mut Connection)) {
-    let yaml = || format!("{PUBLIC_URLS}{}timeouts: {{{timeouts}}}\n", servers_yaml(&[raw::serve_one(serve)]));
+fn expecting(serve: impl FnOnce(TcpStream) + Clone + Send + 'static, timeouts: &str, go_on: impl Fn(&mut Connection)) {
+    let server = || servers_yaml(&[raw::serve_one(serve.clone())]);
+    let yaml = || format!("{PUBLIC_URLS}{}timeouts: {{{timeouts}}}\n", server());
     let (edge, stock) = (Edge::start(&yaml()), Stock::start(&yaml()));
     for address in [edge.address, stock.address] {
         let mut client = Connection::to(address);
@@ -206,13 +207,16 @@ fn a_client_that_expects_100_hears_a_final_answer_instead() {
 
 #[test]
 fn a_client_that_sends_without_100_after_its_own_patience_is_served() {
-    let serve = |mut stream: TcpStream| {
+    let (came, heads) = mpsc::channel();
+    let serve = move |mut stream: TcpStream| {
         raw::read_head(&mut stream);
+        came.send(()).unwrap();
         assert_eq!(raw::read_exactly(&mut stream, 5), b"hello");
         stream.write_all(raw::OK).unwrap();
     };
     expecting(serve, "first_byte: 20s", |client| {
-        thread::sleep(Duration::from_millis(300));
+        // Its server has been asked, and says nothing.
+        heads.recv().unwrap();
         assert_eq!(client.send("hello").read_response("POST").text(), "ok");
     });
 }

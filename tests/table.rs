@@ -46,14 +46,14 @@ const EVERY_FIELD: &str = r#"[
 fn the_json_of_bifrost_is_taken_with_every_field() {
     let loaded = load(EVERY_FIELD).unwrap();
     assert!(loaded.warnings.iter().all(|warning| !warning.path.is_below("mcp_clients")), "{:?}", loaded.warnings);
-    assert_eq!((loaded.config.mcp_clients.len(), loaded.notes.len()), (3, 0));
-    assert_eq!(Discovery::compile(&loaded.config).deciding_clients(), ["everything"]);
+    assert_eq!((loaded.config.sites[0].mcp_clients.len(), loaded.notes.len()), (3, 0));
+    assert_eq!(Discovery::compile(&loaded.config.sites).sites()[0].deciding_clients(), ["everything"]);
 }
 
 #[test]
 fn json_pasted_at_the_left_margin_is_taken() {
     let pasted = "[\n{\n\"name\": \"a\",\n\"connection_type\": \"sse\",\n\"connection_string\": \"https://a\"\n}\n]";
-    assert_eq!(load(pasted).unwrap().config.mcp_clients.len(), 1);
+    assert_eq!(load(pasted).unwrap().config.sites[0].mcp_clients.len(), 1);
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn only_auth_type_decides() {
             "[{{name: a, connection_type: http, connection_string: x, auth_type: {auth_type}, \
              per_user_header_keys: [X-A], allow_on_all_virtual_keys: true, oauth_config_id: x}}]"
         );
-        assert!(!Discovery::compile(&load(&client).unwrap().config).is_on(), "{auth_type}");
+        assert!(!Discovery::compile(&load(&client).unwrap().config.sites).is_on(), "{auth_type}");
     }
     let without = "[{name: a, connection_type: http, connection_string: x}]";
-    assert!(!Discovery::compile(&load(without).unwrap().config).is_on());
+    assert!(!Discovery::compile(&load(without).unwrap().config.sites).is_on());
 }
 
 #[test]
@@ -85,6 +85,6 @@ fn a_hundred_thousand_clients_are_a_table_like_any_other() {
         |number| format!("- {{name: c{number}, connection_type: http, connection_string: \"https://h{number}\"}}\n");
     let mut clients: String = std::iter::once("\n".to_owned()).chain((0..100_000).map(client)).collect();
     clients.push_str("- {name: last, connection_type: sse, connection_string: x, auth_type: per_user_oauth}");
-    let discovery = Discovery::compile(&load(&clients).unwrap().config);
-    assert_eq!(discovery.deciding_clients(), ["last"]);
+    let discovery = Discovery::compile(&load(&clients).unwrap().config.sites);
+    assert_eq!(discovery.sites()[0].deciding_clients(), ["last"]);
 }

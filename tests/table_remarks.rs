@@ -281,7 +281,7 @@ fn only_what_would_make_discovery_wrong_is_refused() {
 #[test]
 fn a_name_in_quotes_may_be_any_word() {
     let text = format!("{GOOD}mcp_clients: [{{name: \"null\", connection_type: inprocess}}]\n");
-    assert_eq!(Loaded::from_text("f.yaml".as_ref(), &text).unwrap().config.mcp_clients[0].name, "null");
+    assert_eq!(Loaded::from_text("f.yaml".as_ref(), &text).unwrap().config.sites[0].mcp_clients[0].name, "null");
 }
 
 #[test]
@@ -320,5 +320,5 @@ fn a_large_table_of_news_is_told_in_so_many_lines_and_the_rest_counted() {
     let last = loaded.warnings.last().unwrap();
     // Three of each: the two fields, and that none says how to connect to it.
     assert_eq!(last.message, format!("and {} more warnings of this kind", 2000 * 3 + 1 - 100));
-    assert_eq!(Discovery::compile(&loaded.config).deciding_clients(), ["last"]);
+    assert_eq!(Discovery::compile(&loaded.config.sites).sites()[0].deciding_clients(), ["last"]);
 }

@@ -5,8 +5,9 @@ use std::{path::PathBuf, process::Command};
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, servers_yaml},
+    interop::installed,
     tls_server::Trust,
-    tools::{interop, lacks},
+    tools::lacks,
 };
 
 struct Setup {
@@ -126,7 +127,7 @@ fn a_scanner_finds_nothing_weak() {
     }
     let setup = setup();
     let report = setup.trust.folder.path().join("report.json");
-    let mut sslyze = Command::new(interop("tls-scanner/bin/sslyze"));
+    let mut sslyze = Command::new(installed("tls-scanner").join("tls-scanner/bin/sslyze"));
     sslyze.args([
         "--mozilla_config",
         "disable",

@@ -12,12 +12,12 @@ use crate::support::{
 
 /// The statuses that were counted, with how many there were of each.
 fn statuses(edge: &Edge, class: Class, by: AnsweredBy) -> Vec<(Option<u16>, u64)> {
-    edge.counters().traffic_counters().statuses(class, by).collect()
+    edge.counters().sites().unsited().traffic().statuses(class, by).collect()
 }
 
 fn wait_for(edge: &Edge, requests: u64) {
-    until("all requests are counted", || edge.counters().traffic().requests >= requests);
-    assert_eq!(edge.counters().traffic().requests, requests);
+    until("all requests are counted", || edge.counters().sites().traffic().requests >= requests);
+    assert_eq!(edge.counters().sites().traffic().requests, requests);
 }
 
 #[test]
@@ -29,10 +29,10 @@ fn forwarded_requests_by_their_class_and_the_status_of_the_server() {
     wait_for(&edge, 4);
     assert_eq!(statuses(&edge, Class::Other, AnsweredBy::Server), [(Some(200), 1), (Some(404), 1), (Some(503), 1)]);
     assert_eq!(statuses(&edge, Class::Inference, AnsweredBy::Server).len(), 1);
-    let traffic = edge.counters().traffic();
+    let traffic = edge.counters().sites().traffic();
     assert_eq!((traffic.server_errors, traffic.latency.count()), (1, 4));
     assert!(!traffic.latency.sum.is_zero());
-    assert_eq!(edge.counters().traffic_counters().first_byte(Class::Other).count(), 3);
+    assert_eq!(edge.counters().sites().unsited().traffic().first_byte(Class::Other).count(), 3);
     let report = edge.report();
     assert_eq!(report.servers[0].first_byte.count(), 4);
 }
@@ -53,7 +53,8 @@ fn discovery_by_document_and_outcome() {
     client.ask("GET", "/.well-known/openid-configuration", &host, "");
     client.ask("GET", authorization, "elsewhere", "");
     wait_for(&edge, 8);
-    let counted: Vec<_> = edge.counters().discovery().answers().filter(|(_, count)| *count > 0).collect();
+    let counted: Vec<_> =
+        edge.counters().sites().unsited().discovery().answers().filter(|(_, count)| *count > 0).collect();
     let counted: Vec<_> = counted.iter().map(|(answer, count)| (answer.document, answer.outcome, *count)).collect();
     assert_eq!(
         counted,
@@ -87,7 +88,7 @@ fn refusals_of_every_stage() {
     wait_for(&edge, 4);
     assert_eq!(statuses(&edge, Class::Other, AnsweredBy::Edge), [(Some(400), 1)]);
     assert_eq!(statuses(&edge, Class::Mcp, AnsweredBy::Edge), [(Some(400), 1), (Some(421), 1), (Some(502), 1)]);
-    assert_eq!(edge.counters().traffic().server_errors, 1);
+    assert_eq!(edge.counters().sites().traffic().server_errors, 1);
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn a_websocket_is_one_request() {
     let mut client = websocket::open(&edge);
     client.send("hello");
     assert_eq!(client.read_exactly(5), b"hello");
-    assert_eq!(edge.counters().traffic().requests, 0, "it is not over");
+    assert_eq!(edge.counters().sites().traffic().requests, 0, "it is not over");
     client.half_close();
     client.read_to_end();
     wait_for(&edge, 1);

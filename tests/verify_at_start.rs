@@ -27,14 +27,13 @@ fn misfits(edge: &Edge) -> Option<u64> {
 
 #[test]
 fn a_server_of_another_generation_is_found_with_few_requests_and_forgiven_when_it_is_mended() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let edge = Edge::start(&yaml(&bifrost, DEFAULT));
     until("it is found", || misfits(&edge) == Some(1));
     // The two documents of one public URL.
     assert_eq!(bifrost.discovery_requests().len(), 2);
     let status = edge.ask_admin("/status").json();
-    let server = &status["verification"]["servers"][0];
+    let server = &status["sites"][0]["verification"]["servers"][0];
     assert_eq!((server["contract"].as_str(), server["fits"].as_bool()), (Some("oauth2"), Some(false)));
     let warning = server["warnings"][0].as_str().unwrap();
     let told =
@@ -50,7 +49,7 @@ fn one_that_fits_is_asked_once_and_again_after_a_reload() {
     let edge = Edge::start(&yaml(&bifrost, DEFAULT));
     until("it is known to fit", || misfits(&edge) == Some(0));
     assert_eq!(bifrost.discovery_requests().len(), 2);
-    let report = edge.control().verification().unwrap();
+    let report = edge.control().verification().pop().unwrap();
     let server = &report.servers[0];
     assert_eq!((server.verdict, server.contract, report.clients), (Verdict::Agrees, Some(Contract::PerUserOauth), 1));
     assert!(!report.clients_compared);
@@ -69,7 +68,7 @@ fn one_that_is_not_there_yet_is_asked_when_it_is_and_the_others_are_left_alone()
     let servers = servers_yaml(&[bifrost.address(), late]);
     let edge = Edge::start(&format!("{URLS}{DEFAULT}{servers}{CLIENTS}"));
     let verdicts = || {
-        let report = edge.control().verification();
+        let report = edge.control().verification().pop();
         report.map(|report| (report.count(Verdict::Agrees), report.count(Verdict::Unreachable)))
     };
     until("one of them is known", || verdicts() == Some((1, 1)));
@@ -91,8 +90,7 @@ fn it_is_off_by_a_key_and_what_an_interval_finds_takes_its_place() {
 
 #[test]
 fn the_log_says_it_unasked_and_without_asking_for_mcp_clients() {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let server = bifrost.address();
     let listeners = "listeners: [{address: \"127.0.0.1:0\"}]\n";
     let file = config(&format!("{listeners}{}", yaml(&bifrost, DEFAULT)));

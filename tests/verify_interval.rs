@@ -17,7 +17,7 @@ const URLS: &str = "public_urls: [\"https://gw.example\"]\n";
 const OFTEN: &str = "verify: {interval: 20ms}\n";
 
 fn report(edge: &Edge) -> Option<Arc<Report>> {
-    edge.control().verification()
+    edge.control().verification().pop()
 }
 
 fn verdicts(edge: &Edge) -> Vec<Verdict> {
@@ -35,7 +35,7 @@ fn the_metrics_say_which_servers_agree() {
     assert_eq!((of("agrees"), of("disagrees"), of("unreachable")), (1, 0, 1));
     assert_eq!((edge.metric(&agreement(bifrost.address())), edge.metric(&agreement(gone))), (1, 0));
     let status = Connection::to(edge.admin).ask("GET", "/status", &edge.admin.to_string(), "").json();
-    let shown = status["verification"]["servers"].as_array().unwrap();
+    let shown = status["sites"][0]["verification"]["servers"].as_array().unwrap();
     assert_eq!(shown.len(), 2, "{status}");
     assert!(shown.iter().any(|server| server["verdict"] == "unreachable"), "{status}");
     assert!(edge.metrics().contains("bridgehead_verify_last_run_timestamp_seconds 1"), "{}", edge.metrics());
@@ -49,7 +49,7 @@ fn the_metrics_say_which_servers_agree() {
         format!("bridgehead_verify_contract{{address=\"{server}\",contract=\"oauth2\",server=\"{server}\"}}");
     assert_eq!(edge.metric(&contract), 1);
     let status = edge.ask_admin("/status").json();
-    assert!(status["verification"].to_string().contains("Bifrost 1.6.3 and later"), "{status}");
+    assert!(status["sites"][0]["verification"].to_string().contains("Bifrost 1.6.3 and later"), "{status}");
     bifrost.set_discovery(Discovery::On);
     until("it agrees again", || of("agrees") == 1);
 }

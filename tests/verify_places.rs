@@ -1,7 +1,7 @@
 //! `verify` asks for each document at its place: below the path of a public URL, and that of the Claude Code gateway.
 
 use crate::support::{
-    bifrost::{Bifrost, Discovery, Mode},
+    bifrost::{Bifrost, Mode},
     program::{bridgehead, config},
 };
 
@@ -16,15 +16,9 @@ fn verified(bifrost: &Bifrost, url: &str, more: &str) -> (String, i32) {
     (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
 }
 
-fn oauth2() -> Bifrost {
-    let bifrost = Bifrost::start();
-    bifrost.set_discovery(Discovery::Oauth2(Mode::Both));
-    bifrost
-}
-
 #[test]
 fn below_a_path_a_server_is_asked_there_and_must_know_it() {
-    let bifrost = oauth2();
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let (printed, code) = verified(&bifrost, "https://gw.example/bifrost", "");
     assert_eq!(code, 1, "{printed}");
     assert!(printed.contains("has no documents below /bifrost: its server.base_path must be that"), "{printed}");
@@ -39,7 +33,7 @@ fn below_a_path_a_server_is_asked_there_and_must_know_it() {
 
 #[test]
 fn a_claude_code_gateway_that_the_server_does_not_have_is_a_disagreement() {
-    let bifrost = oauth2();
+    let bifrost = Bifrost::of_oauth2(Mode::Both);
     let (printed, code) = verified(&bifrost, "https://gw.example", "claude_code_gateway: true\n");
     assert_eq!(code, 1, "{printed}");
     let url = "https://gw.example/claude-code/.well-known/oauth-authorization-server";

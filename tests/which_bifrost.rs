@@ -79,7 +79,7 @@ fn each_set_of_lines_is_a_configuration_without_a_warning() {
     let of = |heading: &str| {
         let loaded = Loaded::from_text("f.yaml".as_ref(), &lines(heading)).unwrap_or_else(|fault| panic!("{fault}"));
         assert!(loaded.warnings.is_empty(), "{heading}: {:?}", loaded.warnings);
-        (loaded.config.profile(), loaded.config.mcp_server_auth_mode)
+        (loaded.config.sites[0].profile(), loaded.config.sites[0].mcp_server_auth_mode)
     };
     assert_eq!(of("A"), (Profile::Oauth2, Some(McpServerAuthMode::Both)));
     assert_eq!(of("B"), (Profile::PerUserOauth, None));
@@ -95,6 +95,6 @@ fn the_shipped_file_shows_both_generations() {
         .replace("\n# profile: oauth2\n", "\nprofile: oauth2\n")
         .replace("\n# mcp_server_auth_mode: both\n", "\nmcp_server_auth_mode: both\n");
     let loaded = Loaded::from_text("f.yaml".as_ref(), &other).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(loaded.config.profile(), Profile::Oauth2);
-    assert_eq!(loaded.config.mcp_server_auth_mode, Some(McpServerAuthMode::Both));
+    assert_eq!(loaded.config.sites[0].profile(), Profile::Oauth2);
+    assert_eq!(loaded.config.sites[0].mcp_server_auth_mode, Some(McpServerAuthMode::Both));
 }

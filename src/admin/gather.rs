@@ -2,6 +2,7 @@
 
 use std::{
     process,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -9,16 +10,17 @@ use super::{
     Admin,
     status::{
         Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus, MOST_DIFFERENCES,
-        MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, Status, UrlStatus,
+        MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, SiteStatus, Status, UrlStatus,
     },
 };
 use crate::{
     config::McpServerAuthMode,
-    discovery::{CLAUDE_CODE_METADATA, Discovery, places},
-    edge::Snapshot,
-    fleet::{Report, ServerReport, State},
+    discovery::{CLAUDE_CODE_METADATA, Discovery, SiteDiscovery, places},
+    edge::{Site, Snapshot},
+    fleet::{Report, ServerReport, SiteReport, State},
     state::{Control, Outcome, ReloadReport, Replacement},
     telemetry::Counters,
+    verify,
 };
 
 impl Admin {
@@ -27,6 +29,7 @@ impl Admin {
         let control = &self.control;
         let readiness = control.readiness();
         let snapshot = control.snapshot();
+        let report = snapshot.report();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: process::id(),
@@ -37,11 +40,10 @@ impl Admin {
             reasons: readiness.reasons(),
             replacement: ReplacementStatus::of(control),
             configuration: Configuration::of(&snapshot, control),
-            discovery: DiscoveryStatus::of(snapshot.discovery.discovery()),
-            public_urls: PublicUrls::of(snapshot.discovery.discovery()),
-            fleet: FleetStatus::of(&control.report()),
+            fleet: FleetStatus::of(&report),
+            sites: sites(&snapshot, &report, &control.verification()),
+            more_sites: snapshot.sites.len().saturating_sub(MOST_SHOWN),
             clients: Clients::of(control.counters()),
-            verification: control.verification().map(|report| report.shortened(MOST_DIFFERENCES)),
             access_log: LogStatus::of(control.counters()),
             history: self.history.plots(),
         }
@@ -71,7 +73,6 @@ impl Configuration {
             certificates_read,
             certificates_refused,
             generation: snapshot.generation,
-            profile: snapshot.profile.name(),
             reloads: reloads.used(),
             reloads_refused: reloads.refused(),
             last_reload: reloads.last().map(|last| Reload::of(&last)),
@@ -91,8 +92,29 @@ impl Reload {
     }
 }
 
+/// The first of the sites, in the order of the configuration.
+fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>]) -> Vec<SiteStatus> {
+    let discovery = snapshot.discovery.discovery();
+    let served = snapshot.sites.iter().zip(discovery.sites()).zip(&report.sites).enumerate();
+    let status = |(place, ((site, served), counted)): (usize, ((&Site, &SiteDiscovery), &SiteReport))| SiteStatus {
+        name: site.name.as_ref().map(ToString::to_string),
+        profile: site.profile.name(),
+        discovery: DiscoveryStatus::of(served),
+        public_urls: PublicUrls::of(discovery, place),
+        servers: Available::of(report, Some(place)),
+        retries: counted.retries,
+        retries_refused: counted.retries_refused,
+        last_resort_picks: counted.last_resorts,
+        verification: {
+            let own = verified.iter().find(|report| report.site == site.name);
+            own.map(|report| report.shortened(MOST_DIFFERENCES))
+        },
+    };
+    served.take(MOST_SHOWN).map(status).collect()
+}
+
 impl DiscoveryStatus {
-    fn of(discovery: &Discovery) -> Self {
+    fn of(discovery: &SiteDiscovery) -> Self {
         let deciding = discovery.deciding_clients();
         DiscoveryStatus {
             on: discovery.is_on(),
@@ -105,10 +127,11 @@ impl DiscoveryStatus {
 }
 
 impl PublicUrls {
-    fn of(discovery: &Discovery) -> Self {
+    fn of(discovery: &Discovery, site: usize) -> Self {
         let origins = discovery.origins();
-        let is_there = |path: &String| discovery.has_claude_code() || !path.ends_with(CLAUDE_CODE_METADATA);
-        let urls = origins.urls().iter().take(MOST_SHOWN).map(|url| UrlStatus {
+        let has_claude_code = discovery.sites().get(site).is_some_and(SiteDiscovery::has_claude_code);
+        let is_there = |path: &String| has_claude_code || !path.ends_with(CLAUDE_CODE_METADATA);
+        let urls = origins.urls_of(site).take(MOST_SHOWN).map(|url| UrlStatus {
             url: url.to_string(),
             documents: places(url.path())
                 .into_iter()
@@ -116,26 +139,26 @@ impl PublicUrls {
                 .map(|path| format!("{}{path}", url.origin()))
                 .collect(),
         });
-        PublicUrls { derived: origins.are_derived(), count: origins.urls().len(), urls: urls.collect() }
+        PublicUrls { derived: origins.are_derived(), count: origins.urls_of(site).count(), urls: urls.collect() }
     }
 }
 
 impl FleetStatus {
     fn of(report: &Report) -> Self {
         FleetStatus {
-            servers: Available::of(report),
-            list: report.servers.iter().map(ServerStatus::of).collect(),
-            retries: report.retries,
-            retries_refused: report.retries_refused,
-            last_resort_picks: report.last_resorts,
+            servers: Available::of(report, None),
+            list: report.servers.iter().map(|server| ServerStatus::of(server, report)).collect(),
         }
     }
 }
 
 impl Available {
-    /// Counts the servers of a fleet; one that only finishes what it has is none any more.
-    pub(super) fn of(report: &Report) -> Self {
-        let count = |states: &[State]| report.servers.iter().filter(|server| states.contains(&server.state)).count();
+    /// Counts the servers of a site, or all; one that only finishes what it has is none any more.
+    pub(super) fn of(report: &Report, site: Option<usize>) -> Self {
+        let is_of = |server: &&ServerReport| site.is_none_or(|site| server.sites.contains(&site));
+        let count = |states: &[State]| {
+            report.servers.iter().filter(is_of).filter(|server| states.contains(&server.state)).count()
+        };
         Available {
             available: count(&[State::Up, State::Unknown]),
             configured: count(&[State::Up, State::Unknown, State::Down, State::Open]),
@@ -144,8 +167,10 @@ impl Available {
 }
 
 impl ServerStatus {
-    fn of(server: &ServerReport) -> Self {
+    fn of(server: &ServerReport, report: &Report) -> Self {
+        let sites = server.sites.iter().filter_map(|place| report.sites.get(*place)?.name.as_ref());
         ServerStatus {
+            sites: sites.map(ToString::to_string).collect(),
             server: server.server.clone(),
             address: server.address.to_string(),
             state: server.state.name(),
@@ -164,7 +189,8 @@ impl ServerStatus {
 impl Clients {
     fn of(counters: &Counters) -> Self {
         let closed = counters.closures().map(|(reason, count)| Count { reason: reason.name(), count });
-        let failed = counters.failures().map(|(reason, count)| Count { reason: reason.name(), count });
+        let failed =
+            counters.sites().failures().into_iter().map(|(reason, count)| Count { reason: reason.name(), count });
         Clients {
             connections: counters.connections().open(),
             connections_accepted: counters.connections_accepted(),

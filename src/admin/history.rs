@@ -56,10 +56,10 @@ impl History {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        let mut last = (Instant::now(), counters.traffic());
+        let mut last = (Instant::now(), counters.sites().traffic());
         loop {
             ticks.tick().await;
-            let now = (Instant::now(), counters.traffic());
+            let now = (Instant::now(), counters.sites().traffic());
             let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.add(Point::between(&last.1, &now.1, now.0 - last.0, since_1970.as_secs()));
             last = now;

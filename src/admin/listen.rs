@@ -1,6 +1,6 @@
 //! The life of the admin listener and of its connections.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use http::StatusCode;
@@ -18,7 +18,7 @@ use super::{
     crowd::{Crowd, Progress},
     request::Request,
 };
-use crate::{accept::recover, framing::end_of_head};
+use crate::{accept::recover, background::keep_going, framing::end_of_head, telemetry::Background};
 
 /// A head is there whole so long after its connection was opened.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -33,10 +33,17 @@ const LARGEST_HEAD: usize = 16 * 1024;
 
 /// Answers on the admin listener, and keeps its history, for as long as it is polled. Its connections end with it.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
-    tokio::join!(accept(listener, &admin), admin.history.keep(admin.control.counters()));
+    let counters = admin.control.counters();
+    keep_going(Background::Admin, counters, || async {
+        tokio::select! {
+            never = accept(&listener, &admin) => never,
+            () = admin.history.keep(counters) => Err(io::Error::other("its history ended")),
+        }
+    })
+    .await;
 }
 
-async fn accept(listener: TcpListener, admin: &Arc<Admin>) {
+async fn accept(listener: &TcpListener, admin: &Arc<Admin>) -> io::Result<Infallible> {
     let crowd = Arc::new(Crowd::default());
     let mut connections = JoinSet::new();
     loop {

@@ -44,11 +44,12 @@ function banner(status) {
   const refused = status.configuration.last_reload?.result === "refused";
   const isFine = status.ready && !refused && available === configured && status.replacement.state !== "failed";
   const look = !status.ready ? "bad" : isFine ? "good" : "warn";
+  const cut = status.sites.filter((site) => site.name !== null && site.configured > 0 && site.available === 0);
   const words = status.ready ? "Ready" : "Not ready";
   const { state, why: failed } = status.replacement;
   const replacing = { starting: "a successor is starting", failed: `the last successor did not serve: ${failed}` }[state];
   const why = status.ready
-    ? [fleet, refused ? "the last reload was refused" : "", replacing].filter(Boolean).join(" · ")
+    ? [fleet, ...cut.map((site) => `site ${site.name} has none`), refused ? "the last reload was refused" : "", replacing].filter(Boolean).join(" · ")
     : status.reasons.join("; ");
   verdict(look, words, why);
   say(at("version"), status.version);
@@ -119,7 +120,8 @@ function fleet(status) {
     shown.line.dataset.server = server.server;
     shown.line.dataset.state = server.state;
     say(shown.name, server.server);
-    say(shown.address, server.server === server.address ? "" : server.address);
+    const places = [server.server === server.address ? "" : server.address, ...(server.sites ?? [])];
+    say(shown.address, places.filter(Boolean).join(" · "));
     tone(shown.pill, look);
     say(shown.pill.firstChild, sign);
     say(shown.pill.lastChild, word);
@@ -141,7 +143,8 @@ function fleet(status) {
     rows.delete(key);
   }
   say(at("fleet-count"), `${available} of ${configured} available`);
-  const { retries, retries_refused: unpaid, last_resort_picks: lastResort } = status.fleet;
+  const sum = (count) => status.sites.reduce((all, site) => all + site[count], 0);
+  const [retries, unpaid, lastResort] = [sum("retries"), sum("retries_refused"), sum("last_resort_picks")];
   const note = list.length === 0
     ? ["No servers. Discovery is answered; everything else gets 503."]
     : [many(retries, "retry", "retries"), `${number.format(unpaid)} not allowed by the budget`,
@@ -149,40 +152,64 @@ function fleet(status) {
   say(at("fleet-note"), note.join(" · "));
 }
 
+// One section a site, made from the template. The parts of the second site have ids that end with -2, and so on.
+function sites({ sites: list, more_sites: more }) {
+  const sections = at("sites");
+  while (sections.children.length > list.length) sections.lastChild.remove();
+  list.forEach((site, place) => {
+    const suffix = place === 0 ? "" : `-${place + 1}`;
+    if (!sections.children[place]) sections.append(section(suffix));
+    const part = (name) => at(name + suffix);
+    say(part("site-name"), site.name === null ? "Discovery" : `Site ${site.name}: discovery`);
+    say(part("site-fleet"), site.name === null ? ""
+      : `Profile ${site.profile} · ${site.available} of ${many(site.configured, "server", "servers")} available`);
+    verification(site, part);
+    discovery(site, part);
+  });
+  say(at("sites-note"), more > 0 ? `And ${many(more, "site", "sites")} more.` : "");
+}
+
+function section(suffix) {
+  const made = at("site").content.cloneNode(true).firstElementChild;
+  for (const part of made.querySelectorAll("[id]")) part.id += suffix;
+  made.setAttribute("aria-labelledby", `discovery-title${suffix}`);
+  return made;
+}
+
 // What the servers answered for discovery when they were asked last.
-function verification({ verification: report }) {
+function verification({ verification: report }, part) {
   const servers = report?.servers ?? [];
   const count = (verdict) => servers.filter((server) => server.verdict === verdict).length;
   const counts = `${count("agrees")} agree with the edge, ${count("disagrees")} disagree, ${count("unreachable")} not reached`;
-  say(at("verification"), report ? `Discovery of the servers at ${time(report.at)}: ${counts}` : "");
+  say(part("verification"), report ? `Discovery of the servers at ${time(report.at)}: ${counts}` : "");
   const told = ({ server, verdict, unreachable, differences, more_differences: more }) => verdict === "disagrees"
     ? `${server}: ${many(differences.length + more, "difference", "differences")}, which bridgehead verify tells`
     : `${server}: ${unreachable}`;
   const lines = servers.filter((server) => server.verdict !== "agrees").map(told);
   const warnings = servers.flatMap(({ server, warnings: list }) => list.map((warning) => `${server}: ${warning}`));
-  fill(at("disagreements"), [...lines, ...warnings], (line) => make("li", "", line));
+  fill(part("disagreements"), [...lines, ...warnings], (line) => make("li", "", line));
 }
 
-function discovery(status) {
-  const { on, mcp_server_auth_mode: mode, deciding, deciding_clients: names, mcp_clients: all } = status.discovery;
-  tone(at("discovery"), on ? "good" : "quiet");
-  say(at("discovery"), on ? "On" : "Off");
+function discovery(site, part) {
+  const { on, mcp_server_auth_mode: mode, deciding, deciding_clients: names, mcp_clients: all } = site.discovery;
+  tone(part("discovery"), on ? "good" : "quiet");
+  say(part("discovery"), on ? "On" : "Off");
   const clients = on
     ? `${number.format(deciding)} of ${many(all, "MCP client", "MCP clients")} ${deciding === 1 ? "has" : "have"} auth_type per_user_oauth:`
     : `404 is answered: none of ${many(all, "MCP client", "MCP clients")} has auth_type per_user_oauth.`;
-  say(at("discovery-why"), mode === null ? clients
+  say(part("discovery-why"), mode === null ? clients
     : `${on ? "" : "404 is answered: "}mcp_server_auth_mode is ${mode}. No MCP client decides.`);
   const more = deciding - names.length;
-  fill(at("deciding"), more > 0 ? [...names, `and ${number.format(more)} more`] : names, (name) => {
+  fill(part("deciding"), more > 0 ? [...names, `and ${number.format(more)} more`] : names, (name) => {
     const item = make("li");
     say(item, name);
     return item;
   });
-  const { derived, urls, count } = status.public_urls;
-  say(at("urls-note"), derived
+  const { derived, urls, count } = site.public_urls;
+  say(part("urls-note"), derived
     ? "None are configured: each is derived from the Host of its request."
     : count > urls.length ? `The first ${urls.length} of ${number.format(count)}.` : "");
-  fill(at("urls"), urls.map((url) => ({ ...url, on })), ({ url, documents, on: isOn }) => {
+  fill(part("urls"), urls.map((url) => ({ ...url, on })), ({ url, documents, on: isOn }) => {
     const name = make("strong");
     say(name, url);
     return make("li", "", name, ...documents.map((document) => {
@@ -195,7 +222,7 @@ function discovery(status) {
 }
 
 function configuration(status) {
-  const { profile, generation, reloads, reloads_refused: refused, last_reload: last } = status.configuration;
+  const { generation, reloads, reloads_refused: refused, last_reload: last } = status.configuration;
   const isRefused = last?.result === "refused";
   tone(at("reload"), !last ? "quiet" : isRefused ? "bad" : "good");
   say(at("reload"), !last ? "As started" : isRefused ? "✕ Reload refused" : "✓ Reloaded");
@@ -225,7 +252,7 @@ function configuration(status) {
   };
   const { file, certificates_read: read, certificates_refused: unfit } = status.configuration;
   fill(at("configuration"), [
-    ...(file === null ? [] : [["File", file]]), ["Profile", profile], ["Generation", number.format(generation)],
+    ...(file === null ? [] : [["File", file]]), ...(status.sites.length > 1 ? [] : [["Profile", status.sites[0].profile]]), ["Generation", number.format(generation)],
     ["Reloads", `${number.format(reloads)} used, ${number.format(refused)} refused`],
     ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
     ...(status.access_log === null ? [] : [["Access log", `${many(status.access_log.written, "line", "lines")}, ${number.format(status.access_log.dropped)} dropped`]]),
@@ -269,8 +296,7 @@ async function update() {
   banner(status);
   traffic(status);
   fleet(status);
-  verification(status);
-  discovery(status);
+  sites(status);
   configuration(status);
   say(at("updated"), `updated ${clock.format(answered)}`);
 }

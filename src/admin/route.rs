@@ -47,7 +47,7 @@ impl Admin {
 
     fn readyz(&self) -> Answer {
         let readiness = self.control.readiness();
-        let servers = status::Available::of(&self.control.report());
+        let servers = status::Available::of(&self.control.report(), None);
         let is_ready = readiness.is_ready();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let ready = Readyz { ready: is_ready, phase: readiness.stage.name(), reasons: readiness.reasons(), servers };

@@ -24,11 +24,12 @@ pub struct Status {
     pub reasons: Vec<String>,
     pub replacement: ReplacementStatus,
     pub configuration: Configuration,
-    pub discovery: DiscoveryStatus,
-    pub public_urls: PublicUrls,
+    /// The servers of all sites.
     pub fleet: FleetStatus,
-    /// What the servers answered for discovery when they were verified last; null when they were not.
-    pub verification: Option<verify::Report>,
+    /// In the order of the configuration; one where it has no `sites`.
+    pub sites: Vec<SiteStatus>,
+    /// How many there are besides: at most [`MOST_SHOWN`] are told of.
+    pub more_sites: usize,
     pub clients: Clients,
     /// Null without an access log.
     pub access_log: Option<LogStatus>,
@@ -53,8 +54,6 @@ pub struct Configuration {
     pub file: Option<String>,
     /// Counts the configurations that were served, from 1.
     pub generation: u64,
-    /// The generation of Bifrost's discovery contract.
-    pub profile: &'static str,
     /// Reloads that changed what is served, and those that were refused.
     pub reloads: u64,
     pub reloads_refused: u64,
@@ -122,12 +121,27 @@ pub struct FleetStatus {
     pub servers: Available,
     /// By name and address.
     pub list: Vec<ServerStatus>,
+}
+
+/// One site: the public URLs that share one profile, one MCP client table and one fleet.
+#[derive(Debug, Serialize)]
+pub struct SiteStatus {
+    /// Null where it is the only one.
+    pub name: Option<String>,
+    /// The generation of Bifrost's discovery contract.
+    pub profile: &'static str,
+    pub discovery: DiscoveryStatus,
+    pub public_urls: PublicUrls,
+    #[serde(flatten)]
+    pub servers: Available,
     /// Attempts beyond the first one of a request.
     pub retries: u64,
     /// Retries that the budget did not pay for.
     pub retries_refused: u64,
     /// Attempts sent to a server that was not available, because none was.
     pub last_resort_picks: u64,
+    /// What the servers answered for discovery when they were verified last; null when they were not.
+    pub verification: Option<verify::Report>,
 }
 
 /// How many servers get requests.
@@ -145,6 +159,9 @@ pub struct ServerStatus {
     /// As the configuration names it.
     pub server: String,
     pub address: String,
+    /// The sites that it is of, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<String>,
     /// `unknown`, `up`, `down`, `open` or `draining`.
     pub state: &'static str,
     /// The requests that it has now.

@@ -1,5 +1,6 @@
 //! The commands: from arguments to an exit code.
 
+mod found;
 mod import;
 mod outcome;
 mod pages;
@@ -34,9 +35,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The configuration file
-    #[arg(long, short, global = true, value_name = "FILE", default_value = "conf/proxy.yaml")]
-    config: PathBuf,
+    /// The configuration file. Without it that of `BRIDGEHEAD_CONFIG`, conf/proxy.yaml, or /etc/bridgehead/proxy.yaml
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -55,6 +56,7 @@ Exit codes:
   2  the command line is wrong, or the environment
 
 Environment:
+  BRIDGEHEAD_CONFIG  the configuration file, where --config names none
   RUST_LOG  how much is logged to standard error: warn, info (default), debug
   BRIDGEHEAD_API_TOKEN, or BRIDGEHEAD_API_USER and BRIDGEHEAD_API_PASSWORD, and
   BRIDGEHEAD_API_SETUP_TOKEN while a Bifrost's dashboard has no login
@@ -105,8 +107,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Run);
+    let file = found::configuration(arguments.config);
     if let Command::Run = command {
-        return run(&arguments.config);
+        return run(&file);
     }
     if let Command::Import(import) = &command {
         return import::run(import);
@@ -120,7 +123,11 @@ pub fn main() -> ExitCode {
     if let Command::Man { folder } = &command {
         return pages::manual(folder);
     }
-    let Ok(loaded) = load(&arguments.config) else { return ExitCode::FAILURE };
+    let Ok(loaded) = load(&file) else { return ExitCode::FAILURE };
+    if !matches!(command, Command::Check { .. }) {
+        // Beside what other programs read.
+        eprintln!("configuration {}", file.display());
+    }
     let done = match command {
         Command::Check { strict } => {
             let has_failed = strict && !loaded.warnings.is_empty();

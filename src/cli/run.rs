@@ -110,7 +110,7 @@ fn raise_open_files(config: &Config) {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!("the process may have {} open files, and not more: {error}", current.unwrap_or_default());
     }
-    let (limits, files) = (&config.limits, OpenFiles::of_process());
+    let (limits, files) = (&config.edge.limits, OpenFiles::of_process());
     let wanted = |limit: Option<Count>| limit.and_then(|limit| limit.0).unwrap_or_default();
     for (key, wanted, share) in [
         ("connections", wanted(Some(limits.connections)), files.connections()),

@@ -10,13 +10,13 @@ use crate::{
 };
 
 pub(super) fn check(loaded: &Loaded) -> io::Result<()> {
-    let discovery = Discovery::compile(&loaded.config);
+    let discovery = Discovery::compile(&loaded.config.sites);
     let mut out = io::stdout().lock();
     writeln!(out, "{}: valid", loaded.file.display())?;
-    for listener in &loaded.config.listeners {
+    for listener in &loaded.config.edge.listeners {
         writeln!(out, "listening on {} ({})", listener.address, listener.protocol())?;
     }
-    if let Some(admin) = &loaded.config.admin {
+    if let Some(admin) = &loaded.config.edge.admin {
         writeln!(out, "status page and metrics on http://{}/", admin.address.0)?;
     }
     for line in summary(loaded, &discovery) {
@@ -38,7 +38,7 @@ pub(super) fn check(loaded: &Loaded) -> io::Result<()> {
 }
 
 pub(super) fn discover(loaded: &Loaded) -> io::Result<()> {
-    let discovery = Discovery::compile(&loaded.config);
+    let discovery = Discovery::compile(&loaded.config.sites);
     let mut out = io::stdout().lock();
     if discovery.origins().are_derived() {
         writeln!(out, "# no public_urls: the documents depend on the host of each request")?;

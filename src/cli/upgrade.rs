@@ -64,7 +64,7 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// When there is none, or it goes on.
 pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
-    let address = reachable(config.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
+    let address = reachable(config.edge.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
     let before = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
     let old = before.pid;
     match is_edge(old) {

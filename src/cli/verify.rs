@@ -14,6 +14,7 @@ use crate::{
     api::Credentials,
     config::Loaded,
     edge::{Snapshot, Verifier, resolve_new, system_authorities},
+    telemetry::SitesCounters,
     verify::{Expected, Report, table},
 };
 
@@ -60,38 +61,53 @@ pub(super) fn run(loaded: &Loaded, arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let report = match report(loaded, credentials) {
-        Ok(report) => report,
+    let reports = match reports(loaded, credentials) {
+        Ok(reports) => reports,
         Err(fault) => {
             eprintln!("{fault}");
             return ExitCode::FAILURE;
         }
     };
-    let code = if report.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    written(print(&report, arguments.format), code)
+    let code = if reports.iter().all(Report::agrees) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    written(print(&reports, arguments.format), code)
 }
 
-fn report(loaded: &Loaded, credentials: Option<Credentials>) -> Result<Report, String> {
+/// Asks the servers of every site.
+fn reports(loaded: &Loaded, credentials: Option<Credentials>) -> Result<Vec<Report>, String> {
     system_authorities()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    let report = runtime.block_on(async {
-        let snapshot = Snapshot::compile(&loaded.config, Arc::default(), 1);
+    let reports = runtime.block_on(async {
+        let counters = SitesCounters::default();
+        let snapshot = Arc::new(Snapshot::compile(&loaded.config, Arc::default(), &counters, 1));
         resolve_new(&snapshot, NAMES).await;
-        Arc::new(Verifier::new(credentials)).verify(&snapshot, &Arc::new(Expected::new(&loaded.config))).await
+        let verifier = Arc::new(Verifier::new(credentials));
+        let mut reports = Vec::new();
+        for (site, written) in snapshot.sites.iter().zip(&loaded.config.sites) {
+            reports.push(verifier.verify(site, &Arc::new(Expected::new(written))).await);
+        }
+        reports
     });
     runtime.shutdown_background();
-    Ok(report)
+    Ok(reports)
 }
 
-fn print(report: &Report, format: Format) -> io::Result<()> {
+fn print(reports: &[Report], format: Format) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match format {
-        Format::Table => out.write_all(table(report).as_bytes())?,
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, report)?;
-            writeln!(out)?;
+    match (format, reports) {
+        (Format::Table, reports) => {
+            for report in reports {
+                if let Some(site) = &report.site {
+                    writeln!(out, "site {site}")?;
+                }
+                out.write_all(table(report).as_bytes())?;
+            }
         }
+        (Format::Json, [report]) => serde_json::to_writer_pretty(&mut out, report)?,
+        (Format::Json, reports) => serde_json::to_writer_pretty(&mut out, reports)?,
+    }
+    if matches!(format, Format::Json) {
+        writeln!(out)?;
     }
     out.flush()
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     hash::Hash,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// One step on the way to a value: a key of a mapping or a place in a list.
@@ -20,9 +21,20 @@ pub enum Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct KeyPath(pub(super) Vec<Step>);
 
+/// Where a value stands: its path, and the file if it is an included one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file; `None` for the one that was loaded.
+    pub file: Option<Arc<Path>>,
+    /// The path in it.
+    pub path: KeyPath,
+}
+
 /// One thing that is wrong, on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The file that it is in, if that is an included one.
+    pub file: Option<Arc<Path>>,
     /// The value that is wrong; the root when it is the whole file.
     pub path: KeyPath,
     /// The line of that value, counted from 1, where it is known.
@@ -30,7 +42,7 @@ pub struct Problem {
     /// What is wrong and how to mend it. Never holds a secret of the file.
     pub message: String,
     /// The earlier value that this one collides with.
-    pub first: Option<KeyPath>,
+    pub first: Option<Place>,
 }
 
 /// Everything that is wrong with one file. Never empty.
@@ -80,27 +92,64 @@ impl KeyPath {
     }
 }
 
+impl Place {
+    /// The place of a top-level key of the file that was loaded.
+    pub(super) fn root(key: &str) -> Self {
+        KeyPath::root(key).into()
+    }
+
+    /// The place of a key below this one.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        Place { path: self.path.key(key), ..self.clone() }
+    }
+
+    /// The place of an item of the list that is here.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        Place { path: self.path.index(index), ..self.clone() }
+    }
+
+    /// The place of what has this path below this one.
+    #[must_use]
+    pub fn join(&self, below: &KeyPath) -> Self {
+        Place { path: self.path.join(below), ..self.clone() }
+    }
+}
+
+impl From<KeyPath> for Place {
+    fn from(path: KeyPath) -> Self {
+        Place { file: None, path }
+    }
+}
+
 impl Problem {
     /// A problem whose line is not known yet.
-    pub fn new(path: KeyPath, message: impl Into<String>) -> Self {
-        Problem { path, line: None, message: message.into(), first: None }
+    pub fn new(place: impl Into<Place>, message: impl Into<String>) -> Self {
+        let Place { file, path } = place.into();
+        Problem { file, path, line: None, message: message.into(), first: None }
     }
 
     /// A value that is there twice: where, and where first.
-    pub fn repeated(path: KeyPath, first: KeyPath, message: impl Into<String>) -> Self {
-        Problem { first: Some(first), ..Problem::new(path, message) }
+    pub fn repeated(place: impl Into<Place>, first: impl Into<Place>, message: impl Into<String>) -> Self {
+        Problem { first: Some(first.into()), ..Problem::new(place, message) }
     }
 
     /// A problem with the file as a whole.
     pub fn of_file(message: impl Into<String>) -> Self {
-        Problem::new(KeyPath::default(), message)
+        Problem::new(Place::default(), message)
     }
 
-    /// The problem as one line, with the file it is in.
+    /// The problem as one line, with the file it is in: this one, unless it is an included one.
     pub fn in_file(&self, file: &Path) -> String {
+        let file = self.file.as_deref().unwrap_or(file);
         // Control characters of a hostile file must not reach a terminal.
         let message = self.message.replace(char::is_control, " ");
-        let first = self.first.as_ref().map(|first| format!(" (first: {first})")).unwrap_or_default();
+        let first = self.first.as_ref().map(|first| match &first.file {
+            Some(other) if other.as_ref() != file => format!(" (first: {}: {})", other.display(), first.path),
+            _ => format!(" (first: {})", first.path),
+        });
+        let first = first.unwrap_or_default();
         let place = match (self.line, self.path.0.is_empty()) {
             (Some(line), _) => format!("{}:{line}", file.display()),
             (None, _) => file.display().to_string(),
@@ -123,7 +172,7 @@ impl Problems {
     }
 
     pub(super) fn new(file: &Path, mut list: Vec<Problem>) -> Self {
-        list.sort_by_key(|problem| problem.line.unwrap_or(0));
+        list.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
         let more = list.len().saturating_sub(Self::MOST);
         list.truncate(Self::MOST);
         Problems { file: file.to_owned(), list, more }

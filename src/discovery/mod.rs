@@ -14,7 +14,7 @@
 //!       - {name: github, auth_type: per_user_oauth, connection_type: http, connection_string: env.GITHUB}
 //!     "#,
 //! ).unwrap();
-//! let discovery = Discovery::compile(&loaded.config);
+//! let discovery = Discovery::compile(&loaded.config.sites);
 //! let verdict = discovery.decide(&Request {
 //!     method: &http::Method::GET,
 //!     target: b"/.well-known/oauth-authorization-server",
@@ -22,7 +22,8 @@
 //!     scheme: Scheme::Http,
 //!     if_none_match: None,
 //! });
-//! let Verdict::Prepared(id, _) = verdict else { panic!("answered from what was rendered") };
+//! let Verdict::Prepared(id, asked) = verdict else { panic!("answered from what was rendered") };
+//! assert_eq!(asked.site, Some(0));
 //! let body = std::str::from_utf8(&discovery.answers()[id.0].body).unwrap();
 //! assert!(body.starts_with(r#"{"issuer":"https://gateway.example.com","#));
 //! ```
@@ -31,6 +32,7 @@ mod answer;
 mod documents;
 mod origins;
 pub mod repair;
+mod site;
 mod spelling;
 mod well_known;
 
@@ -38,7 +40,8 @@ use http::Method;
 
 pub use self::{
     answer::Answer,
-    origins::Origins,
+    origins::{Base, Origins},
+    site::SiteDiscovery,
     well_known::{
         AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target,
         classify, places,
@@ -46,7 +49,7 @@ pub use self::{
 };
 
 use self::{origins::Bases, well_known::Spot};
-use crate::config::{AuthType, Config, DiscoveryOptions, McpClient, McpServerAuthMode, Profile, PublicUrl, Scheme};
+use crate::config::{PublicUrl, Scheme, Site, UnknownHosts};
 
 /// What discovery needs to know of a request.
 #[derive(Debug, Clone, Copy)]
@@ -69,30 +72,33 @@ pub enum Verdict {
     /// It is not for discovery: forward it.
     NotOurs,
     /// What it asks for is answered with one of [`Discovery::answers`].
-    Prepared(AnswerId, Target),
+    Prepared(AnswerId, Asked),
     /// It is answered with a document rendered for its own host: there are no public URLs.
-    Derived(Box<Answer>, Target),
+    Derived(Box<Answer>, Asked),
+}
+
+/// What a request for discovery asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// What its path names.
+    pub target: Target,
+    /// The place of the site that it is for; `None` when its host is nobody's.
+    pub site: Option<usize>,
 }
 
 /// The place of an answer in [`Discovery::answers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerId(pub usize);
 
-/// Discovery, compiled from a configuration.
+/// Discovery, compiled from the sites of a configuration.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     origins: Origins,
-    options: DiscoveryOptions,
-    profile: Profile,
-    /// Under a profile where it decides.
-    mode: Option<McpServerAuthMode>,
-    has_claude_code: bool,
-    /// The first of them.
-    deciding: Vec<String>,
-    deciding_count: usize,
-    clients: usize,
+    sites: Vec<SiteDiscovery>,
+    /// The site that has the requests for unknown hosts.
+    unknown_hosts: Option<usize>,
     answers: Vec<Answer>,
-    /// The answers of each public URL, in their order.
+    /// The answers of each public URL, in the order of the origins.
     documents: Vec<[DocumentAnswers; Document::ALL.len()]>,
 }
 
@@ -110,12 +116,9 @@ const METHOD_NOT_ALLOWED: AnswerId = AnswerId(2);
 const MISDIRECTED: AnswerId = AnswerId(3);
 const BAD_HOST: AnswerId = AnswerId(4);
 
-/// A table may be large, and no request needs its names.
-const MOST_NAMED: usize = 50;
-
 impl Discovery {
-    /// Renders every answer that the configuration can lead to.
-    pub fn compile(config: &Config) -> Self {
+    /// Renders every answer that these sites can lead to.
+    pub fn compile(sites: &[Site]) -> Self {
         let mut answers = vec![
             Answer::options(),
             Answer::not_found(),
@@ -127,64 +130,36 @@ impl Discovery {
             answers.push(answer);
             AnswerId(answers.len() - 1)
         };
-        let documents = config.public_urls.iter().map(|base| {
+        let urls = sites.iter().flat_map(|site| site.public_urls.iter().map(move |base| (site, base)));
+        let documents = urls.map(|(site, base)| {
             Document::ALL.map(|document| {
-                let body = documents::render(document, config.profile().generation(), base);
-                let full = Answer::document(body, config.discovery.max_age);
+                let body = documents::render(document, site.profile().generation(), base);
+                let full = Answer::document(body, site.discovery.max_age);
                 DocumentAnswers { not_modified: prepare(full.not_modified()), full: prepare(full) }
             })
         });
         let documents = documents.collect();
-        let mode = config.auth_mode();
-        let decides = |client: &&McpClient| mode.is_none() && client.auth_type == AuthType::PerUserOauth;
-        let deciding = || config.mcp_clients.iter().filter(decides);
+        let forwards = sites.iter().position(|site| site.unknown_hosts == UnknownHosts::Forward);
         Discovery {
-            origins: Origins::new(&config.public_urls),
-            options: config.discovery,
-            profile: config.profile(),
-            mode,
-            has_claude_code: config.claude_code_gateway,
-            deciding: deciding().take(MOST_NAMED).map(|client| client.name.clone()).collect(),
-            deciding_count: deciding().count(),
-            clients: config.mcp_clients.len(),
+            origins: Origins::new(sites),
+            sites: sites.iter().map(SiteDiscovery::new).collect(),
+            unknown_hosts: forwards.or((sites.len() == 1).then_some(0)),
             answers,
             documents,
         }
     }
 
-    /// Whether the documents are served, as in Bifrost: under the profile `per_user_oauth` if at least one MCP client
-    /// has `auth_type: per_user_oauth`, disabled or not; under `oauth2` if the mode says so.
+    /// What is served of each site, in the order of the configuration.
+    pub fn sites(&self) -> &[SiteDiscovery] {
+        &self.sites
+    }
+
+    /// Whether any site serves its documents.
     pub fn is_on(&self) -> bool {
-        self.mode.map_or(!self.deciding.is_empty(), McpServerAuthMode::is_on)
+        self.sites.iter().any(SiteDiscovery::is_on)
     }
 
-    /// The generation of Bifrost's contract that is served.
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
-    /// What decides whether discovery is on; `None` under a profile where the MCP clients do.
-    pub fn mode(&self) -> Option<McpServerAuthMode> {
-        self.mode
-    }
-
-    /// The names of the MCP clients that turn discovery on, in the order of the table; the first 50 of them. None where
-    /// a [mode](Self::mode) decides.
-    pub fn deciding_clients(&self) -> &[String] {
-        &self.deciding
-    }
-
-    /// How many MCP clients there are, deciding or not.
-    pub fn clients(&self) -> usize {
-        self.clients
-    }
-
-    /// How many MCP clients turn discovery on.
-    pub fn deciding_count(&self) -> usize {
-        self.deciding_count
-    }
-
-    /// The public URLs.
+    /// The public URLs of all sites.
     pub fn origins(&self) -> &Origins {
         &self.origins
     }
@@ -192,11 +167,6 @@ impl Discovery {
     /// Every answer that is rendered already; [`AnswerId`] is a place in it.
     pub fn answers(&self) -> &[Answer] {
         &self.answers
-    }
-
-    /// Whether the metadata of the Claude Code gateway is served. Nothing else turns it on or off.
-    pub fn has_claude_code(&self) -> bool {
-        self.has_claude_code
     }
 
     /// What becomes of a request.
@@ -210,42 +180,42 @@ impl Discovery {
             // Without public URLs, or for a host that is none of theirs.
             None => path.is_empty().then_some(0),
         });
-        if self.is_servers(target, request.method, bases) {
+        let asked = Asked { target, site: self.site(bases, url, request.target) };
+        // On a known host any of its sites knows what is not there.
+        let any = || bases.map_or(self.unknown_hosts, |bases| self.origins.site(bases.find(request.target)));
+        let Some(site) = asked.site.or_else(any).and_then(|place| self.sites.get(place)) else {
+            let refusal = if request.method == Method::OPTIONS { OPTIONS } else { MISDIRECTED };
+            return Verdict::Prepared(refusal, asked);
+        };
+        if site.is_servers(target, request.method, bases) {
             return Verdict::NotOurs;
         }
         // A preflight is answered before anything that could refuse it.
         if request.method == Method::OPTIONS {
-            return Verdict::Prepared(OPTIONS, target);
+            return Verdict::Prepared(OPTIONS, asked);
         }
         if self.origins.are_derived() {
             let base = request.host.and_then(|host| PublicUrl::of_request(host, request.scheme));
             return match base {
-                Some(base) => self.derived(target, &base, request),
-                None => Verdict::Prepared(BAD_HOST, target),
+                Some(base) => derived(site, asked, &base, request),
+                None => Verdict::Prepared(BAD_HOST, asked),
             };
         }
         if bases.is_none() {
-            return Verdict::Prepared(MISDIRECTED, target);
+            return Verdict::Prepared(MISDIRECTED, asked);
         }
-        let answer = match self.document(target, request.method) {
+        let answer = match site.document(target, request.method) {
             Err(refusal) => refusal,
             Ok(document) => self.prepared(document, url, request.if_none_match),
         };
-        Verdict::Prepared(answer, target)
+        Verdict::Prepared(answer, asked)
     }
 
-    /// Whether a request is a server's to answer: for the keys (who answers a GET answers its preflight), and for the
-    /// metadata of the Claude Code gateway while nobody says that there is one.
-    fn is_servers(&self, target: Target, method: &Method, bases: Option<&Bases>) -> bool {
-        match target {
-            Target::Document(Document::ClaudeCode) => !self.has_claude_code,
-            Target::Keys => {
-                self.profile == Profile::Oauth2
-                    && self.is_on()
-                    && matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-                    && bases.is_some()
-            }
-            _ => false,
+    /// The place of the site that a request is for; `None` when its host, or what it names there, is nobody's.
+    fn site(&self, bases: Option<&Bases>, url: Option<usize>, target: &[u8]) -> Option<usize> {
+        match bases {
+            Some(bases) => self.origins.site_of(bases, url, target),
+            None => self.origins.are_derived().then_some(0),
         }
     }
 
@@ -255,33 +225,17 @@ impl Discovery {
         let is_known = self.answers[answers.full.0].is_known(if_none_match);
         if is_known { answers.not_modified } else { answers.full }
     }
+}
 
-    /// The document that a request gets, or the answer in its place.
-    fn document(&self, target: Target, method: &Method) -> Result<Document, AnswerId> {
-        let document = match (target, self.profile) {
-            (Target::Document(document), _) => Some(document),
-            (Target::Oauth2Resource, Profile::Oauth2) => Some(Document::ProtectedResource),
-            // With discovery on, whoever gets here has a method that it does not have.
-            (Target::Keys, Profile::Oauth2) => None,
-            (Target::Keys | Target::Oauth2Resource, Profile::PerUserOauth) | (Target::Nothing, _) => {
-                return Err(NOT_FOUND);
-            }
-        };
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return Err(METHOD_NOT_ALLOWED);
-        }
-        document.filter(|document| self.is_on() || *document == Document::ClaudeCode).ok_or(NOT_FOUND)
-    }
-
-    fn derived(&self, target: Target, base: &PublicUrl, request: &Request<'_>) -> Verdict {
-        match self.document(target, request.method) {
-            Err(refusal) => Verdict::Prepared(refusal, target),
-            Ok(document) => {
-                let body = documents::render(document, self.profile.generation(), base);
-                let full = Answer::document(body, self.options.max_age);
-                let known = full.is_known(request.if_none_match);
-                Verdict::Derived(Box::new(if known { full.not_modified() } else { full }), target)
-            }
+/// The answer for a site without public URLs, made for this request alone.
+fn derived(site: &SiteDiscovery, asked: Asked, base: &PublicUrl, request: &Request<'_>) -> Verdict {
+    match site.document(asked.target, request.method) {
+        Err(refusal) => Verdict::Prepared(refusal, asked),
+        Ok(document) => {
+            let body = documents::render(document, site.profile().generation(), base);
+            let full = Answer::document(body, site.max_age());
+            let known = full.is_known(request.if_none_match);
+            Verdict::Derived(Box::new(if known { full.not_modified() } else { full }), asked)
         }
     }
 }

@@ -3,15 +3,28 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use crate::{
-    config::{PublicUrl, Scheme, split_port},
+    config::{PublicUrl, Scheme, Site, split_port},
     host::Host,
 };
 
-/// The public URLs, found by the host that a client sends, and the path.
+/// The public URLs of all sites, found by the host that a client sends, and the path.
 #[derive(Debug, Clone)]
 pub struct Origins {
     urls: Vec<PublicUrl>,
+    /// The place of the site of each.
+    sites: Vec<usize>,
+    /// There is one site, which has whatever is for its hosts.
+    is_one_site: bool,
     by_host: HashMap<Box<[u8]>, Bases>,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Base {
+    /// The place of its site.
+    pub site: usize,
+    /// How much of its path is that of the public URL, in bytes: what stands behind it is the path as a Bifrost has it.
+    pub length: usize,
 }
 
 /// The public URLs of one host, found by their paths.
@@ -48,15 +61,28 @@ impl Bases {
         }
     }
 
-    /// The place of any of them: they have one scheme.
-    fn any(&self) -> Option<usize> {
-        self.by_path.first().map(|(_, place)| *place)
+    /// The same, or above all of them, any: they have one scheme.
+    pub fn find(&self, path: &[u8]) -> Option<usize> {
+        self.above(path).or_else(|| self.by_path.first().map(|(_, place)| *place))
     }
 }
 
 impl Origins {
     /// Compiles the public URLs. With none, every origin is derived from the request.
-    pub fn new(urls: &[PublicUrl]) -> Self {
+    pub fn new(sites: &[Site]) -> Self {
+        let of_sites = sites.iter().enumerate().flat_map(|(place, site)| site.public_urls.iter().map(move |_| place));
+        let urls = sites.iter().flat_map(|site| site.public_urls.iter().cloned());
+        Self::of(urls.collect(), of_sites.collect(), sites.len() == 1)
+    }
+
+    /// The public URLs of a single site.
+    #[cfg(test)]
+    pub(super) fn of_urls(urls: Vec<PublicUrl>) -> Self {
+        let sites = vec![0; urls.len()];
+        Self::of(urls, sites, true)
+    }
+
+    fn of(urls: Vec<PublicUrl>, sites: Vec<usize>, is_one_site: bool) -> Self {
         let mut by_host: HashMap<Box<[u8]>, Bases> = HashMap::new();
         for (place, url) in urls.iter().enumerate() {
             by_host.entry(url.authority().as_bytes().into()).or_default().add(url.path(), place);
@@ -67,12 +93,22 @@ impl Origins {
             let bases = by_host.get(url.authority().as_bytes()).cloned().unwrap_or_default();
             by_host.entry(with_port.into_bytes().into()).or_insert(bases);
         }
-        Origins { urls: urls.to_vec(), by_host }
+        Origins { urls, sites, is_one_site, by_host }
     }
 
-    /// The public URLs in the order of the file.
+    /// The public URLs, site by site in the order of the configuration.
     pub fn urls(&self) -> &[PublicUrl] {
         &self.urls
+    }
+
+    /// The same of one site.
+    pub fn urls_of(&self, site: usize) -> impl Iterator<Item = &PublicUrl> {
+        self.urls.iter().zip(&self.sites).filter(move |(_, of)| **of == site).map(|(url, _)| url)
+    }
+
+    /// The place of the site of a public URL.
+    pub(super) fn site(&self, url: Option<usize>) -> Option<usize> {
+        self.sites.get(url?).copied()
     }
 
     /// Whether there are no public URLs, so that origins are derived.
@@ -90,15 +126,20 @@ impl Origins {
     /// them, any one with this host.
     pub fn find(&self, host: &[u8], path: &[u8]) -> Option<&PublicUrl> {
         let bases = self.bases(host)?;
-        self.urls.get(bases.above(path).or_else(|| bases.any())?)
+        self.urls.get(bases.find(path)?)
     }
 
-    /// How much of the path of a request is that of the public URL that it is for, in bytes: what stands behind it is
-    /// the path as a Bifrost has it. `None` for a host that is no public URL's.
-    pub fn base_length(&self, host: &[u8], path: &[u8]) -> Option<usize> {
-        let bases = self.bases(host)?;
-        let url = bases.above(path).and_then(|place| self.urls.get(place));
-        Some(url.map_or(0, |url| url.path().len()))
+    /// What a request is for: the site of the public URL with its host and the longest path that its path is, or is
+    /// below. A site that is the only one has whatever is for its hosts. `None` for what is nobody's.
+    pub fn base(&self, host: &[u8], path: &[u8]) -> Option<Base> {
+        let found = self.bases(host)?.above(path);
+        let length = found.and_then(|place| self.urls.get(place)).map_or(0, |url| url.path().len());
+        Some(Base { site: self.site(found).or(self.is_one_site.then_some(0))?, length })
+    }
+
+    /// The place of the site of a request for discovery on one of these hosts, with the public URL that it names.
+    pub(super) fn site_of(&self, bases: &Bases, url: Option<usize>, path: &[u8]) -> Option<usize> {
+        self.site(url.or_else(|| bases.above(path))).or(self.is_one_site.then_some(0))
     }
 
     /// An https public URL on the host that a client sends, whatever their ports.
@@ -127,7 +168,7 @@ mod tests {
 
     fn origins(urls: &[&str]) -> Origins {
         let urls: Vec<_> = urls.iter().map(|url| PublicUrl::try_from((*url).to_owned()).unwrap()).collect();
-        Origins::new(&urls)
+        Origins::of_urls(urls)
     }
 
     #[test]
@@ -209,7 +250,26 @@ mod tests {
             ("other", "/mcp", Some(0)),
             ("x", "/a", None),
         ] {
-            assert_eq!(origins.base_length(host.as_bytes(), path.as_bytes()), length, "{host} {path}");
+            let base = origins.base(host.as_bytes(), path.as_bytes());
+            assert_eq!(base.map(|base| base.length), length, "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn of_several_sites_each_has_what_is_below_its_own_urls_and_no_more() {
+        let urls = ["https://gw/a", "https://gw/b", "https://other", "https://other/b"];
+        let urls = urls.map(|url| PublicUrl::try_from(url.to_owned()).unwrap()).to_vec();
+        let origins = Origins::of(urls, vec![0, 1, 0, 2], false);
+        for (host, path, found) in [
+            ("gw", "/a/mcp", Some((0, 2))),
+            ("gw", "/b", Some((1, 2))),
+            ("gw", "/v1/models", None),
+            ("other", "/v1/models", Some((0, 0))),
+            ("other", "/b/mcp", Some((2, 2))),
+            ("else", "/a", None),
+        ] {
+            let base = origins.base(host.as_bytes(), path.as_bytes());
+            assert_eq!(base.map(|base| (base.site, base.length)), found, "{host} {path}");
         }
     }
 

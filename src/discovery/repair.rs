@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_location_on_our_host_gets_our_scheme() {
         let own = url("https://gw.example.com");
-        let origins = Origins::new(&[own.clone(), url("https://other.example.com:8443")]);
+        let origins = Origins::of_urls(vec![own.clone(), url("https://other.example.com:8443")]);
         for (value, repaired) in [
             ("http://gw.example.com/oauth/consent?flow=1#t=2", Some("https://gw.example.com/oauth/consent?flow=1#t=2")),
             ("HTTP://GW.example.com:80/x", Some("https://gw.example.com/x")),
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_derived_origin_repairs_its_own_host() {
-        let found = location(b"http://gw.example.com/x", &url("https://gw.example.com"), &Origins::new(&[]));
+        let found = location(b"http://gw.example.com/x", &url("https://gw.example.com"), &Origins::of_urls(Vec::new()));
         assert_eq!(found.as_deref(), Some(&b"https://gw.example.com/x"[..]));
     }
 
@@ -164,7 +164,7 @@ mod tests {
             ("Bearer x_resource_metadata=\"http://x/.well-known/oauth-protected-resource\"", None),
             ("Basic realm=\"x\"", None),
         ] {
-            let found = challenge(value.as_bytes(), &own, &Origins::new(std::slice::from_ref(&own)));
+            let found = challenge(value.as_bytes(), &own, &Origins::of_urls(vec![own.clone()]));
             assert_eq!(found.as_deref(), repaired.map(str::as_bytes), "{value}");
         }
     }
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn below_a_path_a_location_keeps_its_own() {
         let own = url("https://gw.example.com/bifrost");
-        let origins = Origins::new(&[own.clone(), url("https://other.example.com/two")]);
+        let origins = Origins::of_urls(vec![own.clone(), url("https://other.example.com/two")]);
         for (value, repaired) in [
             ("http://gw.example.com/bifrost/x", Some("https://gw.example.com/bifrost/x")),
             ("http://gw.example.com/elsewhere", Some("https://gw.example.com/elsewhere")),
@@ -217,7 +217,7 @@ mod tests {
             let value = format!("Bearer resource_metadata=\"{metadata}\"");
             for (urls, repaired) in [(&[own.clone()][..], without_root), (&[own.clone(), url("https://gw")], with_root)]
             {
-                let found = challenge(value.as_bytes(), &own, &Origins::new(urls));
+                let found = challenge(value.as_bytes(), &own, &Origins::of_urls(urls.to_vec()));
                 let repaired = repaired.map(|metadata| format!("Bearer resource_metadata=\"{metadata}\""));
                 assert_eq!(found.as_deref(), repaired.as_deref().map(str::as_bytes), "{metadata}");
             }

@@ -35,7 +35,7 @@ impl Bench {
         Bench {
             listeners: Arc::new(Listeners::new(1, edge.clone(), stop)),
             edge,
-            listener: Arc::new(Listener::new(&config.listeners[0], None)),
+            listener: Arc::new(Listener::new(&config.edge.listeners[0], None)),
             _stop: sender,
         }
     }

@@ -27,5 +27,5 @@ pub use self::{
     plugin::DiscoveryFilter,
     proxy::Edge,
     service::service,
-    snapshot::{Servers, Snapshot, VerifyPlan, system_authorities},
+    snapshot::{Servers, Site, Snapshot, VerifyPlan, system_authorities},
 };

@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 use super::client::{Client, ClientStream, Written, connection_lines, drain, keeps_connection};
 use crate::{
     config::Config,
-    discovery::{Answer, Discovery, Request, Target, Verdict},
+    discovery::{Answer, Asked, Discovery, Request, Verdict},
     framing::write,
     trust::TrustedProxies,
 };
@@ -63,8 +63,8 @@ pub(super) struct Prepared {
 
 /// The answer to a request for discovery.
 pub(super) struct Decided<'a> {
-    /// What was asked for.
-    pub target: Target,
+    /// What was asked for, and of which site.
+    pub asked: Asked,
     answer: DecidedAnswer<'a>,
 }
 
@@ -78,11 +78,11 @@ impl DiscoveryFilter {
     /// Compiles the discovery part of a configuration: `public_urls`, `profile`, `mcp_server_auth_mode`,
     /// `claude_code_gateway`, `discovery`, `mcp_clients`, and `trusted_proxies` where there are no public URLs.
     pub fn new(config: &Config) -> Self {
-        Self::with_trusted(config, Arc::new(TrustedProxies::new(&config.trusted_proxies)))
+        Self::with_trusted(config, Arc::new(TrustedProxies::new(&config.edge.trusted_proxies)))
     }
 
     pub(crate) fn with_trusted(config: &Config, trusted: Arc<TrustedProxies>) -> Self {
-        let discovery = Discovery::compile(config);
+        let discovery = Discovery::compile(&config.sites);
         DiscoveryFilter { prepared: discovery.answers().iter().map(Prepared::new).collect(), discovery, trusted }
     }
 
@@ -116,11 +116,11 @@ impl DiscoveryFilter {
         });
         match verdict {
             Verdict::NotOurs => None,
-            Verdict::Prepared(id, target) => {
-                Some(Decided { target, answer: DecidedAnswer::Prepared(&self.prepared[id.0]) })
+            Verdict::Prepared(id, asked) => {
+                Some(Decided { asked, answer: DecidedAnswer::Prepared(&self.prepared[id.0]) })
             }
-            Verdict::Derived(answer, target) => {
-                Some(Decided { target, answer: DecidedAnswer::Derived(Box::new(Prepared::new(&answer))) })
+            Verdict::Derived(answer, asked) => {
+                Some(Decided { asked, answer: DecidedAnswer::Derived(Box::new(Prepared::new(&answer))) })
             }
         }
     }

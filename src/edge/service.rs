@@ -37,11 +37,12 @@ impl Edge {
     /// Its servers' health is checked, and their names looked up, while [`supervise`](super::supervise()) is polled with
     /// its [`snapshot`](Self::snapshot).
     pub fn new(config: &Config, threads: usize) -> Self {
-        let snapshot = Snapshot::compile(config, Arc::new(Runtime::default()), 1);
+        let counters = Arc::<Counters>::default();
+        let snapshot = Snapshot::compile(config, Arc::new(Runtime::default()), counters.sites(), 1);
         let (_, phase) = watch::channel(Stage::Serving);
-        let redirects_to_https = config.listeners.iter().any(|listener| listener.redirect_to_https);
+        let redirects_to_https = config.edge.listeners.iter().any(|listener| listener.redirect_to_https);
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        Self::of(threads, snapshot, Arc::default(), TaskTracker::new(), phase, redirects_to_https)
+        Self::of(threads, snapshot, counters, TaskTracker::new(), phase, redirects_to_https)
     }
 
     /// Makes the edge of a running program, which serves the snapshot of the moment and counts its requests with the

@@ -139,20 +139,15 @@ pub(super) struct Turns {
 impl Turns {
     /// The turns of places with these weights.
     pub fn new(weights: &[(usize, u32)]) -> Self {
-        let total: i64 = weights.iter().map(|(_, weight)| i64::from(*weight)).sum();
-        let divisor = weights.iter().map(|(_, weight)| i64::from(*weight)).fold(0, gcd).max(1);
-        // Each earns its weight a turn; the richest takes the turn and pays it back to all.
-        let mut earned = vec![0_i64; weights.len()];
-        let turn = |_| {
-            for (earned, (_, weight)) in earned.iter_mut().zip(weights) {
-                *earned += i64::from(*weight);
-            }
-            let richest = (0..earned.len()).rev().max_by_key(|place| earned[*place]).unwrap_or_default();
-            earned[richest] -= total;
-            weights[richest].0
-        };
-        let order = (0..total / divisor).map(turn).collect();
-        Turns { order, next: AtomicUsize::new(0) }
+        let divisor = weights.iter().map(|(_, weight)| *weight).fold(0, gcd).max(1);
+        // Each has its turns in the middle of as many equal parts of the round as it has turns.
+        let mut turns: Vec<_> = weights
+            .iter()
+            .map(|(place, weight)| (*place, u64::from(weight / divisor)))
+            .flat_map(|(place, turns)| (0..turns).map(move |turn| (place, 2 * turn + 1, 2 * turns)))
+            .collect();
+        turns.sort_by(|(_, one, of_one), (_, other, of_other)| (one * of_other).cmp(&(other * of_one)));
+        Turns { order: turns.into_iter().map(|(place, ..)| place).collect(), next: AtomicUsize::new(0) }
     }
 
     /// The candidate whose turn it is. The turns of those who are no candidates pass; other threads take turns in
@@ -166,7 +161,7 @@ impl Turns {
     }
 }
 
-fn gcd(one: i64, other: i64) -> i64 {
+fn gcd(one: u32, other: u32) -> u32 {
     if other == 0 { one } else { gcd(other, one % other) }
 }
 

@@ -1,6 +1,6 @@
 //! The Bifrost servers, and which of them gets a request. Decides only; [`crate::edge`] connects.
 //!
-//! [`Fleet`] is what one configuration says of the servers, [`Runtime`] what is measured of them and
+//! [`Fleet`] is what one configuration says of the servers of a site, [`Runtime`] what is measured of them and
 //! outlives it. A request takes its [`Attempts`] to [`Fleet::pick`] and gets a [`Lease`] on a
 //! [`Server`], which it keeps to its last byte.
 
@@ -9,6 +9,8 @@ mod breaker;
 mod budget;
 mod change;
 mod health;
+mod names;
+mod report;
 mod runtime;
 mod server;
 mod table;
@@ -25,17 +27,21 @@ use smallvec::SmallVec;
 pub(crate) use self::change::log_change;
 use self::{
     balance::Candidate,
+    runtime::SiteState,
     table::{Table, Tier},
 };
 pub use self::{
-    runtime::{Report, Runtime, ServerReport},
+    report::report,
+    runtime::{Report, Runtime, ServerReport, SiteReport},
     server::{Change, Era, Lease, Outcome, Server, State},
 };
-use crate::config::{self, Balance, BreakerOptions, Config, Policy, Retries, ServerAddress};
+use crate::config::{self, Balance, BreakerOptions, Policy, Retries, ServerAddress, Site, SiteName};
 
-/// The servers of one configuration.
+/// The servers of one site.
 #[derive(Debug)]
 pub struct Fleet {
+    /// What the site is called.
+    name: Option<SiteName>,
     configured: Vec<config::Server>,
     balance: Balance,
     breaker: BreakerOptions,
@@ -43,6 +49,7 @@ pub struct Fleet {
     is_checked: bool,
     table: ArcSwap<Table>,
     runtime: Arc<Runtime>,
+    measured: Arc<SiteState>,
 }
 
 /// The attempts to deliver one request.
@@ -79,16 +86,18 @@ struct Last {
 type Candidates = SmallVec<[Candidate; 16]>;
 
 impl Fleet {
-    /// The servers of the configuration, with the state that the runtime knows of them. A server given by
-    /// name has no address before the name [is resolved](Self::resolved).
-    pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
+    /// The servers of a site, with the state that the runtime knows of them. A server given by name has no address before
+    /// the name [is resolved](Self::resolved). The site is measured under this name.
+    pub fn new(site: &Site, name: Option<&SiteName>, runtime: Arc<Runtime>) -> Self {
         Fleet {
-            table: ArcSwap::from_pointee(Table::new(&config.servers, config.balance.policy, &runtime)),
-            configured: config.servers.clone(),
-            balance: config.balance.clone(),
-            breaker: config.breaker,
-            retries: config.retries,
-            is_checked: config.health.enabled,
+            name: name.cloned(),
+            measured: runtime.site(name),
+            table: ArcSwap::from_pointee(Table::new(&site.servers, site.balance.policy, &runtime)),
+            configured: site.servers.clone(),
+            balance: site.balance.clone(),
+            breaker: site.breaker,
+            retries: site.retries,
+            is_checked: site.health.enabled,
             runtime,
         }
     }
@@ -103,13 +112,14 @@ impl Fleet {
         self.configured.iter().map(|server| &server.address).filter(|address| address.ip().is_none())
     }
 
-    /// Says what a name resolves to now. Whether that is something new.
-    pub fn resolved(&self, name: &ServerAddress, addresses: Vec<SocketAddr>) -> bool {
-        let is_new = self.runtime.resolved(name, addresses);
-        if is_new {
-            self.refresh();
-        }
-        is_new
+    /// Whether all addresses of a name are ways to one server.
+    pub fn is_one(&self, name: &ServerAddress) -> bool {
+        self.configured.iter().any(|server| server.address == *name && server.is_one())
+    }
+
+    /// The first address of a name, if it has any.
+    pub fn first_address(&self, name: &ServerAddress) -> Option<SocketAddr> {
+        self.runtime.addresses(name).first().copied()
     }
 
     /// Takes over what names have been resolved to since this fleet was made.
@@ -122,23 +132,10 @@ impl Fleet {
         self.names().filter(|name| self.runtime.addresses(name).is_empty())
     }
 
-    /// Forgets the addresses of all names but those of this configuration.
-    pub fn forget_other_names(&self) {
-        self.runtime.keep_names(|name| self.configured.iter().any(|server| server.address == *name));
-    }
-
     /// A server there is now, with its place in the configuration.
     pub fn server(&self, name: &ServerAddress, address: SocketAddr) -> Option<(usize, Arc<Server>)> {
         let table = self.table.load();
-        let is_it = |member: &&table::Member| member.server.name() == name && member.server.address() == address;
-        table.members.iter().find(is_it).map(|member| (member.configured, Arc::clone(&member.server)))
-    }
-
-    /// What the fleet has done so far.
-    pub fn report(&self) -> Report {
-        let table = self.table.load();
-        self.runtime
-            .report(self.is_checked, |server| table.members.iter().any(|member| Arc::ptr_eq(&member.server, server)))
+        table.find(name, address).map(|member| (member.configured, Arc::clone(&member.server)))
     }
 
     /// Gives the request to a server that has not had it yet: an available one, a backup only when no
@@ -147,7 +144,7 @@ impl Fleet {
     pub fn pick(&self, attempts: &mut Attempts, hash_key: Option<&[u8]>) -> Option<Picked> {
         attempts.last = None;
         if attempts.made == 0 {
-            self.runtime.budget.earn(self.retries.budget);
+            self.measured.budget.earn(self.retries.budget);
         }
         let table = Arc::clone(attempts.table.get_or_insert_with(|| self.table.load_full()));
         let now = Instant::now();
@@ -170,7 +167,7 @@ impl Fleet {
             });
             let Some((place, lease)) = found else { continue };
             if !is_available {
-                self.runtime.last_resorts.fetch_add(1, Ordering::Relaxed);
+                self.measured.last_resorts.fetch_add(1, Ordering::Relaxed);
             }
             attempts.made += 1;
             attempts.tried.push(place);
@@ -190,8 +187,8 @@ impl Fleet {
         if attempts.made >= self.retries.attempts || !attempts.has_untried() {
             return false;
         }
-        let is_paid = self.runtime.budget.spend(self.retries.budget);
-        let count = if is_paid { &self.runtime.retries } else { &self.runtime.retries_refused };
+        let is_paid = self.measured.budget.spend(self.retries.budget);
+        let count = if is_paid { &self.measured.retries } else { &self.measured.retries_refused };
         count.fetch_add(1, Ordering::Relaxed);
         is_paid
     }

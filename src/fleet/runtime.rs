@@ -15,26 +15,46 @@ use super::{
     budget::Budget,
     server::{Server, State},
 };
-use crate::{config::ServerAddress, latency::LatencyReading};
+use crate::{
+    config::{self, ServerAddress, SiteName},
+    latency::LatencyReading,
+};
 
 /// The state of all servers, by what the configuration calls them and their address. There is one for
 /// each process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Runtime {
     servers: Mutex<HashMap<(ServerAddress, SocketAddr), Weak<Server>>>,
     /// The last good response for each name.
     names: Mutex<HashMap<ServerAddress, Vec<SocketAddr>>>,
-    pub(super) budget: Budget,
-    pub(super) retries: AtomicU64,
-    pub(super) retries_refused: AtomicU64,
-    pub(super) last_resorts: AtomicU64,
+    /// By their names.
+    sites: Mutex<HashMap<Option<SiteName>, Arc<SiteState>>>,
 }
 
-/// What the fleet has done since the edge was started.
+/// What is measured of all requests of one site.
+#[derive(Debug)]
+pub(super) struct SiteState {
+    pub budget: Budget,
+    pub retries: AtomicU64,
+    pub retries_refused: AtomicU64,
+    pub last_resorts: AtomicU64,
+}
+
+/// What the servers of all sites have done since the edge was started.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// By name and address. One that is gone is here as long as it has requests.
+    /// By name and address; one that several sites name is here once. One that is gone is here as long as it has
+    /// requests.
     pub servers: Vec<ServerReport>,
+    /// In the order of the configuration.
+    pub sites: Vec<SiteReport>,
+}
+
+/// What the requests of one site have come to.
+#[derive(Debug, Clone)]
+pub struct SiteReport {
+    /// What it is called; nothing where it is the only one.
+    pub name: Option<SiteName>,
     /// Attempts beyond the first one of a request.
     pub retries: u64,
     /// Retries that the budget did not pay for.
@@ -52,6 +72,8 @@ pub struct ServerReport {
     pub server: String,
     /// Where it is.
     pub address: SocketAddr,
+    /// The places of the sites that name it.
+    pub sites: Vec<usize>,
     /// Whether it gets requests, and why not.
     pub state: State,
     /// The requests that it has now.
@@ -74,15 +96,23 @@ pub struct ServerReport {
     pub first_byte: LatencyReading,
 }
 
-impl Default for Runtime {
-    fn default() -> Self {
-        Runtime {
-            servers: Mutex::default(),
-            names: Mutex::default(),
+impl SiteState {
+    fn new() -> Self {
+        SiteState {
             budget: Budget::new(),
             retries: AtomicU64::new(0),
             retries_refused: AtomicU64::new(0),
             last_resorts: AtomicU64::new(0),
+        }
+    }
+
+    pub fn report(&self, name: Option<&SiteName>) -> SiteReport {
+        SiteReport {
+            name: name.cloned(),
+            retries: self.retries.load(Ordering::Relaxed),
+            retries_refused: self.retries_refused.load(Ordering::Relaxed),
+            retries_left: self.budget.left(),
+            last_resorts: self.last_resorts.load(Ordering::Relaxed),
         }
     }
 }
@@ -112,27 +142,41 @@ impl Runtime {
         self.names.lock().retain(|name, _| is_kept(name));
     }
 
-    /// The server of this name and address, with the state that it has if it is known.
-    pub(super) fn server(&self, name: &ServerAddress, address: SocketAddr) -> Arc<Server> {
+    /// The server of this name at this address, with the state that it has if it is known.
+    pub(super) fn server(&self, configured: &config::Server, address: SocketAddr) -> Arc<Server> {
         let mut servers = self.servers.lock();
-        let known = servers.get(&(name.clone(), address)).and_then(Weak::upgrade);
-        known.unwrap_or_else(|| {
-            servers.retain(|_, server| server.strong_count() > 0);
-            let server = Arc::new(Server::new(name.clone(), address));
-            servers.insert((name.clone(), address), Arc::downgrade(&server));
+        let known = servers.entry((configured.address.clone(), address)).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Server::new(configured, address));
+            *known = Arc::downgrade(&server);
             server
         })
     }
 
-    pub(super) fn report(&self, is_checked: bool, is_configured: impl Fn(&Arc<Server>) -> bool) -> Report {
-        let mut servers: Vec<_> = self.servers.lock().values().filter_map(Weak::upgrade).collect();
-        servers.retain(|server| is_configured(server) || server.in_flight() > 0);
-        servers
-            .sort_by(|one, other| (one.name().as_str(), one.address()).cmp(&(other.name().as_str(), other.address())));
-        let report = |server: &Arc<Server>| ServerReport {
+    /// The state of the site of this name.
+    pub(super) fn site(&self, name: Option<&SiteName>) -> Arc<SiteState> {
+        let mut sites = self.sites.lock();
+        Arc::clone(sites.entry(name.cloned()).or_insert_with(|| Arc::new(SiteState::new())))
+    }
+
+    /// Forgets the servers that nobody has any more.
+    pub(super) fn forget_the_gone(&self) {
+        self.servers.lock().retain(|_, server| server.strong_count() > 0);
+    }
+
+    /// Every server that somebody still has.
+    pub(super) fn servers(&self) -> Vec<Arc<Server>> {
+        self.servers.lock().values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl ServerReport {
+    pub(super) fn of(server: &Server, sites: Vec<usize>, state: State) -> Self {
+        ServerReport {
             server: server.name().to_string(),
             address: server.address(),
-            state: if is_configured(server) { server.state(is_checked) } else { State::Draining },
+            sites,
+            state,
             in_flight: server.in_flight(),
             picks: server.counts.picks.load(Ordering::Relaxed),
             connect_failures: server.counts.connect_failures.load(Ordering::Relaxed),
@@ -142,13 +186,6 @@ impl Runtime {
             is_breaker_open: server.is_breaker_open(),
             breaker_openings: server.counts.breaker_openings.load(Ordering::Relaxed),
             first_byte: server.first_byte.read(),
-        };
-        Report {
-            servers: servers.iter().map(report).collect(),
-            retries: self.retries.load(Ordering::Relaxed),
-            retries_refused: self.retries_refused.load(Ordering::Relaxed),
-            retries_left: self.budget.left(),
-            last_resorts: self.last_resorts.load(Ordering::Relaxed),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{
     balance,
@@ -17,7 +18,7 @@ use super::{
     health::Health,
 };
 use crate::{
-    config::{BreakerOptions, HealthChecks, ServerAddress},
+    config::{self, BreakerOptions, HealthChecks, ServerAddress},
     latency::Latency,
 };
 
@@ -38,6 +39,8 @@ pub struct Server {
     is_disturbed: AtomicBool,
     /// How often it has been down.
     downs: Arc<AtomicU64>,
+    /// Told when it could not be connected to, or a check was bad.
+    has_failed: Notify,
     pub(super) counts: Counts,
     /// How long it takes for the head of a response.
     pub(super) first_byte: Latency,
@@ -149,9 +152,11 @@ impl State {
 }
 
 impl Server {
-    pub(super) fn new(name: ServerAddress, address: SocketAddr) -> Self {
+    pub(super) fn new(configured: &config::Server, address: SocketAddr) -> Self {
+        let name = configured.address.clone();
         Server {
-            id: balance::id((name.as_str(), address)),
+            // Which of its addresses one server is reached at may differ from edge to edge.
+            id: balance::id((name.as_str(), (!configured.is_one()).then_some(address))),
             is_named_by_address: name.ip() == Some(address),
             name,
             address,
@@ -161,6 +166,7 @@ impl Server {
             breaker: Mutex::new(Breaker::CLOSED),
             is_disturbed: AtomicBool::new(false),
             downs: Arc::default(),
+            has_failed: Notify::new(),
             counts: Counts::default(),
             first_byte: Latency::default(),
         }
@@ -224,6 +230,9 @@ impl Server {
 
     /// The result of a health check.
     pub fn checked(&self, is_good: bool, options: &HealthChecks) -> Option<Change> {
+        if !is_good {
+            self.has_failed.notify_one();
+        }
         let mut health = self.health.lock();
         let (before, after) = (*health, health.after(is_good, options));
         *health = after;
@@ -236,6 +245,11 @@ impl Server {
             (true, false) => Some(Change::Up),
             _ => None,
         }
+    }
+
+    /// Waits until it cannot be connected to, or a health check is bad.
+    pub async fn failed(&self) {
+        self.has_failed.notified().await;
     }
 
     /// Forgets what earlier health checks said: they begin anew.
@@ -273,7 +287,10 @@ impl Lease {
         let (count, verdict) = match outcome {
             Outcome::Answered => (None, Verdict::Good),
             Outcome::ServerError => (Some(&counts.server_errors), Verdict::ServerError),
-            Outcome::ConnectFailed => (Some(&counts.connect_failures), Verdict::Failed),
+            Outcome::ConnectFailed => {
+                self.server.has_failed.notify_one();
+                (Some(&counts.connect_failures), Verdict::Failed)
+            }
             Outcome::Broken => (Some(&counts.broken), Verdict::Failed),
             Outcome::CutShort => (Some(&counts.broken), Verdict::CutShort),
             Outcome::Completed => (None, Verdict::Whole),

@@ -10,7 +10,7 @@ fn fleet(yaml: &str) -> Fleet {
 fn fleet_of(yaml: &str, runtime: &Arc<Runtime>) -> Fleet {
     let yaml = format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\n{yaml}");
     let loaded = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap_or_else(|problems| panic!("{problems}"));
-    Fleet::new(&loaded.config, Arc::clone(runtime))
+    Fleet::new(&loaded.config.sites[0], None, Arc::clone(runtime))
 }
 
 const THREE: &str = "servers: [{address: \"10.0.0.1:1\"}, {address: \"10.0.0.2:1\"}, {address: \"10.0.0.3:1\"}]\n\
@@ -73,13 +73,13 @@ fn a_server_that_is_down_gets_nothing_unless_all_are() {
     for _ in 0..10 {
         assert_eq!(first(&fleet), "10.0.0.3");
     }
-    assert_eq!(fleet.report().last_resorts, 0);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).sites[0].last_resorts, 0);
     down(&fleet, &[2]);
     let mut all: Vec<_> = (0..3).map(|_| first(&fleet)).collect();
     all.sort();
     assert_eq!(all, ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
-    assert_eq!(fleet.report().last_resorts, 3);
-    assert_eq!(fleet.report().servers[0].state, State::Down);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).sites[0].last_resorts, 3);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).servers[0].state, State::Down);
 }
 
 #[test]
@@ -122,16 +122,16 @@ fn failures_in_a_row_open_the_breaker_and_one_probe_at_a_time_closes_it() {
         assert_eq!(attempts.record(Outcome::ConnectFailed), expected);
         attempts = Attempts::default();
     }
-    assert_eq!(fleet.report().servers[0].state, State::Open);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).servers[0].state, State::Open);
     // The pause is over: the first is the probe, the second is sent for want of a better server.
     fleet.pick(&mut attempts, None);
-    assert_eq!(fleet.report().last_resorts, 0);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).sites[0].last_resorts, 0);
     let mut second = Attempts::default();
     fleet.pick(&mut second, None);
-    assert_eq!(fleet.report().last_resorts, 1);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).sites[0].last_resorts, 1);
     assert_eq!(second.record(Outcome::Broken), None);
     assert_eq!(attempts.record(Outcome::Answered), Some(Change::Closed));
-    assert_eq!(fleet.report().servers[0].state, State::Unknown);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).servers[0].state, State::Unknown);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_probe_that_is_dropped_makes_room_for_the_next() {
     for _ in 0..3 {
         fleet.pick(&mut Attempts::default(), None);
     }
-    assert_eq!(fleet.report().last_resorts, 0);
+    assert_eq!(super::report(&fleet.runtime, &[&fleet]).sites[0].last_resorts, 0);
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn attempts_and_retries_are_bounded() {
         }
         assert!(attempts.made < 2 || !fleet.may_retry(&attempts));
     }
-    let report = fleet.report();
-    assert_eq!((report.retries, report.retries_refused), (retried, 300 - retried));
+    let report = super::report(&fleet.runtime, &[&fleet]);
+    assert_eq!((report.sites[0].retries, report.sites[0].retries_refused), (retried, 300 - retried));
     assert!((100..=103).contains(&retried), "{retried}");
 }
 
@@ -189,8 +189,8 @@ fn every_address_of_a_name_is_a_server_and_the_last_good_answer_is_kept() {
     assert!(fleet.pick(&mut Attempts::default(), None).is_none());
     let name = fleet.names().next().unwrap();
     let addresses: Vec<SocketAddr> = ["10.0.0.2:8080", "10.0.0.1:8080"].map(|text| text.parse().unwrap()).to_vec();
-    assert!(fleet.resolved(name, addresses.clone()));
-    assert!(!fleet.resolved(name, addresses.into_iter().rev().collect()));
+    assert!(fleet.runtime.all_resolved(&[&fleet], [(name.clone(), addresses.clone())]));
+    assert!(!fleet.runtime.all_resolved(&[&fleet], [(name.clone(), addresses.into_iter().rev().collect())]));
     let seen: Vec<_> = fleet.servers().iter().map(|(_, server)| server.address().to_string()).collect();
     assert_eq!(seen, ["10.0.0.1:8080", "10.0.0.2:8080"]);
     // A reload starts with what is known.
@@ -213,11 +213,11 @@ fn a_reload_keeps_the_state_of_those_that_stay_and_drains_those_that_go() {
         &runtime,
     );
     drop(before);
-    let report = after.report();
+    let report = super::report(&after.runtime, &[&after]);
     let seen: Vec<_> = report.servers.iter().map(|server| (server.state, server.in_flight, server.picks)).collect();
     let unused = (State::Unknown, 0, 0);
     assert_eq!(seen, [(State::Unknown, 1, 1), (State::Down, 0, 0), (State::Draining, 1, 1), unused]);
     drop((staying, going));
-    assert_eq!(after.report().servers.len(), 3);
-    assert!(after.report().servers.iter().all(|server| server.in_flight == 0));
+    assert_eq!(super::report(&after.runtime, &[&after]).servers.len(), 3);
+    assert!(super::report(&after.runtime, &[&after]).servers.iter().all(|server| server.in_flight == 0));
 }

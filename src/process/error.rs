@@ -9,14 +9,23 @@ use crate::{
     telemetry::access_log::AccessLogError,
 };
 
-/// A listener that could not be bound.
+/// Why the listeners are not there.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; stop what uses it, or change {key}")]
-pub struct BindError {
-    /// Where the address stands in the configuration.
-    pub(super) key: KeyPath,
-    pub(super) address: ListenAddress,
-    pub(super) source: io::Error,
+pub enum BindError {
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address}: {source}; stop what uses it, or change {key}")]
+    Address {
+        /// Where it stands in the configuration.
+        key: KeyPath,
+        /// What it is.
+        address: ListenAddress,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A certificate, a key or an authority of a listener that cannot be used, with the key that names its file; what is
+    /// wrong with it, and how to mend it. It could when the configuration was checked.
+    #[error("{}", .0.iter().map(|(key, fault)| format!("{key}: {fault}")).collect::<Vec<_>>().join("; "))]
+    Certificates(Vec<(KeyPath, String)>),
 }
 
 /// Why an edge stopped serving although nobody had told it to.

@@ -5,9 +5,9 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use super::sockets::BoundSocket;
+use super::{error::BindError, sockets::BoundSocket};
 use crate::{
-    config::{self, ListenAddress},
+    config::{self, KeyPath, ListenAddress},
     edge::{self, ListeningSocket, TlsListener},
 };
 
@@ -28,12 +28,18 @@ pub(super) struct BoundListener {
 }
 
 impl BoundListener {
-    pub fn new(config: &config::Listener, socket: BoundSocket) -> io::Result<Self> {
-        let address = socket.address()?;
+    /// The listener at this place in the configuration.
+    pub fn new(place: usize, config: &config::Listener, socket: BoundSocket) -> Result<Self, BindError> {
+        let key = KeyPath::root("listeners").index(place);
+        let address = socket.address().map_err(|source| BindError::Address {
+            key: key.key("address"),
+            address: config.address.clone(),
+            source,
+        })?;
         let tls = config.tls.as_ref().map(|tls| TlsListener::new(address.to_string(), tls, config.has_http2()));
         let tls = tls.transpose().map_err(|faults| {
-            let faults: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            io::Error::other(faults.join("; "))
+            let tls = key.key("tls");
+            BindError::Certificates(faults.into_iter().map(|fault| (tls.join(&fault.path), fault.message)).collect())
         })?;
         Ok(BoundListener { config: config.clone(), address, socket, tls })
     }

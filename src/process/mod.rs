@@ -65,20 +65,19 @@ impl Process {
     pub fn bind(config: &Config, mut inherited: Inherited) -> Result<Self, BindError> {
         let failed = |key: KeyPath, address: &ListenAddress| {
             let (key, address) = (key.key("address"), address.clone());
-            move |source| BindError { key, address, source }
+            move |source| BindError::Address { key, address, source }
         };
-        let sockets = config.listeners.iter().enumerate().map(|(place, listener)| {
+        let sockets = config.edge.listeners.iter().enumerate().map(|(place, listener)| {
             let key = KeyPath::root("listeners").index(place);
             BoundSocket::of(listener, config, &mut inherited).map_err(failed(key, &listener.address))
         });
         let sockets = sockets.collect::<Result<_, _>>()?;
-        let admin = config.admin.as_ref().map(|admin| {
+        let admin = config.edge.admin.as_ref().map(|admin| {
             let address = ListenAddress::Ip(admin.address.0);
             let socket = BoundSocket::of_admin(admin.address.0, config, &mut inherited);
             socket.map_err(failed(KeyPath::root("admin"), &address))
         });
-        let address = ListenAddress::Ip(SocketAddr::from(([0, 0, 0, 0], 0)));
-        Self::on(config, sockets, admin.transpose()?).map_err(failed(KeyPath::root("listeners"), &address))
+        Self::on(config, sockets, admin.transpose()?)
     }
 
     /// Takes sockets that are bound already, in place of those the configuration names, in their order.
@@ -86,21 +85,25 @@ impl Process {
     /// # Errors
     /// When a socket does not know its address or refuses to become non-blocking, or when the files of a
     /// listener's certificates have become wrong since they were checked.
-    pub fn on(config: &Config, sockets: Vec<BoundSocket>, admin: Option<TcpListener>) -> io::Result<Self> {
-        let listeners = config.listeners.iter().zip(sockets);
-        let admin = config.admin.as_ref().zip(admin).map(|(admin, socket)| {
-            socket.set_nonblocking(true)?;
-            let (configured, address) = (ListenAddress::Ip(admin.address.0), socket.local_addr()?);
-            io::Result::Ok(BoundAdmin { configured, address, socket })
+    pub fn on(config: &Config, sockets: Vec<BoundSocket>, admin: Option<TcpListener>) -> Result<Self, BindError> {
+        let listeners = config.edge.listeners.iter().zip(sockets).enumerate();
+        let admin = config.edge.admin.as_ref().zip(admin).map(|(admin, socket)| {
+            let configured = ListenAddress::Ip(admin.address.0);
+            let address = socket.set_nonblocking(true).and_then(|()| socket.local_addr());
+            let address = address.map_err(|source| {
+                let key = KeyPath::root("admin").key("address");
+                BindError::Address { key, address: configured.clone(), source }
+            })?;
+            Ok::<_, BindError>(BoundAdmin { configured, address, socket })
         });
         Ok(Process {
             threads: Self::threads(config),
             control: Control::new(config),
             listeners: listeners
-                .map(|(listener, socket)| BoundListener::new(listener, socket))
-                .collect::<io::Result<_>>()?,
+                .map(|(place, (listener, socket))| BoundListener::new(place, listener, socket))
+                .collect::<Result<_, _>>()?,
             admin: admin.transpose()?,
-            access_log: config.access_log.clone(),
+            access_log: config.edge.access_log.clone(),
             predecessor: None,
         })
     }
@@ -124,7 +127,7 @@ impl Process {
     /// The number of worker threads: as configured, or one for each core.
     pub fn threads(config: &Config) -> usize {
         let cores = || available_parallelism().map_or(1, usize::from);
-        config.threads.map_or_else(cores, usize::from)
+        config.edge.threads.map_or_else(cores, usize::from)
     }
 
     /// Once it serves, it replaces this process.

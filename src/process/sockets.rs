@@ -49,13 +49,14 @@ impl BoundSocket {
         match &listener.address {
             ListenAddress::Ip(address) => Ok(BoundSocket::Tcp(tcp(*address, config, socket)?)),
             ListenAddress::Unix(path) => {
+                let mode = Permissions::from_mode(listener.mode().0);
                 let socket = if let Some(socket) = socket {
+                    fs::set_permissions(path, mode)?;
                     socket
                 } else {
                     forget_abandoned(path)?;
-                    listen(Socket::new(Domain::UNIX, Type::STREAM, None)?, &SockAddr::unix(path)?)?.into()
+                    listen(unix(path, mode)?)?.into()
                 };
-                fs::set_permissions(path, Permissions::from_mode(listener.mode().0))?;
                 Ok(BoundSocket::Unix(socket.into()))
             }
         }
@@ -107,15 +108,23 @@ fn tcp(address: SocketAddr, config: &Config, socket: Option<OwnedFd>) -> io::Res
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // Whatever the system's own default is (net.ipv6.bindv6only).
-        socket.set_only_v6(config.is_beside_ipv4(address))?;
+        socket.set_only_v6(config.edge.is_beside_ipv4(address))?;
     }
-    Ok(listen(socket, &address.into())?.into())
+    socket.bind(&address.into())?;
+    Ok(listen(socket)?.into())
+}
+
+/// A Unix socket that has its mode, whatever the umask, and does not listen yet: until then nobody can connect to it.
+fn unix(path: &Path, mode: Permissions) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    fs::set_permissions(path, mode)?;
+    Ok(socket)
 }
 
 /// As the standard library does, but with room for as many connections that wait to be accepted as the system
 /// allows: of those beyond 128 it would have their clients try again a second later.
-fn listen(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
-    socket.bind(address)?;
+fn listen(socket: Socket) -> io::Result<Socket> {
     socket.listen(i32::from(u16::MAX))?;
     Ok(socket)
 }
@@ -128,5 +137,22 @@ fn forget_abandoned(path: &Path) -> io::Result<()> {
         Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
         Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_connect_to_a_unix_socket_before_it_has_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("edge.sock");
+        let connecting = || UnixStream::connect(&path).map(drop).map_err(|error| error.kind());
+        let socket = unix(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(connecting(), Err(io::ErrorKind::ConnectionRefused));
+        let _listening = listen(socket).unwrap();
+        assert_eq!(connecting(), Ok(()));
     }
 }

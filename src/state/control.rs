@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use log::warn;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Mutex, Notify, watch},
     task::spawn_blocking,
 };
 
@@ -27,7 +27,7 @@ use crate::{
     api::Credentials,
     config::Config,
     edge::{Snapshot, keep_verifying, resolve_new, supervise},
-    fleet::{Report, Runtime},
+    fleet::{Fleet, Report, Runtime},
     readiness::{Readiness, Stage},
     telemetry::Counters,
     verify::{self, Kept},
@@ -41,8 +41,9 @@ pub struct Control {
     counters: Arc<Counters>,
     /// There is another snapshot.
     changed: Arc<Notify>,
-    /// The last generation that was given to a snapshot.
-    generations: Arc<AtomicU64>,
+    /// The last generation that was given to a snapshot. Held while one configuration takes the place of another:
+    /// they do so in the order in which they came, however long each takes to compile.
+    generations: Arc<Mutex<u64>>,
     reloads: Arc<Reloads>,
     verification: Arc<Kept>,
     stage: watch::Sender<Stage>,
@@ -63,14 +64,14 @@ const FIRST: u64 = 1;
 impl Control {
     /// Compiles a configuration, with nothing measured yet.
     pub fn new(config: &Config) -> Self {
-        let runtime = Arc::default();
-        let snapshot = Snapshot::compile(config, Arc::clone(&runtime), FIRST);
+        let (runtime, counters) = (Arc::default(), Arc::<Counters>::default());
+        let snapshot = Snapshot::compile(config, Arc::clone(&runtime), counters.sites(), FIRST);
         Control {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             runtime,
-            counters: Arc::default(),
+            counters,
             changed: Arc::default(),
-            generations: Arc::new(FIRST.into()),
+            generations: Arc::new(Mutex::new(FIRST)),
             reloads: Arc::default(),
             verification: Arc::default(),
             stage: watch::Sender::default(),
@@ -95,23 +96,32 @@ impl Control {
     /// Serves another configuration from now on; requests that have begun end with theirs. Listeners and
     /// threads stay as they are. Returns its generation.
     ///
-    /// Names that are new are looked up before, for at most 5 s. It is compiled on a thread of its own.
+    /// Names that are new are looked up before, for at most 5 s. It is compiled on a thread of its own. Of several at a
+    /// time each waits for the one before it: the last one that came is what is served in the end.
     ///
     /// # Errors
     /// When there is no such thread to be had.
     pub async fn replace(&self, config: Config) -> io::Result<u64> {
-        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let runtime = Arc::clone(&self.runtime);
+        let mut last = self.generations.lock().await;
+        *last += 1;
+        let generation = *last;
+        let (runtime, counters) = (Arc::clone(&self.runtime), Arc::clone(&self.counters));
         // A large table is dropped there, too.
-        let snapshot = spawn_blocking(move || Snapshot::compile(&config, runtime, generation)).await?;
+        let snapshot =
+            spawn_blocking(move || Snapshot::compile(&config, runtime, counters.sites(), generation)).await?;
         let snapshot = Arc::new(snapshot);
         resolve_new(&snapshot, NEW_NAMES).await;
         self.snapshot.store(Arc::clone(&snapshot));
-        // A name may have been resolved anew in between.
-        snapshot.servers.fleet().refresh();
-        snapshot.servers.fleet().forget_other_names();
-        self.changed.notify_one();
-        self.verification.reloaded();
+        let (changed, verification) = (Arc::clone(&self.changed), Arc::clone(&self.verification));
+        // To its end, even if nobody waits for it any more.
+        let told = spawn_blocking(move || {
+            // A name may have been resolved anew in between.
+            snapshot.fleets().into_iter().for_each(Fleet::refresh);
+            snapshot.forget_other_names();
+            changed.notify_one();
+            verification.reloaded();
+        });
+        told.await?;
         self.reloads.add(Outcome::Used(generation));
         Ok(generation)
     }
@@ -194,15 +204,15 @@ impl Control {
         self.started.elapsed()
     }
 
-    /// What the fleet has done so far.
+    /// What the servers of all sites have done so far.
     pub fn report(&self) -> Report {
-        self.snapshot.load().servers.fleet().report()
+        self.snapshot.load().report()
     }
 
-    /// Whether the servers agreed with the edge when they were asked last; `None` when they were not, or need not
-    /// be any more.
-    pub fn verification(&self) -> Option<Arc<verify::Report>> {
-        self.verification.last()
+    /// Whether the servers of each site agreed with the edge when they were asked last; nothing of a site whose were not,
+    /// or need not be any more.
+    pub fn verification(&self) -> Vec<Arc<verify::Report>> {
+        self.verification.all()
     }
 
     /// What was counted at the listeners so far.
@@ -217,7 +227,7 @@ impl Control {
 
     /// Keeps looking up names and checking servers for as long as it is polled.
     pub(crate) fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
-        supervise(self.snapshots(), Arc::clone(&self.changed))
+        supervise(self.snapshots(), Arc::clone(&self.changed), Arc::clone(&self.counters))
     }
 
     /// Keeps verifying the servers, as often as the configuration wants it, for as long as it is polled.
@@ -226,6 +236,6 @@ impl Control {
             warn!("verify: the MCP clients of servers are not compared: {fault}");
             None
         });
-        keep_verifying(self.snapshots(), Arc::clone(&self.verification), credentials)
+        keep_verifying(self.snapshots(), Arc::clone(&self.verification), credentials, Arc::clone(&self.counters))
     }
 }

@@ -2,22 +2,28 @@
 //! problem changes nothing.
 
 use std::{
+    convert::Infallible,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use log::{error, info, warn};
 use tokio::{
     select,
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     task::spawn_blocking,
     time::{Instant, sleep},
 };
 
 use super::{Control, remarks::Remarks};
-use crate::config::{Contents, Fixed, Loaded, Problems, read};
+use crate::{
+    background::keep_going,
+    config::{Contents, Fixed, Loaded, Problems, read},
+    telemetry::Background,
+};
 
 /// Keeps a running edge at what its configuration file says.
 pub struct Reloader {
@@ -69,7 +75,7 @@ impl Reloader {
         control.remarks_are(Remarks::of(loaded));
         Reloader {
             file: loaded.file.clone(),
-            fixed: Fixed::of(&loaded.config),
+            fixed: Fixed::of(&loaded.config.edge),
             control,
             used: loaded.contents,
             wrong: None,
@@ -81,7 +87,17 @@ impl Reloader {
 
     /// Looks after the file for as long as it is polled. Each word of `asked` makes it look at once, and say what it
     /// has found even if that is nothing new.
-    pub async fn run(mut self, mut asked: mpsc::Receiver<()>) {
+    pub async fn run(self, asked: mpsc::Receiver<()>) {
+        let counters = Arc::clone(self.control.counters());
+        let own = Mutex::new((self, asked));
+        keep_going(Background::Reload, &counters, || async {
+            let (reloader, asked) = &mut *own.lock().await;
+            reloader.look_again_and_again(asked).await
+        })
+        .await;
+    }
+
+    async fn look_again_and_again(&mut self, asked: &mut mpsc::Receiver<()>) -> io::Result<Infallible> {
         let (mut seen, mut considered) = (None, None);
         let mut is_asked = false;
         let mut last = Instant::now();
@@ -91,13 +107,14 @@ impl Reloader {
                 () = sleep(INTERVAL) => {}
             }
             let files = self.files();
-            let Ok(now) = spawn_blocking(move || stamps(&files)).await else { return };
+            let now = spawn_blocking(move || stamps(&files)).await?;
             let is_stable = seen.as_ref() == Some(&now);
             // What was missing may be there now.
             let is_worth_another = self.wrong.is_some() && last.elapsed() >= AGAIN;
             if is_asked || (is_stable && (is_worth_another || considered.as_ref() != Some(&now))) {
                 let is_done = self.consider(&now, is_asked).await.unwrap_or_else(|fault| {
-                    error!("{}: not loaded again: {fault}", self.file.display());
+                    // As good as a file with something wrong in it, which is read again.
+                    self.refuse(format!("{}: a fault of this program: {fault}", self.file.display()), is_asked);
                     true
                 });
                 considered = is_done.then(|| now.clone());

@@ -13,19 +13,19 @@ use log::info;
 use once_cell::sync::OnceCell;
 
 use super::{
-    DiscoveryCounters, Traffic, TrafficCounters,
+    BackgroundCounters, SitesCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
 };
-use crate::{config, limits::Concurrency, reason::Reason};
+use crate::{config, limits::Concurrency};
 
 /// What the edge has done with clients so far.
 pub struct Counters {
     started: SystemTime,
     connections: Arc<Concurrency>,
-    traffic: TrafficCounters,
-    discovery: DiscoveryCounters,
+    sites: SitesCounters,
+    background: BackgroundCounters,
     access_log: OnceCell<AccessLog>,
     log_lines: Arc<LineCounts>,
     accepted: AtomicU64,
@@ -34,8 +34,6 @@ pub struct Counters {
     missed: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
-    /// By the place in [`Reason::ALL`].
-    failed: [AtomicU64; Reason::ALL.len()],
     /// By the place in [`Closed::ALL`].
     closed: [AtomicU64; Closed::ALL.len()],
     logged: LogLimit,
@@ -52,6 +50,8 @@ pub enum Closed {
     ProxyProtocol,
     /// The TLS handshake failed or took too long.
     TlsHandshake,
+    /// Plain HTTP came to a listener with TLS.
+    PlainHttp,
     /// HTTP/2 did not begin as it must.
     Http2Handshake,
     /// Too many streams were reset.
@@ -62,11 +62,12 @@ pub enum Closed {
 
 impl Closed {
     /// All of them.
-    pub const ALL: [Closed; 7] = [
+    pub const ALL: [Closed; 8] = [
         Closed::Limit,
         Closed::ClientLimit,
         Closed::ProxyProtocol,
         Closed::TlsHandshake,
+        Closed::PlainHttp,
         Closed::Http2Handshake,
         Closed::Http2Resets,
         Closed::Http2Malformed,
@@ -79,6 +80,7 @@ impl Closed {
             Closed::ClientLimit => "connections_per_client",
             Closed::ProxyProtocol => "proxy_protocol",
             Closed::TlsHandshake => "tls_handshake",
+            Closed::PlainHttp => "plain_http",
             Closed::Http2Handshake => "http2_handshake",
             Closed::Http2Resets => "http2_resets",
             Closed::Http2Malformed => "http2_malformed",
@@ -93,6 +95,7 @@ impl fmt::Display for Closed {
             Closed::ClientLimit => "too many connections of this client",
             Closed::ProxyProtocol => "no header of the PROXY protocol that can be believed",
             Closed::TlsHandshake => "no TLS",
+            Closed::PlainHttp => "plain HTTP where TLS is spoken",
             Closed::Http2Handshake => "no HTTP/2",
             Closed::Http2Resets => "too many streams reset",
             Closed::Http2Malformed => "too many malformed requests",
@@ -105,8 +108,8 @@ impl Default for Counters {
         Counters {
             started: SystemTime::now(),
             connections: Arc::default(),
-            traffic: TrafficCounters::default(),
-            discovery: DiscoveryCounters::default(),
+            sites: SitesCounters::default(),
+            background: BackgroundCounters::default(),
             access_log: OnceCell::new(),
             log_lines: Arc::default(),
             accepted: AtomicU64::new(0),
@@ -115,7 +118,6 @@ impl Default for Counters {
             missed: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
-            failed: array::from_fn(|_| AtomicU64::new(0)),
             closed: array::from_fn(|_| AtomicU64::new(0)),
             logged: LogLimit::default(),
         }
@@ -133,19 +135,14 @@ impl Counters {
         &self.connections
     }
 
-    /// All requests that are over, so far.
-    pub fn traffic(&self) -> Traffic {
-        self.traffic.all()
+    /// What is counted of each site.
+    pub fn sites(&self) -> &SitesCounters {
+        &self.sites
     }
 
-    /// The requests that are over, in detail.
-    pub fn traffic_counters(&self) -> &TrafficCounters {
-        &self.traffic
-    }
-
-    /// The answers to discovery.
-    pub fn discovery(&self) -> &DiscoveryCounters {
-        &self.discovery
+    /// The loops beside the requests.
+    pub fn background(&self) -> &BackgroundCounters {
+        &self.background
     }
 
     /// Where each request becomes a line, if it does.
@@ -194,13 +191,6 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request got no response from a server.
-    pub fn failed(&self, reason: Reason) {
-        if let Some(place) = Reason::ALL.iter().position(|known| *known == reason) {
-            self.failed[place].fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// A connection was closed.
     pub fn closed(&self, closed: Closed) {
         if let Some(place) = Closed::ALL.iter().position(|known| *known == closed) {
@@ -241,11 +231,6 @@ impl Counters {
     /// How often certificates were read again and used, and how often something was wrong with them.
     pub fn reloads(&self) -> (u64, u64) {
         (self.reloads.load(Ordering::Relaxed), self.failed_reloads.load(Ordering::Relaxed))
-    }
-
-    /// How many requests failed for each reason.
-    pub fn failures(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        Reason::ALL.into_iter().zip(self.failed.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// How many connections were closed for each reason.

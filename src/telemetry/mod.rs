@@ -1,18 +1,22 @@
 //! What the edge says of itself: its log, its access log, and what it has counted.
 
 pub mod access_log;
+mod background;
 mod counters;
 mod discovery;
 mod lines;
 mod log_limit;
 mod program_log;
+mod sites;
 mod traffic;
 
 pub(crate) use self::program_log::lines_dropped;
 pub use self::{
+    background::{Background, BackgroundCounters},
     counters::{Closed, Counters},
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},
     program_log::{RunningLog, start},
+    sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},
 };

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use once_cell::sync::OnceCell;
+
 use crate::{
     generation::is_oauth,
     latency::{Latency, LatencyReading},
@@ -61,16 +63,16 @@ pub struct TrafficCounters {
     classes: [ClassCounters; Class::ALL.len()],
 }
 
-/// Those of one class, by who has answered.
+/// Those of one class, by who has answered. Nothing is kept of what there was none of: there may be many sites.
 #[derive(Default)]
 struct ClassCounters {
-    answered: [AnswerCounters; AnsweredBy::ALL.len()],
-    first_byte: Latency,
+    answered: [OnceCell<Box<AnswerCounters>>; AnsweredBy::ALL.len()],
+    first_byte: OnceCell<Box<Latency>>,
 }
 
 struct AnswerCounters {
     /// From 100 on; the last one is for what is no status.
-    statuses: Box<[AtomicU64; STATUSES + 1]>,
+    statuses: [AtomicU64; STATUSES + 1],
     took: Latency,
 }
 
@@ -164,8 +166,7 @@ impl AnsweredBy {
 
 impl Default for AnswerCounters {
     fn default() -> Self {
-        let statuses = Box::new(array::from_fn(|_| AtomicU64::new(0)));
-        AnswerCounters { statuses, took: Latency::default() }
+        AnswerCounters { statuses: array::from_fn(|_| AtomicU64::new(0)), took: Latency::default() }
     }
 }
 
@@ -179,37 +180,45 @@ impl TrafficCounters {
     /// One more is over.
     pub fn add(&self, finished: &Finished) {
         let class = &self.classes[finished.class as usize];
-        let answered = &class.answered[finished.by as usize];
+        let answered = class.answered[finished.by as usize].get_or_init(Box::default);
         let place = usize::from(finished.status.wrapping_sub(FIRST_STATUS)).min(STATUSES);
         answered.statuses[place].fetch_add(1, Ordering::Relaxed);
         if let Some(took) = finished.took {
             answered.took.add(took);
         }
         if let Some(first_byte) = finished.first_byte {
-            class.first_byte.add(first_byte);
+            class.first_byte.get_or_init(Box::default).add(first_byte);
         }
     }
 
     /// How many there are of each status that there was; `None` is for numbers that are no status.
     pub fn statuses(&self, class: Class, by: AnsweredBy) -> impl Iterator<Item = (Option<u16>, u64)> + '_ {
-        let counts = self.classes[class as usize].answered[by as usize].statuses.iter();
+        let answered = self.classes[class as usize].answered[by as usize].get();
+        let counts = answered.into_iter().flat_map(|answered| &answered.statuses);
         let counts = (FIRST_STATUS..).zip(counts.map(|count| count.load(Ordering::Relaxed)));
         counts.filter(|(_, count)| *count > 0).map(|(status, count)| ((status <= LAST_STATUS).then_some(status), count))
     }
 
     /// How long they took.
     pub fn took(&self, class: Class, by: AnsweredBy) -> LatencyReading {
-        self.classes[class as usize].answered[by as usize].took.read()
+        let answered = self.classes[class as usize].answered[by as usize].get();
+        answered.map(|answered| answered.took.read()).unwrap_or_default()
     }
 
     /// How long it was to the head of a server's response.
     pub fn first_byte(&self, class: Class) -> LatencyReading {
-        self.classes[class as usize].first_byte.read()
+        self.classes[class as usize].first_byte.get().map(|first_byte| first_byte.read()).unwrap_or_default()
     }
 
     /// All together.
     pub fn all(&self) -> Traffic {
         let mut traffic = Traffic::default();
+        self.add_to(&mut traffic);
+        traffic
+    }
+
+    /// Adds all to those of others.
+    pub fn add_to(&self, traffic: &mut Traffic) {
         for class in Class::ALL {
             for by in AnsweredBy::ALL {
                 for (status, count) in self.statuses(class, by) {
@@ -221,7 +230,6 @@ impl TrafficCounters {
                 traffic.latency.merge(&self.took(class, by));
             }
         }
-        traffic
     }
 }
 

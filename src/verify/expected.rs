@@ -6,11 +6,13 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use crate::{
-    config::{AuthType, Config, Profile, PublicUrl, Scheme, ServerAddress},
-    discovery::{AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Discovery, PROTECTED_RESOURCE, Request, Verdict},
+    config::{AuthType, Profile, PublicUrl, Scheme, ServerAddress, Site},
+    discovery::{
+        AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Discovery, PROTECTED_RESOURCE, Request, SiteDiscovery, Verdict,
+    },
 };
 
-/// What the edge serves, compiled from a configuration.
+/// What the edge serves of one site.
 #[derive(Debug, Clone)]
 pub struct Expected {
     discovery: Discovery,
@@ -34,27 +36,27 @@ pub struct Question {
 }
 
 impl Expected {
-    /// Compiles what the configuration serves.
-    pub fn new(config: &Config) -> Self {
-        let clients = config.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type.clone()));
-        Expected { clients: clients.collect(), is_brief: false, ..Self::brief(config) }
+    /// Compiles what is served of a site.
+    pub fn new(site: &Site) -> Self {
+        let clients = site.mcp_clients.iter().map(|client| (client.name.clone(), client.auth_type.clone()));
+        Expected { clients: clients.collect(), is_brief: false, ..Self::brief(site) }
     }
 
     /// The same, as far as it shows which generation of Bifrost a server is: the documents of one public URL.
-    pub fn brief(config: &Config) -> Self {
-        let out_of_use = config.servers.iter().filter(|server| server.weight == 0);
+    pub fn brief(site: &Site) -> Self {
+        let out_of_use = site.servers.iter().filter(|server| server.weight == 0);
         Expected {
-            discovery: Discovery::compile(config),
-            profile: config.profile(),
+            discovery: Discovery::compile(std::slice::from_ref(site)),
+            profile: site.profile(),
             clients: BTreeMap::new(),
             is_brief: true,
             out_of_use: out_of_use.map(|server| server.address.clone()).collect(),
         }
     }
 
-    /// The discovery of the edge.
-    pub fn discovery(&self) -> &Discovery {
-        &self.discovery
+    /// What decides about the documents.
+    pub fn site(&self) -> &SiteDiscovery {
+        &self.discovery.sites()[0]
     }
 
     /// The generation of Bifrost that the edge serves.
@@ -80,7 +82,7 @@ impl Expected {
     /// Whether the MCP clients of the servers should be those of the table: not where the table decides nothing and is
     /// empty, as it may be then.
     pub fn compares_clients(&self) -> bool {
-        self.discovery.mode().is_none() || !self.clients.is_empty()
+        self.site().mode().is_none() || !self.clients.is_empty()
     }
 
     /// What a server is asked: each document that Bifrost has, for each public URL, or the first alone; that of the
@@ -93,7 +95,7 @@ impl Expected {
         } else {
             urls.to_vec()
         };
-        let claude_code = self.discovery.has_claude_code().then_some(CLAUDE_CODE_METADATA);
+        let claude_code = self.site().has_claude_code().then_some(CLAUDE_CODE_METADATA);
         let paths = || [AUTHORIZATION_SERVER, PROTECTED_RESOURCE].into_iter().chain(claude_code);
         let question = |base: PublicUrl| {
             paths().map(move |path| Question { document: self.document(&base, path), base: base.clone(), path })
@@ -146,7 +148,7 @@ mod tests {
             "listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: \"bifrost.internal:8080\"}}]\n{more}"
         );
         let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
-        Expected::new(&config).questions(&config.servers[0].address, Scheme::Http)
+        Expected::new(&config.sites[0]).questions(&config.sites[0].servers[0].address, Scheme::Http)
     }
 
     #[test]
@@ -154,8 +156,8 @@ mod tests {
         let servers = "servers: [{address: \"10.0.0.1:8080\", weight: 0}, {address: \"10.0.0.2:8080\"}]\n";
         let yaml = format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\n{servers}");
         let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
-        let expected = Expected::new(&config);
-        assert_eq!([0, 1].map(|place| expected.uses(&config.servers[place].address)), [false, true]);
+        let expected = Expected::new(&config.sites[0]);
+        assert_eq!([0, 1].map(|place| expected.uses(&config.sites[0].servers[place].address)), [false, true]);
     }
 
     const GITHUB: &str = "mcp_clients: [{name: a, auth_type: per_user_oauth, connection_type: inprocess}]\n";

@@ -111,7 +111,7 @@ fn claude_code_is_off(published: &Published) -> Option<String> {
 /// settings. While neither serves a document no client is sent anywhere, and any generation will do.
 fn warn_of_contract(answers: &[(Question, DocumentAnswer)], expected: &Expected, report: &mut ServerReport) {
     let wanted = Contract::of(expected.profile());
-    let is_served = expected.discovery().is_on();
+    let is_served = expected.site().is_on();
     match report.contract {
         Some(contract) if contract != wanted && (is_served || report.discovery != Some(Switch::Off)) => {
             report.warnings.push(format!(
@@ -227,7 +227,7 @@ mod tests {
              servers: [{{address: \"bifrost.internal:8080\"}}]\n{more}"
         );
         let config = Loaded::from_text("f.yaml".as_ref(), &yaml).unwrap().config;
-        (Expected::new(&config), config.servers[0].address.clone())
+        (Expected::new(&config.sites[0]), config.sites[0].servers[0].address.clone())
     }
 
     const GITHUB: &str = "{name: github, auth_type: per_user_oauth, connection_type: inprocess}";

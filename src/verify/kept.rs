@@ -1,38 +1,48 @@
-//! The last report of a running edge, and when the next one is due.
+//! The last reports of a running edge, one a site, and when the next ones are due.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use arc_swap::ArcSwapOption;
-use tokio::sync::Notify;
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::report::{Report, ServerReport, Verdict};
+use crate::config::SiteName;
 
-/// The last report, kept for whoever asks. There is one for each process.
+/// The last reports, kept for whoever asks. There is one for each process.
 #[derive(Debug, Default)]
 pub struct Kept {
-    last: ArcSwapOption<Report>,
-    due: Notify,
+    last: Mutex<BTreeMap<Option<SiteName>, Arc<Report>>>,
+    reloads: watch::Sender<u64>,
 }
 
 impl Kept {
-    /// The last report, if there was a verification and it is still wanted.
-    pub fn last(&self) -> Option<Arc<Report>> {
-        self.last.load_full()
+    /// The last report of each site that is verified and has been, by name.
+    pub fn all(&self) -> Vec<Arc<Report>> {
+        self.last.lock().values().cloned().collect()
     }
 
-    /// Keeps a report, or none.
-    pub fn keep(&self, report: Option<Arc<Report>>) {
-        self.last.store(report);
+    /// The last report of one site.
+    pub fn last(&self, site: Option<&SiteName>) -> Option<Arc<Report>> {
+        self.last.lock().get(&site.cloned()).cloned()
+    }
+
+    /// Keeps a report of a site, or none.
+    pub fn keep(&self, site: Option<&SiteName>, report: Option<Arc<Report>>) {
+        let mut last = self.last.lock();
+        match report {
+            Some(report) => drop(last.insert(site.cloned(), report)),
+            None => drop(last.remove(&site.cloned())),
+        }
     }
 
     /// Says that there is another configuration to verify.
     pub fn reloaded(&self) {
-        self.due.notify_one();
+        self.reloads.send_modify(|reloads| *reloads += 1);
     }
 
-    /// Waits for that.
-    pub async fn when_reloaded(&self) {
-        self.due.notified().await;
+    /// Hears of that.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 }
 
@@ -61,6 +71,7 @@ mod tests {
             ..ServerReport::unreachable((*name).to_owned(), None, String::new())
         };
         Report {
+            site: None,
             at: SystemTime::UNIX_EPOCH,
             profile: "per_user_oauth",
             discovery: Switch::On,

@@ -4,11 +4,16 @@ use std::{net::SocketAddr, time::SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use crate::config::SiteName;
+
 use super::{difference::Difference, documents::Contract};
 
 /// Whether the servers of the fleet agree with the edge.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// The site whose servers these are; nothing where it is the only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteName>,
     /// When the last answer was there. In JSON: seconds since 1970.
     #[serde(serialize_with = "seconds")]
     pub at: SystemTime,

@@ -1,11 +1,7 @@
 //! Official MCP clients call a tool of the real Bifrost through the edge, with a virtual key, over plain HTTP and
 //! behind a TLS terminator.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -13,12 +9,11 @@ use crate::{
     server::{RealBifrost, TOOL, VIRTUAL_KEY, provider},
     support::{
         edge::{CLIENTS, Edge, servers_yaml},
+        interop::{installed, printed},
         nobody_yet,
         tls_terminator::TlsTerminator,
     },
 };
-
-const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// One of the official SDKs: its folder, and the program that runs it, relative to where clients are installed.
 struct Client(&'static str, Option<&'static str>);
@@ -32,27 +27,14 @@ impl Client {
     /// Lists the tools at this origin and calls one; what the client saw.
     fn call(&self, origin: &str, ca: Option<&Path>) -> Value {
         let Client(name, program) = self;
-        let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(INTEROP).join(".env"), PathBuf::from);
-        assert!(installed.join(format!("{name}.stamp")).exists(), "{name} is not installed: run `make test-bifrost`");
+        let installed = installed(name);
         let (program, script) = match program {
             Some(program) => (installed.join(program), "call.py"),
             None => ("node".into(), "call.mjs"),
         };
         let mut command = Command::new(program);
-        command
-            .arg(format!("{name}/{script}"))
-            .args([&format!("{origin}/mcp"), VIRTUAL_KEY, TOOL])
-            .current_dir(INTEROP);
-        for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
-            match ca {
-                Some(ca) => command.env(variable, ca),
-                None => command.env_remove(variable),
-            };
-        }
-        let output = command.output().unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{name}: {}{printed}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_str(&printed).unwrap()
+        command.arg(format!("{name}/{script}")).args([&format!("{origin}/mcp"), VIRTUAL_KEY, TOOL]);
+        serde_json::from_str(&printed(name, &mut command, ca)).unwrap()
     }
 }
 

@@ -26,6 +26,22 @@ impl Setup {
         self.edge.connect().ask(method, target, &self.edge.host(), "")
     }
 
+    /// Asserts that these are 404 for every method, and not forwarded.
+    pub fn are_not_found(&self, targets: &[&str]) {
+        let mut connection = self.edge.connect();
+        for target in targets {
+            for method in ["GET", "HEAD", "POST"] {
+                let response = connection.ask(method, target, &self.edge.host(), "");
+                assert_eq!(response.status, 404, "{method} {target}");
+                assert_eq!(response.header("content-type"), Some("text/plain"));
+                assert_eq!(response.header("content-length"), Some("9"));
+                assert_eq!(response.text(), if method == "HEAD" { "" } else { "Not Found" });
+                is_discovery_answer(&response);
+            }
+        }
+        self.nothing_reached_bifrost();
+    }
+
     pub fn nothing_reached_bifrost(&self) {
         assert!(self.bifrost.recorded().is_empty(), "{:?}", self.bifrost.recorded());
     }
@@ -44,6 +60,36 @@ pub fn is_discovery_answer(response: &Response) {
     assert_eq!(response.header("transfer-encoding"), None);
 }
 
+/// The documents of the profile `oauth2`.
+pub mod oauth2 {
+    pub fn authorization_server(base: &str) -> String {
+        format!(
+            concat!(
+                r#"{{"issuer":"{0}","authorization_endpoint":"{0}/oauth2/authorize","#,
+                r#""token_endpoint":"{0}/oauth2/token","registration_endpoint":"{0}/oauth2/register","#,
+                r#""jwks_uri":"{0}/.well-known/jwks.json","response_types_supported":["code"],"#,
+                r#""grant_types_supported":["authorization_code","refresh_token"],"#,
+                r#""code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["none"],"#,
+                r#""scopes_supported":["mcp"],"authorization_response_iss_parameter_supported":true}}"#,
+                "\n"
+            ),
+            base
+        )
+    }
+
+    pub fn protected_resource(base: &str) -> String {
+        format!(
+            concat!(
+                r#"{{"resource":"{0}/mcp","authorization_servers":["{0}"],"scopes_supported":["mcp"],"#,
+                r#""bearer_methods_supported":["header"]}}"#,
+                "\n"
+            ),
+            base
+        )
+    }
+}
+
+/// Those of the first generation.
 pub fn authorization_server(base: &str) -> String {
     format!(
         concat!(

@@ -94,7 +94,7 @@ impl Edge {
     /// Posts two bytes, which a server answers, and waits until that has been counted in this class.
     pub fn post_counts_as(&self, target: &str, class: Class) {
         let count = || -> u64 {
-            let statuses = self.counters().traffic_counters().statuses(class, AnsweredBy::Server);
+            let statuses = self.counters().sites().unsited().traffic().statuses(class, AnsweredBy::Server);
             statuses.map(|(_, count)| count).sum()
         };
         let before = count();
@@ -122,7 +122,7 @@ impl Edge {
 
     /// Says what a name resolves to, as the system's resolver would.
     pub fn resolved(&self, name: &ServerAddress, addresses: Vec<SocketAddr>) {
-        self.control.snapshot().servers.fleet().resolved(name, addresses);
+        self.control.snapshot().resolved([(name.clone(), addresses)]);
     }
 
     /// What the admin listener answers to a request for the metrics.
@@ -216,7 +216,8 @@ fn text(listener: &str, address: SocketAddr, yaml: &str) -> String {
     // A server of a test sees the requests of the test alone, whatever their host, unless it wants more or less.
     let health = if yaml.contains("health:") { "" } else { "health: {enabled: false}\n" };
     let verify = if yaml.contains("verify:") { "" } else { "verify: {at_start: false}\n" };
-    let hosts = if yaml.contains("unknown_hosts:") { "" } else { "unknown_hosts: forward\n" };
+    let hosts =
+        if yaml.contains("unknown_hosts:") || yaml.contains("sites:") { "" } else { "unknown_hosts: forward\n" };
     let admin = if yaml.contains("admin:") { "" } else { "admin: {address: \"127.0.0.1:0\"}\n" };
     let yaml = format!("listeners: [{{{listener}}}]\n{admin}{health}{verify}{hosts}{yaml}");
     yaml.replace("{port}", &address.port().to_string())

@@ -2,17 +2,19 @@
 //! scriptable, made for faults, or speak TLS and HTTP/2, and a load that keeps an account of every request.
 
 pub mod account;
-#[allow(dead_code, reason = "more of it is scriptable than is scripted so far")]
 pub mod bifrost;
 pub mod browser;
+pub mod consent;
 pub mod corpus;
 pub mod discovery;
 pub mod edge;
 pub mod expected;
 pub mod frames;
+pub mod generations;
 pub mod h2c;
 pub mod http;
 pub mod import;
+pub mod interop;
 pub mod pages;
 pub mod passage;
 pub mod problems;

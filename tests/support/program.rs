@@ -73,6 +73,16 @@ impl Running {
         }
     }
 
+    /// Whether a line with this in it has come since the log was last read.
+    pub fn has_said(&mut self, part: &str) -> bool {
+        let from = self.seen.len();
+        for line in self.log.try_iter() {
+            self.seen += &line;
+            self.seen += "\n";
+        }
+        self.seen[from..].contains(part)
+    }
+
     /// Reads the log up to the address on which it listens.
     pub fn address(&mut self) -> SocketAddr {
         let listening = self.wait_for("listening on 127.0.0.1:");

@@ -36,6 +36,15 @@ pub fn serve_one(handler: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr
     serve(vec![Box::new(handler)])
 }
 
+/// Asks the client of one request for its body, `hello`, and answers.
+pub fn answer_who_expects_100(stream: &mut TcpStream) {
+    let head = read_head(stream).to_ascii_lowercase();
+    assert!(head.contains("\r\nexpect: 100-continue\r\n"), "{head}");
+    stream.write_all(CONTINUE).unwrap();
+    assert_eq!(read_exactly(stream, 5), b"hello");
+    stream.write_all(OK).unwrap();
+}
+
 /// Answers so many requests without a body, on one connection.
 pub fn answers<const N: usize>(answers: [&'static [u8]; N]) -> SocketAddr {
     serve_one(move |mut stream| {

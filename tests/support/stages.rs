@@ -36,10 +36,11 @@ struct State {
     goes_on: AtomicBool,
 }
 
-/// A second, on a machine that has a lot to do; all limits of the edge that could end an exchange are far longer.
-const SOON: Duration = Duration::from_secs(3);
-/// Of a configuration: so long whatever is left would hold up a stop.
-pub const GRACE: &str = "stop: {idle: 1h, grace: 15s}\n";
+/// A second, on a machine that has far too much to do: every limit that could end an exchange is longer, those of
+/// [`GRACE`] and the twenty seconds in which a server of HTTP/2 may answer a ping.
+const SOON: Duration = Duration::from_secs(15);
+/// Of a configuration: so long whatever is left would hold up a stop, and a head may take longer.
+pub const GRACE: &str = "stop: {idle: 1h, grace: 1m}\nlimits: {head_time: 1h}\n";
 
 /// How an exchange goes on.
 enum Next {
@@ -105,7 +106,7 @@ pub fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
 /// Asserts that so many requests failed because their clients left, and none for another reason.
 #[track_caller]
 pub fn client_gone(edge: &Edge, requests: usize, what: &str) {
-    let failed = || edge.counters().failures().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+    let failed = || edge.counters().sites().unsited().failures().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
     let expected: Vec<_> = (requests > 0).then_some((Reason::ClientGone, requests as u64)).into_iter().collect();
     let begun = Instant::now();
     while failed() != expected {

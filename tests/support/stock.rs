@@ -64,7 +64,7 @@ impl Stock {
     /// Requests to servers that are not over.
     pub fn in_flight(&self) -> usize {
         let snapshot = self.edge.snapshot().load();
-        snapshot.servers.fleet().servers().iter().map(|(_, server)| server.in_flight()).sum()
+        snapshot.sites[0].servers.fleet().servers().iter().map(|(_, server)| server.in_flight()).sum()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
     families.counters(
         "bridgehead_connections_closed_total",
         "Connections closed at once or before their time: connections and connections_per_client (the limits of that \
-         name), proxy_protocol, tls_handshake, http2_handshake, http2_resets, http2_malformed.",
+         name), proxy_protocol, tls_handshake, plain_http (on a listener with TLS), http2_handshake, http2_resets, http2_malformed.",
         ["reason"],
         counters.closures().map(|(reason, count)| ([reason.name().to_owned()], count)),
     );
@@ -64,8 +64,10 @@ fn tls(families: &mut Families, counters: &Counters) {
 
 /// By the key in the configuration; what one response tells of several limits has the name of the first one.
 fn limits(counters: &Counters) -> [(&'static str, u64); 8] {
-    let failed =
-        |reason| counters.failures().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default();
+    let failures = counters.sites().failures();
+    let failed = |reason| {
+        failures.iter().copied().find_map(|(known, count)| (known == reason).then_some(count)).unwrap_or_default()
+    };
     [
         ("connections", closed(counters, Closed::Limit)),
         ("connections_per_client", closed(counters, Closed::ClientLimit)),

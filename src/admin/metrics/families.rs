@@ -2,6 +2,7 @@
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
+use super::sites::SITE;
 use crate::latency::{LATENCY_BOUNDS, LatencyReading};
 
 /// Metrics that are being collected.
@@ -104,6 +105,7 @@ fn pairs<const N: usize>(labels: [&str; N], values: [String; N]) -> Vec<LabelPai
     let mut pairs: Vec<_> = labels
         .into_iter()
         .zip(values)
+        .filter(|(name, value)| *name != SITE || !value.is_empty())
         .map(|(name, value)| {
             let mut pair = LabelPair::default();
             pair.set_name(name.to_owned());

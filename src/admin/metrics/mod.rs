@@ -7,6 +7,7 @@ mod fleet;
 mod process;
 mod requests;
 mod running;
+mod sites;
 mod verification;
 
 use prometheus::{Result, TextEncoder};
@@ -28,7 +29,7 @@ pub fn render(control: &Control) -> Result<String> {
     fleet::collect(&mut families, &report);
     connections::collect(&mut families, counters);
     running::collect(&mut families, control);
-    verification::collect(&mut families, control.verification().as_deref());
+    verification::collect(&mut families, &control.verification());
     process::collect(&mut families, counters.started());
     TextEncoder::new().encode_to_string(&families.sorted())
 }

@@ -2,7 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::families::{Families, precise};
+use super::{
+    families::{Families, precise},
+    sites::{SITE, label},
+};
 use crate::{
     readiness::Stage,
     state::{Control, Outcome},
@@ -28,18 +31,27 @@ pub(super) fn collect(families: &mut Families, control: &Control) {
         ["phase"],
         Stage::ALL.map(|stage| ([stage.name().to_owned()], f64::from(u8::from(readiness.stage == stage)))),
     );
-    families.gauge(
+    let snapshot = control.snapshot();
+    let sites = || snapshot.sites.iter().zip(snapshot.discovery.discovery().sites());
+    families.gauges(
         "bridgehead_discovery_enabled",
         "1 while the documents are served: an MCP client has auth_type per_user_oauth or, under the profile oauth2, \
          mcp_server_auth_mode is both or oauth.",
-        f64::from(u8::from(control.snapshot().discovery.discovery().is_on())),
+        [SITE],
+        sites().map(|(site, discovery)| ([label(site.name.as_ref())], f64::from(u8::from(discovery.is_on())))),
     );
-    let profile = control.snapshot().profile;
     families.gauges(
         "bridgehead_profile_info",
         "1, with the profile: the generation of Bifrost's discovery contract that is served.",
-        ["profile"],
-        [([profile.name().to_owned()], 1.0)],
+        [SITE, "profile"],
+        sites().map(|(site, _)| ([label(site.name.as_ref()), site.profile.name().to_owned()], 1.0)),
+    );
+    families.counters(
+        "bridgehead_background_failures_total",
+        "Faults of this program in what goes on beside the requests: reload (of the configuration), certificates, \
+         supervision (names and checks of servers), verification, admin. Each is logged, and what failed begins anew.",
+        ["task"],
+        control.counters().background().failures().map(|(what, count)| ([what.name().to_owned()], count)),
     );
     configuration(families, control);
     access_log(families, control);

@@ -5,27 +5,28 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{addresses, fleet::sensible};
 use crate::config::{
     keys::{
-        config::Config,
+        config::EdgeKeys,
         limits::{ClientRate, Limits},
         listener::{ListenAddress, Listener},
+        site::Site,
         stop::StopOptions,
     },
-    problem::{KeyPath, Problem, unique},
+    problem::{KeyPath, Place, Problem},
     values::public_url::Scheme,
 };
 
-pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
-    addresses::problems(config, problems);
-    for (place, listener) in config.listeners.iter().enumerate() {
-        listener_options(config, listener, &KeyPath::root("listeners").index(place), problems);
+pub(super) fn problems(edge: &EdgeKeys, sites: &[Site], problems: &mut Vec<Problem>) {
+    addresses::problems(edge, problems);
+    for (place, listener) in edge.listeners.iter().enumerate() {
+        listener_options(edge, sites, listener, &KeyPath::root("listeners").index(place), problems);
     }
-    limits(&config.limits, problems);
-    stop(&config.stop, problems);
-    access(config, problems);
+    limits(&edge.limits, problems);
+    stop(&edge.stop, problems);
+    sensible(&Place::root("dns"), "interval", edge.dns.interval, "10s", problems);
 }
 
 fn stop(stop: &StopOptions, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("stop");
+    let path = Place::root("stop");
     for (key, value, example) in [("delay", stop.delay, "15s"), ("idle", stop.idle, "1s"), ("grace", stop.grace, "30s")]
     {
         // None at all is a choice.
@@ -33,9 +34,9 @@ fn stop(stop: &StopOptions, problems: &mut Vec<Problem>) {
     }
 }
 
-pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
-    unix_sockets(config, warnings);
-    for (place, network) in config.trusted_proxies.iter().enumerate() {
+pub(super) fn warnings(edge: &EdgeKeys, warnings: &mut Vec<Problem>) {
+    unix_sockets(edge, warnings);
+    for (place, network) in edge.trusted_proxies.iter().enumerate() {
         if network.0.prefix_len() == 0 {
             let message = "trusts the whole world, so that every client can name any address as its own; list the \
                            addresses of your load balancers";
@@ -45,12 +46,12 @@ pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
 }
 
 /// Whoever connects to a Unix socket is a proxy on the same machine, which stands for all its clients.
-fn unix_sockets(config: &Config, warnings: &mut Vec<Problem>) {
+fn unix_sockets(edge: &EdgeKeys, warnings: &mut Vec<Problem>) {
     let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
-    if config.trusted_proxies.iter().any(|network| network.0.contains(&loopback)) {
+    if edge.trusted_proxies.iter().any(|network| network.0.contains(&loopback)) {
         return;
     }
-    for (place, listener) in config.listeners.iter().enumerate() {
+    for (place, listener) in edge.listeners.iter().enumerate() {
         if matches!(listener.address, ListenAddress::Unix(_)) {
             let message = "all who connect to it count as one client, 127.0.0.1; add that to trusted_proxies, so that \
                            their X-Forwarded-For is believed";
@@ -59,12 +60,12 @@ fn unix_sockets(config: &Config, warnings: &mut Vec<Problem>) {
     }
 }
 
-fn listener_options(config: &Config, listener: &Listener, path: &KeyPath, problems: &mut Vec<Problem>) {
+fn listener_options(edge: &EdgeKeys, sites: &[Site], listener: &Listener, path: &KeyPath, problems: &mut Vec<Problem>) {
     let is_unix = matches!(listener.address, ListenAddress::Unix(_));
     if listener.mode.is_some() && !is_unix {
         problems.push(Problem::new(path.key("mode"), "only a Unix socket has one; remove it"));
     }
-    if listener.proxy_protocol && config.trusted_proxies.is_empty() {
+    if listener.proxy_protocol && edge.trusted_proxies.is_empty() {
         let message = "believed from trusted_proxies alone, and there are none; add the addresses of the load \
                        balancers (127.0.0.1 for a Unix socket)";
         problems.push(Problem::new(path.key("proxy_protocol"), message));
@@ -76,14 +77,14 @@ fn listener_options(config: &Config, listener: &Listener, path: &KeyPath, proble
     if listener.tls.is_some() {
         problems
             .push(Problem::new(path, "this listener has tls, and is where clients would be redirected to; remove it"));
-    } else if config.public_urls.iter().all(|url| url.scheme() == Scheme::Http) {
+    } else if sites.iter().flat_map(|site| &site.public_urls).all(|url| url.scheme() == Scheme::Http) {
         let message = "no public URL is https, so there is nowhere to redirect to; add one to public_urls";
         problems.push(Problem::new(path, message));
     }
 }
 
 fn limits(limits: &Limits, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("limits");
+    let path = Place::root("limits");
     let mut wrong = |key: &str, message: String| problems.push(Problem::new(path.key(key), message));
     if !(1024..=Limits::LARGEST_HEAD).contains(&limits.head.most()) {
         wrong("head", "must be from 1KiB to 512KiB; write for example 64KiB".into());
@@ -105,25 +106,4 @@ fn limits(limits: &Limits, problems: &mut Vec<Problem>) {
     sensible(&path, "head_time", limits.head_time, "10s", problems);
     sensible(&path, "idle", limits.idle, "75s", problems);
     sensible(&path, "client_silence", limits.client_silence, "60s", problems);
-}
-
-fn access(config: &Config, problems: &mut Vec<Problem>) {
-    let list = KeyPath::root("access");
-    unique(config.access.iter().map(|rule| rule.path.to_lower_case()).enumerate(), |place, first| {
-        let path = |place| list.index(place).key("path");
-        problems.push(Problem::repeated(path(place), path(first), "the same path again; put both in one"));
-    });
-    for (place, rule) in config.access.iter().enumerate() {
-        let path = rule.path.as_str();
-        let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
-        if path.contains(['%', ';', '\\']) || path.contains("//") || has_dots {
-            let message =
-                "a path that may be read in several ways; write the one that is meant, without %, ;, \\, //, . and ..";
-            problems.push(Problem::new(list.index(place).key("path"), message));
-        }
-        if rule.allow.is_empty() && rule.deny.is_empty() {
-            let message = "allows and denies nobody; add allow or deny, or remove it";
-            problems.push(Problem::new(list.index(place), message));
-        }
-    }
 }

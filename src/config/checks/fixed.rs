@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use crate::config::{
-    keys::{access_log::AccessLog, admin::AdminAddress, config::Config, listener::Listener},
+    keys::{access_log::AccessLog, admin::AdminAddress, config::EdgeKeys, listener::Listener},
     problem::{KeyPath, Problem},
 };
 
@@ -18,18 +18,18 @@ pub struct Fixed {
 
 impl Fixed {
     /// That part of a configuration.
-    pub fn of(config: &Config) -> Self {
+    pub fn of(edge: &EdgeKeys) -> Self {
         Fixed {
-            listeners: config.listeners.clone(),
-            admin: config.admin.as_ref().map(|admin| admin.address),
-            threads: config.threads,
-            access_log: config.access_log.clone(),
+            listeners: edge.listeners.clone(),
+            admin: edge.admin.as_ref().map(|admin| admin.address),
+            threads: edge.threads,
+            access_log: edge.access_log.clone(),
         }
     }
 
     /// A problem for each key of another configuration that a running edge cannot take over.
-    pub(in crate::config) fn problems(&self, config: &Config) -> Vec<Problem> {
-        let other = Fixed::of(config);
+    pub(in crate::config) fn problems(&self, edge: &EdgeKeys) -> Vec<Problem> {
+        let other = Fixed::of(edge);
         let mut changed = Vec::new();
         let listeners = KeyPath::root("listeners");
         if self.listeners.len() == other.listeners.len() {

@@ -7,25 +7,25 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::{
     config::{
         keys::{
-            config::{AccessRule, Config},
             mcp_client::AuthType,
             profile::{McpServerAuthMode, Profile},
+            site::{AccessRule, Site},
         },
-        problem::{KeyPath, Problem},
+        problem::Problem,
         values::{network::Network, path_prefix::below_bases, public_url::PublicUrl},
     },
     generation::{self, CLAUDE_CODE_MESSAGES, VERSION, claude_code_login_paths},
 };
 
-pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
-    let path = KeyPath::root("mcp_server_auth_mode");
-    match (config.profile(), config.mcp_server_auth_mode) {
+pub(super) fn problems(site: &Site, problems: &mut Vec<Problem>) {
+    let path = site.place.key("mcp_server_auth_mode");
+    match (site.profile(), site.mcp_server_auth_mode) {
         (Profile::PerUserOauth, Some(_)) => {
             let message = "used with profile: oauth2 alone; under per_user_oauth an MCP client with auth_type \
                            per_user_oauth turns discovery on. Set that profile, or remove this";
             problems.push(Problem::new(path, message));
         }
-        (Profile::Oauth2, Some(mode)) if mode.is_on() && config.public_urls.is_empty() => {
+        (Profile::Oauth2, Some(mode)) if mode.is_on() && site.public_urls.is_empty() => {
             let message = format!(
                 "{} needs public_urls: Bifrost's tokens are for one issuer, and no client may name it by its Host; \
                  list the origin that Bifrost has as oauth2_server_config.issuer_url",
@@ -35,31 +35,31 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         }
         _ => {}
     }
-    if config.claude_code_gateway && config.public_urls.is_empty() {
+    if site.claude_code_gateway && site.public_urls.is_empty() {
         let message = "needs public_urls: the gateway's tokens are for one issuer, and no client may name it by its \
                        Host; list the URL that Bifrost has as oauth2_server_config.issuer_url";
-        problems.push(Problem::new(KeyPath::root("claude_code_gateway"), message));
+        problems.push(Problem::new(site.place.key("claude_code_gateway"), message));
     }
 }
 
-pub(super) fn warnings(config: &Config, warnings: &mut Vec<Problem>) {
-    if let Some(mode) = config.auth_mode() {
-        switched_off(config, warnings);
-        several_issuers(config, mode, warnings);
+pub(super) fn warnings(site: &Site, warnings: &mut Vec<Problem>) {
+    if let Some(mode) = site.auth_mode() {
+        switched_off(site, warnings);
+        several_issuers(site, mode, warnings);
     }
-    if config.claude_code_gateway && config.profile() == Profile::PerUserOauth {
+    if site.claude_code_gateway && site.profile() == Profile::PerUserOauth {
         let message = "set, but no Bifrost of profile per_user_oauth has one: it came with 2. Set the profile to oauth2, \
                        or take this out";
-        warnings.push(Problem::new(KeyPath::root("claude_code_gateway"), message));
+        warnings.push(Problem::new(site.place.key("claude_code_gateway"), message));
     }
-    closed_logins(config, warnings);
-    half_closed(config, warnings);
-    assumed(config, warnings);
+    closed_logins(site, warnings);
+    half_closed(site, warnings);
+    assumed(site, warnings);
 }
 
 /// Nobody gets a generation of Bifrost without knowing it.
-fn assumed(config: &Config, warnings: &mut Vec<Problem>) {
-    if config.profile.is_some() {
+fn assumed(site: &Site, warnings: &mut Vec<Problem>) {
+    if site.profile.is_some() {
         return;
     }
     let (assumed, other) = (&generation::PER_USER_OAUTH, &generation::OAUTH2);
@@ -68,15 +68,15 @@ fn assumed(config: &Config, warnings: &mut Vec<Problem>) {
          bridgehead verify, tells which it is: write the profile here",
         assumed.name, assumed.versions, other.versions, other.name
     );
-    warnings.push(Problem::new(KeyPath::root("profile"), message));
+    warnings.push(Problem::new(site.place.key("profile"), message));
 }
 
 /// Discovery is off, and nothing in the file says that it was to be.
-fn switched_off(config: &Config, warnings: &mut Vec<Problem>) {
-    if config.mcp_server_auth_mode.is_some() {
+fn switched_off(site: &Site, warnings: &mut Vec<Problem>) {
+    if site.mcp_server_auth_mode.is_some() {
         return;
     }
-    let message = if has_per_user_oauth(config) {
+    let message = if has_per_user_oauth(site) {
         "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery is off, and \
          no MCP client with auth_type per_user_oauth turns it on. Write what Bifrost has under \
          client.mcp_server_auth_mode"
@@ -84,47 +84,47 @@ fn switched_off(config: &Config, warnings: &mut Vec<Problem>) {
         "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery is off. \
          Write what Bifrost has under client.mcp_server_auth_mode"
     };
-    warnings.push(Problem::new(KeyPath::root("profile"), message));
+    warnings.push(Problem::new(site.place.key("profile"), message));
 }
 
-fn has_per_user_oauth(config: &Config) -> bool {
-    config.mcp_clients.iter().any(|client| client.auth_type == AuthType::PerUserOauth)
+fn has_per_user_oauth(site: &Site) -> bool {
+    site.mcp_clients.iter().any(|client| client.auth_type == AuthType::PerUserOauth)
 }
 
 /// A Bifrost that is told its issuer has no other, whatever the host of a request.
-fn several_issuers(config: &Config, mode: McpServerAuthMode, warnings: &mut Vec<Problem>) {
-    if mode.is_on() && config.public_urls.len() > 1 {
+fn several_issuers(site: &Site, mode: McpServerAuthMode, warnings: &mut Vec<Problem>) {
+    if mode.is_on() && site.public_urls.len() > 1 {
         let message = "one more issuer, and Bifrost has a single one as soon as its oauth2_server_config.issuer_url is \
                        set, which newer versions demand: clients of any other URL cannot log in then. Keep that one \
                        alone; bridgehead verify tells which it is";
-        warnings.push(Problem::new(KeyPath::root("public_urls").index(1), message));
+        warnings.push(Problem::new(site.place.key("public_urls").index(1), message));
     }
 }
 
 /// Whoever may reach `/mcp`, or the Claude Code gateway, must be able to log in.
-fn closed_logins(config: &Config, warnings: &mut Vec<Problem>) {
-    let is_on = config.auth_mode().map_or_else(|| has_per_user_oauth(config), McpServerAuthMode::is_on);
+fn closed_logins(site: &Site, warnings: &mut Vec<Problem>) {
+    let is_on = site.auth_mode().map_or_else(|| has_per_user_oauth(site), McpServerAuthMode::is_on);
     if is_on {
-        let whose = format!("the logins of profile {}", config.profile().name());
-        closed(config, "/mcp", config.profile().generation().login_paths(), &whose, warnings);
+        let whose = format!("the logins of profile {}", site.profile().name());
+        closed(site, "/mcp", site.profile().generation().login_paths(), &whose, warnings);
     }
-    if config.claude_code_gateway {
-        closed(config, CLAUDE_CODE_MESSAGES, claude_code_login_paths(), "the logins of Claude Code", warnings);
+    if site.claude_code_gateway {
+        closed(site, CLAUDE_CODE_MESSAGES, claude_code_login_paths(), "the logins of Claude Code", warnings);
     }
 }
 
 /// The rules that close any of these paths to some who may reach this one, at any public URL.
 fn closed(
-    config: &Config,
+    site: &Site,
     entry: &str,
     paths: impl Iterator<Item = &'static str>,
     whose: &str,
     warnings: &mut Vec<Problem>,
 ) {
-    let rules = config.access.iter().enumerate().map(|(place, rule)| (rule.path.clone(), (place, rule)));
-    let rules = below_bases(rules, &config.base_paths());
+    let rules = site.access.iter().enumerate().map(|(place, rule)| (rule.path.clone(), (place, rule)));
+    let rules = below_bases(rules, &site.base_paths());
     let rule_of = |path: &str| rules.iter().find(|(prefix, _)| prefix.covers(path.as_bytes())).map(|(_, rule)| *rule);
-    let mut bases: Vec<_> = config.public_urls.iter().map(PublicUrl::path).collect();
+    let mut bases: Vec<_> = site.public_urls.iter().map(PublicUrl::path).collect();
     if bases.is_empty() {
         bases.push("");
     }
@@ -147,26 +147,26 @@ fn closed(
         let networks = networks.join(", ");
         let remedy = match &paths[..] {
             // A second rule for the same path would be refused.
-            [path] if *path == config.access[place].path.as_str() => format!("write allow: [{networks}] there"),
+            [path] if *path == site.access[place].path.as_str() => format!("write allow: [{networks}] there"),
             _ => format!("add a rule for each of them, such as {{path: {}, allow: [{networks}]}}", paths[0]),
         };
         let paths = paths.join(", ");
         let message = format!("closes {paths}, through which {whose} pass, to some who may reach {entry}; {remedy}");
-        warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
+        warnings.push(Problem::new(site.place.key("access").index(place).key("path"), message));
     }
 }
 
 /// A Bifrost below a path takes requests without that path, too.
-fn half_closed(config: &Config, warnings: &mut Vec<Problem>) {
-    let bases = config.base_paths();
-    for (place, rule) in config.access.iter().enumerate() {
+fn half_closed(site: &Site, warnings: &mut Vec<Problem>) {
+    let bases = site.base_paths();
+    for (place, rule) in site.access.iter().enumerate() {
         let Some(base) = bases.iter().rfind(|base| rule.path.is_at_or_below(base)) else { continue };
         let own = rule.path.as_str().get(base.len()..).filter(|own| !own.is_empty()).unwrap_or("/");
         let message = format!(
             "begins with {base}, the path of a public URL, and a Bifrost below a path takes requests without it as \
              well: they are not held to this rule. Write {own}, which holds below every public URL, too"
         );
-        warnings.push(Problem::new(KeyPath::root("access").index(place).key("path"), message));
+        warnings.push(Problem::new(site.place.key("access").index(place).key("path"), message));
     }
 }
 

@@ -7,13 +7,13 @@ use rustls::pki_types::CertificateDer;
 use super::pem;
 use crate::config::{
     keys::server_tls::ServerTls,
-    problem::{KeyPath, Problem},
+    problem::{Place, Problem},
 };
 
 impl ServerTls {
     /// Reads the files of one server, whose `tls` stands at this path. Each problem is with the key that
     /// names the file.
-    pub(in crate::config) fn read(&mut self, folder: &Path, path: &KeyPath) -> Vec<Problem> {
+    pub(in crate::config) fn read(&mut self, folder: &Path, path: &Place) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.certificate.is_some() != self.key.is_some() {
             let (there, missing) = if self.key.is_some() { ("key", "certificate") } else { ("certificate", "key") };

@@ -1,42 +1,45 @@
-//! The keys of `conf/proxy.yaml`, typed. Every key that is not here is refused.
+//! The keys of `conf/proxy.yaml` that hold for the whole process, typed, and the sites. Every key that is in neither
+//! is refused.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    time::Duration,
 };
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     access_log::AccessLog,
     admin::{Admin, ReadinessPath},
     cors::Cors,
     dns::Dns,
-    fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::Limits,
     listener::Listener,
-    mcp_client::McpClients,
-    profile::{McpServerAuthMode, Profile},
-    shapes,
+    site::Site,
     stop::StopOptions,
-    timeouts::Timeouts,
-    verify::Verify,
 };
 use crate::config::values::{
     network::Network,
     null::{default_when_null, empty_when_null},
-    path_prefix::PathPrefix,
-    patterns::{self, WaitOrNone},
-    public_url::PublicUrl,
 };
 
-/// What the operator wrote in `conf/proxy.yaml`.
+/// What the operator wrote in `conf/proxy.yaml`, and in the files that it includes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What holds for the whole process.
+    pub edge: EdgeKeys,
+    /// At least one. A file without `sites` is one, written at its top level.
+    pub sites: Vec<Site>,
+    /// What holds for requests that are for none of them: no public URL, no server, and what the top level says of the
+    /// rest.
+    pub unsited: Site,
+}
+
+/// The keys that hold for the whole process.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = shapes::profile_has_its_switch)]
-pub struct Config {
+pub struct EdgeKeys {
     /// Where clients connect. At least one.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
@@ -52,78 +55,20 @@ pub struct Config {
     pub stop: StopOptions,
     /// Worker threads of the listeners. Default: one for each core the process may use.
     #[serde(default)]
-    #[schemars(range(min = 1, max = Config::MOST_THREADS))]
+    #[schemars(range(min = 1, max = EdgeKeys::MOST_THREADS))]
     pub threads: Option<NonZeroUsize>,
     /// A path at which every listener answers whether the edge is ready, whatever the `Host`: for load balancers
     /// that must check the port of the traffic. Default: none.
     #[serde(default)]
     pub readiness_path: Option<ReadinessPath>,
-    /// What clients type in front of `/mcp`: an origin, and the path below which the gateway is, if it has one. Every
-    /// issuer is one of them. When left out, the issuer is derived from the request, as Bifrost does it.
-    #[serde(default, deserialize_with = "empty_when_null")]
-    #[schemars(with = "Option<Vec<PublicUrl>>", extend("uniqueItems" = true))]
-    pub public_urls: Vec<PublicUrl>,
-    /// What becomes of a request whose host is none of the public URLs'.
-    #[serde(default)]
-    pub unknown_hosts: UnknownHosts,
-    /// Which generation of Bifrost's discovery contract is served. When left out, a warning says which one is assumed.
-    #[serde(default)]
-    #[schemars(extend("default" = Profile::default().name()))]
-    pub profile: Option<Profile>,
-    /// What turns discovery on under the profile `oauth2`; no other has it. The same as Bifrost's own key
-    /// `client.mcp_server_auth_mode`. Default: `headers`, which is off.
-    #[serde(default)]
-    pub mcp_server_auth_mode: Option<McpServerAuthMode>,
-    /// Whether the servers have a Claude Code gateway: its metadata is then answered by the edge, with the issuer
-    /// `{public URL}/claude-code`. The same as Bifrost's own key
-    /// `client.oauth2_server_config.claude_code_gateway.enabled`; no other key decides about it. Default: false, and
-    /// requests for it are forwarded.
-    #[serde(default)]
-    pub claude_code_gateway: bool,
-    /// How discovery is answered.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<DiscoveryOptions>")]
-    pub discovery: DiscoveryOptions,
-    /// The Bifrost servers of the fleet.
-    #[serde(deserialize_with = "empty_when_null")]
-    #[schemars(extend("type" = ["array", "null"]))]
-    pub servers: Vec<Server>,
-    /// How a server is chosen for a request.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<Balance>")]
-    pub balance: Balance,
-    /// The active checks of the servers.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<HealthChecks>")]
-    pub health: HealthChecks,
-    /// When a server is given a pause because of what became of its requests.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<BreakerOptions>")]
-    pub breaker: BreakerOptions,
-    /// How often a request may be tried.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<Retries>")]
-    pub retries: Retries,
     /// How the names of servers are looked up.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<Dns>")]
     pub dns: Dns,
-    /// Whether the servers agree with the edge about discovery.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<Verify>")]
-    pub verify: Verify,
-    /// How long the edge waits for a server.
-    #[serde(default, deserialize_with = "default_when_null")]
-    #[schemars(with = "Option<Timeouts>")]
-    pub timeouts: Timeouts,
     /// What the edge takes from clients.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<Limits>")]
     pub limits: Limits,
-    /// Which client addresses may reach which paths. Default: all may reach all.
-    #[serde(default, deserialize_with = "empty_when_null")]
-    #[schemars(with = "Option<Vec<AccessRule>>")]
-    pub access: Vec<AccessRule>,
     /// Which web pages may read what the edge itself says in a server's stead.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<Cors>")]
@@ -132,80 +77,13 @@ pub struct Config {
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<Network>>")]
     pub trusted_proxies: Vec<Network>,
-    /// The MCP client table, in the field names of Bifrost's `mcp.client_configs`. Default: empty.
-    #[serde(default)]
-    pub mcp_clients: McpClients,
-}
-
-/// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
-/// unknown hosts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownHosts {
-    /// It is answered 421 (RFC 9110 section 15.5.20).
-    #[default]
-    Refuse,
-    /// It is forwarded. Discovery is answered 421 all the same.
-    Forward,
-}
-
-/// How discovery is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct DiscoveryOptions {
-    /// How long a client or a shared cache may keep a document, in whole seconds. Default 0:
-    /// `Cache-Control: no-store`.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "WaitOrNone")]
-    pub max_age: Duration,
-}
-
-/// Which client addresses may reach a path and all below it, in whatever spelling, and the same below the path of each
-/// public URL. Addresses that nothing is said of may.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = shapes::access_rule_names_a_network)]
-pub struct AccessRule {
-    /// The path as Bifrost has it; of several rules the one with the longest counts. Discovery is open to everybody.
-    #[schemars(extend("pattern" = patterns::PLAIN_PATH))]
-    pub path: PathPrefix,
-    /// The only networks from which it can be reached. Default: all.
-    #[serde(default, deserialize_with = "empty_when_null")]
-    #[schemars(with = "Option<Vec<Network>>")]
-    pub allow: Vec<Network>,
-    /// Networks from which it cannot be reached, even where `allow` has them. Default: none.
-    #[serde(default, deserialize_with = "empty_when_null")]
-    #[schemars(with = "Option<Vec<Network>>")]
-    pub deny: Vec<Network>,
 }
 
 // === impl ===
 
-impl Config {
+impl EdgeKeys {
     /// No machine has more cores to give.
     pub(in crate::config) const MOST_THREADS: usize = 1024;
-
-    /// The generation of Bifrost's discovery contract that is served.
-    pub fn profile(&self) -> Profile {
-        self.profile.unwrap_or_default()
-    }
-
-    /// The paths of the public URLs that have one, each once.
-    pub fn base_paths(&self) -> Vec<&str> {
-        let mut paths: Vec<_> = self.public_urls.iter().map(PublicUrl::path).filter(|path| !path.is_empty()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths
-    }
-
-    /// The mode that decides about discovery, with Bifrost's default for one that is not written; `None` where the
-    /// MCP client table decides.
-    pub fn auth_mode(&self) -> Option<McpServerAuthMode> {
-        match self.profile() {
-            Profile::PerUserOauth => None,
-            Profile::Oauth2 => Some(self.mcp_server_auth_mode.unwrap_or_default()),
-        }
-    }
 
     /// Whether this address stands for all of the machine, and another one that is listened on for all of IPv4: then it
     /// is for IPv6 alone, and otherwise for both.

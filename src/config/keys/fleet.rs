@@ -14,12 +14,17 @@ use crate::config::values::{
     server_address::ServerAddress,
 };
 
-/// One Bifrost server, or several behind one name: every address of a name is a server.
+/// One Bifrost server, or several behind one name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Host and port, for example `10.0.0.7:8080` or `bifrost.internal:8080`.
     pub address: ServerAddress,
+    /// What the addresses of a name are: `each` a server, as those of a headless service of Kubernetes are, or all of
+    /// them `one`, which is reached at the first of them that takes a connection. Default: `one` for `localhost` and
+    /// names that end in `.localhost`, `each` for all others.
+    #[serde(default)]
+    pub addresses: Option<Addresses>,
     /// Its share next to the others, 0 to 100. Default 1. With 0 it gets no new
     /// requests.
     #[serde(default = "Server::default_weight")]
@@ -35,6 +40,16 @@ pub struct Server {
     /// without. Default false: HTTP/1.1, which is all that Bifrost itself speaks.
     #[serde(default)]
     pub http2: bool,
+}
+
+/// What the addresses of a name are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Addresses {
+    /// Each is a server of its own.
+    Each,
+    /// All of them are ways to one server.
+    One,
 }
 
 /// How a server is chosen for a request.
@@ -170,6 +185,11 @@ fn tls_when_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Se
 impl Server {
     /// The greatest weight.
     pub const MOST_WEIGHT: u16 = 100;
+
+    /// Whether all addresses of its name are ways to one server.
+    pub fn is_one(&self) -> bool {
+        self.addresses.map_or_else(|| self.address.is_localhost(), |addresses| addresses == Addresses::One)
+    }
 
     fn default_weight() -> u16 {
         1

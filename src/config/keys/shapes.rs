@@ -1,7 +1,9 @@
 //! What stands between the keys of one section, for the JSON Schema.
 
+use std::collections::BTreeSet;
+
 use schemars::Schema;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// `hash_key` is for `policy: hash`, which needs it.
 pub(super) fn hash_needs_its_key(schema: &mut Schema) {
@@ -32,4 +34,16 @@ pub(super) fn profile_has_its_switch(schema: &mut Schema) {
 pub(super) fn access_rule_names_a_network(schema: &mut Schema) {
     let some = |key: &str| json!({"required": [key], "properties": {key: {"type": "array", "minItems": 1}}});
     schema.insert("anyOf".into(), json!([some("allow"), some("deny")]));
+}
+
+/// The top level is one site, which has servers, or it has several, and then none of the keys of a site alone.
+pub(in crate::config) fn one_site_or_several(site: &BTreeSet<String>, for_every_site: &[&str]) -> Value {
+    let absent = |key: &String| (key.clone(), json!({"const": null}));
+    let of_a_site = site.iter().filter(|key| !for_every_site.contains(&key.as_str()) && *key != "name");
+    let none_of_a_site: Map<String, Value> = of_a_site.map(absent).collect();
+    json!([
+        {"required": ["servers"], "properties": {"sites": {"const": null}, "include": {"const": null}}},
+        {"required": ["sites"], "properties": none_of_a_site},
+        {"required": ["include"], "properties": none_of_a_site},
+    ])
 }

@@ -5,11 +5,13 @@ use serde_json::Value;
 use super::json_schema;
 use crate::config::problem::{KeyPath, Step};
 
-/// What to write at this path, for example `a whole number from 1 to 100`.
-pub(super) fn whole_number(path: &KeyPath) -> String {
+/// What to write at this path below where a type is decoded, for example `a whole number from 1 to 100`.
+pub(super) fn whole_number(path: &KeyPath, at: &KeyPath) -> String {
     let root = json_schema::schema().to_value();
     let mut found = forms(&root, &root);
-    for step in &path.0 {
+    // A site has the keys that it has at the top level.
+    let below = path.0.get(at.0.len()..).unwrap_or_default();
+    for step in below {
         let below = found.into_iter().filter_map(|form| match step {
             Step::Key(key) => form.get("properties")?.get(key),
             Step::Index(_) => form.get("items"),

@@ -29,16 +29,21 @@ pub(super) struct Decoded<T> {
     /// The value with all faulty parts left out; `None` when it cannot be built without them.
     pub value: Option<T>,
     pub problems: Vec<Problem>,
-    left_out: HashSet<KeyPath>,
+    pub left_out: LeftOut,
 }
 
-pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
+/// What of a file was left out because it was faulty.
+#[derive(Default)]
+pub(super) struct LeftOut(HashSet<KeyPath>);
+
+/// Decodes the tree that is at a path of a file.
+pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value, at: &KeyPath) -> Decoded<T> {
     let mut left_out = HashSet::new();
     let mut problems: Vec<Problem> = Vec::new();
     let notes = RefCell::default();
     let mut value = None;
     for _ in 0..MOST_PASSES {
-        let root = Node { value: tree, path: KeyPath::default(), left_out: &left_out, notes: &notes };
+        let root = Node { value: tree, path: at.clone(), left_out: &left_out, notes: &notes };
         let fault = match T::deserialize(root) {
             Ok(decoded) => {
                 value = Some(decoded);
@@ -46,17 +51,17 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
             }
             Err(fault) => fault,
         };
-        let path = fault.path.unwrap_or_default();
+        let path = fault.path.unwrap_or_else(|| at.clone());
         // A key that is missing because it was left out has been reported already.
         let known = matches!(&fault.kind, Kind::Missing(key) if left_out.contains(&path.key(key)));
         if !known {
             let message = match &fault.kind {
-                Kind::WholeNumber(found) => format!("{found}; write {}", whole_number(&path)),
+                Kind::WholeNumber(found) => format!("{found}; write {}", whole_number(&path, at)),
                 kind => kind.to_string(),
             };
             problems.push(Problem::new(path.clone(), message));
         }
-        if path.0.is_empty() || !left_out.insert(path) {
+        if path == *at || !left_out.insert(path) {
             break;
         }
     }
@@ -65,7 +70,7 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value) -> Decoded<T> {
         problems.push(Problem::of_file("there may be more problems; mend these first and check again"));
     }
     problems.extend(notes.into_inner().problems);
-    Decoded { value, problems, left_out }
+    Decoded { value, problems, left_out: LeftOut(left_out) }
 }
 
 /// The unknown keys, which every pass meets again.
@@ -75,10 +80,15 @@ struct Notes {
     problems: Vec<Problem>,
 }
 
-impl<T> Decoded<T> {
+impl LeftOut {
+    /// Takes in what was left out of another part of the same file.
+    pub fn extend(&mut self, other: LeftOut) {
+        self.0.extend(other.0);
+    }
+
     /// Whether the value at this path in the file, or something in it, was left out.
     pub fn is_partial(&self, path: &KeyPath) -> bool {
-        self.left_out.iter().any(|left_out| left_out.0.starts_with(&path.0))
+        self.0.iter().any(|left_out| left_out.0.starts_with(&path.0))
     }
 
     /// The path in the file of a path in the value: items that were left out shift those after.
@@ -96,7 +106,7 @@ impl<T> Decoded<T> {
 
     fn index_in_file(&self, list: &KeyPath, index: usize) -> usize {
         let is_item = |path: &&KeyPath| path.0.len() == list.0.len() + 1 && path.0.starts_with(&list.0);
-        let mut gone: Vec<usize> = (self.left_out.iter().filter(is_item))
+        let mut gone: Vec<usize> = (self.0.iter().filter(is_item))
             .filter_map(|path| match path.0.last() {
                 Some(Step::Index(index)) => Some(*index),
                 _ => None,

@@ -17,7 +17,7 @@ enum Frame {
 }
 
 /// Fills in the line of each problem whose path, or the nearest path above it, is in the text.
-pub(super) fn locate(text: &str, problems: &mut [Problem]) {
+pub(super) fn locate(text: &str, problems: &mut [&mut Problem]) {
     let mut wanted: HashMap<KeyPath, Option<usize>> = HashMap::new();
     for problem in problems.iter().filter(|problem| problem.line.is_none()) {
         for (place, step) in problem.path.0.iter().enumerate() {
@@ -137,9 +137,9 @@ mod tests {
     use super::*;
 
     fn line_of(text: &str, path: KeyPath) -> Option<usize> {
-        let mut problems = [Problem::new(path, "")];
-        locate(text, &mut problems);
-        problems[0].line
+        let mut problem = Problem::new(path, "");
+        locate(text, &mut [&mut problem]);
+        problem.line
     }
 
     #[test]

@@ -2,20 +2,35 @@
 
 mod bounds;
 mod decode;
+mod environment;
 mod fault;
+mod include;
+mod inherit;
 pub(super) mod json_schema;
+mod keys;
 mod lines;
+mod sources;
 pub(super) mod text;
+mod tree;
+mod whole;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeSet, HashSet},
+    env, mem,
+    path::{Path, PathBuf},
+};
 
 use serde_yaml::Value;
 
+use self::{environment::Resolver, include::Included, inherit::Inheritance, sources::Source, tree::Tree, whole::Whole};
 use crate::config::{
     checks::{self, fixed::Fixed},
     files::contents::{self, Contents},
-    keys::config::Config,
-    problem::{KeyPath, Problem, Problems},
+    keys::{
+        config::{Config, EdgeKeys},
+        site::{Site, SiteLimits},
+    },
+    problem::{Place, Problem, Problems},
 };
 
 /// A configuration that has passed every check.
@@ -29,17 +44,28 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// What the operator may want to know, and need not act on.
     pub notes: Vec<Problem>,
-    /// What the file held, and the files of servers that it names.
+    /// What the file held, and the files that it names.
     pub contents: Contents,
-    /// The files of servers that it names.
+    /// The files that it includes, the folders where it looks for them, and the files of servers that it names.
     pub named: Vec<PathBuf>,
+    /// The names whose values it takes from the environment.
+    pub environment: Vec<String>,
+}
+
+/// What was read, before it is judged.
+struct Read {
+    config: Config,
+    sources: Vec<Source>,
+    inheritance: Inheritance,
+    watched: Vec<PathBuf>,
+    environment: Vec<String>,
 }
 
 impl Loaded {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// Every problem of the file; one problem when it cannot be read.
+    /// Every problem of the file and of those that it includes; one problem when it cannot be read.
     pub fn from_file(file: &Path) -> Result<Self, Problems> {
         Self::from_text(file, &text::read(file)?)
     }
@@ -50,89 +76,163 @@ impl Loaded {
     /// Every problem of the text; if there is none, every key that a running edge cannot change.
     pub fn for_running(file: &Path, text: &str, fixed: &Fixed) -> Result<Self, Problems> {
         let loaded = Self::from_text(file, text)?;
-        let problems = fixed.problems(&loaded.config);
-        if problems.is_empty() { Ok(loaded) } else { Err(located(file, text, problems)) }
+        let mut problems = fixed.problems(&loaded.config.edge);
+        if problems.is_empty() {
+            return Ok(loaded);
+        }
+        lines::locate(text, &mut problems.iter_mut().collect::<Vec<_>>());
+        Err(Problems::new(file, problems))
     }
 
-    /// Checks the text of a file; `file` only names it.
+    /// Checks the text of a file; `file` names it, and what it includes is found beside it.
     ///
     /// # Errors
     /// Every problem of the text.
     pub fn from_text(file: &Path, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Some(line) = too_deep(text) {
-            let message = "nested deeper than any configuration; look for a bracket that is never closed";
-            return Err(Problems::new(file, vec![Problem { line: Some(line), ..Problem::of_file(message) }]));
-        }
-        // A good file is decoded straight from its text; only a bad one is looked at a second time.
-        let mut config: Config = serde_yaml::from_str(text).map_err(|fault| diagnose(file, text, &fault))?;
-        let problems = judge(&mut config, file);
-        if !problems.is_empty() {
-            return Err(located(file, text, problems));
-        }
+        let Read { config, sources, inheritance, watched, environment } = read(file, text)?;
         let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
         for remarks in [&mut warnings, &mut notes] {
-            lines::locate(text, remarks);
+            once_each(remarks, |place| inheritance.written(place));
+            sources::locate(&sources, remarks);
         }
-        let contents = Contents::of(text, &config);
-        let named = contents::named(&config, folder(file));
-        Ok(Loaded { file: file.to_owned(), config, warnings, notes, contents, named })
+        let texts: Vec<_> = sources.iter().map(|source| &*source.text).collect();
+        let contents = Contents::of(&texts, &config);
+        let named = watched.into_iter().chain(contents::named(&config, file)).collect();
+        Ok(Loaded { file: file.to_owned(), config, warnings, notes, contents, named, environment })
+    }
+}
+
+/// Reads a text that has passed every check. A good file that is one site is decoded straight from its text; any other
+/// one is looked at as a tree.
+fn read(file: &Path, text: &str) -> Result<Read, Problems> {
+    // What cannot be parsed is not tried.
+    let deep = too_deep(text);
+    let whole = (deep.is_none() && !text.contains("${")).then(|| serde_yaml::from_str(text));
+    let fault = match whole {
+        Some(Ok(Whole::OneSite(keys))) => {
+            let (edge, site) = *keys;
+            let mut config = one_site(edge, site);
+            let problems = judge(&mut config, file);
+            let sources = vec![Source { file: None, text: text.to_owned() }];
+            if problems.is_empty() {
+                return Ok(Read {
+                    config,
+                    sources,
+                    inheritance: Inheritance::default(),
+                    watched: Vec::new(),
+                    environment: Vec::new(),
+                });
+            }
+            return Err(located(file, &sources, problems));
+        }
+        Some(Err(fault)) => Some(fault),
+        Some(Ok(Whole::Sites)) | None => None,
+    };
+    let tree = match parse(text) {
+        Ok(tree) => tree,
+        Err(problem) => return Err(Problems::new(file, vec![problem])),
+    };
+    let resolver = Resolver { environment: &|name| env::var(name).ok(), names: BTreeSet::new(), problems: Vec::new() };
+    let mut read = Tree::new(resolver);
+    read.included = Included::of(file);
+    read.read(file, tree);
+    let mut problems = mem::take(&mut read.problems);
+    let config = config_of(&mut read).map(|mut config| {
+        let mut checked = judge(&mut config, file);
+        once_each(&mut checked, |place| read.in_file(place));
+        // A value of which parts were left out cannot be judged as a whole.
+        let is_whole =
+            |problem: &Problem| !read.is_partial(&Place { file: problem.file.clone(), path: problem.path.clone() });
+        problems.extend(checked.into_iter().filter(is_whole));
+        config
+    });
+    let mut sources = vec![Source { file: None, text: text.to_owned() }];
+    sources.append(&mut read.included.sources);
+    let environment = read.resolver.names.into_iter().collect();
+    match (config, fault) {
+        (Some(config), None) if problems.is_empty() => {
+            let (inheritance, watched) = (read.inheritance, read.included.watched);
+            return Ok(Read { config, sources, inheritance, watched, environment });
+        }
+        (_, Some(fault)) if problems.is_empty() => problems.push(syntax_problem(&fault)),
+        _ => {}
+    }
+    Err(located(file, &sources, problems))
+}
+
+/// The whole configuration of a file that is one site.
+fn one_site(edge: EdgeKeys, mut site: Site) -> Config {
+    site.cors = edge.cors.clone();
+    site.limits = SiteLimits { request_body: edge.limits.request_body };
+    // A large table is not copied.
+    let table = mem::take(&mut site.mcp_clients);
+    let unsited = Site { servers: Vec::new(), public_urls: Vec::new(), ..site.clone() };
+    site.mcp_clients = table;
+    Config { edge, sites: vec![site], unsited }
+}
+
+/// The same of a tree, as far as it could be read.
+fn config_of(tree: &mut Tree<'_>) -> Option<Config> {
+    let edge = tree.edge.take()?;
+    let mut sites = mem::take(&mut tree.sites);
+    match (tree.unsited.take(), sites.len()) {
+        (Some(unsited), _) => Some(Config { edge, sites, unsited }),
+        (None, 1) => Some(one_site(edge, sites.remove(0))),
+        (None, _) => None,
+    }
+}
+
+/// The tree of a text, or why it is none.
+fn parse(text: &str) -> Result<Value, Problem> {
+    if let Some(line) = too_deep(text) {
+        let message = "nested deeper than any configuration; look for a bracket that is never closed";
+        return Err(Problem { line: Some(line), ..Problem::of_file(message) });
+    }
+    match serde_yaml::from_str(text) {
+        Ok(Value::Null) => Err(Problem::of_file("the file is empty; start from the conf/proxy.yaml that is shipped")),
+        Ok(tree) => Ok(tree),
+        Err(syntax) => Err(lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax))),
     }
 }
 
 /// Everything that is wrong with a configuration that decoded. Reads the files that it names.
 fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
     let mut problems = checks::problems(config);
-    let folder = folder(file);
-    for (place, server) in config.servers.iter_mut().enumerate() {
-        if let Some(tls) = &mut server.tls {
-            problems.extend(tls.read(folder, &KeyPath::root("servers").index(place).key("tls")));
+    for site in &mut config.sites {
+        let folder = folder(site.place.file.as_deref().unwrap_or(file));
+        for (number, server) in site.servers.iter_mut().enumerate() {
+            if let Some(tls) = &mut server.tls {
+                problems.extend(tls.read(folder, &site.place.key("servers").index(number).key("tls")));
+            }
         }
     }
-    for (place, listener) in config.listeners.iter_mut().enumerate() {
+    let edge = &mut config.edge;
+    for (number, listener) in edge.listeners.iter_mut().enumerate() {
         let has_http2 = listener.has_http2();
         if let Some(tls) = &mut listener.tls {
-            problems.extend(tls.check(folder, has_http2, &KeyPath::root("listeners").index(place).key("tls")));
+            let place = Place::root("listeners").index(number).key("tls");
+            problems.extend(tls.check(folder(file), has_http2, &place.path));
         }
     }
-    problems.extend(config.access_log.as_mut().and_then(|log| log.locate(folder)));
+    problems.extend(edge.access_log.as_mut().and_then(|log| log.locate(folder(file))));
     problems
 }
 
-/// Where the relative paths of a file start.
-fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new(""))
+/// Says of each problem where its value is written; what is so of several sites is said once.
+fn once_each(problems: &mut Vec<Problem>, written: impl Fn(Place) -> Place) {
+    let mut said = HashSet::new();
+    problems.retain_mut(|problem| {
+        let place = Place { file: problem.file.take(), path: mem::take(&mut problem.path) };
+        Place { file: problem.file, path: problem.path } = written(place);
+        problem.first = problem.first.take().map(&written);
+        said.insert((problem.file.clone(), problem.path.clone(), problem.message.clone()))
+    });
 }
 
-/// All problems of a text that did not decode.
-fn diagnose(file: &Path, text: &str, fault: &serde_yaml::Error) -> Problems {
-    let tree: Value = match serde_yaml::from_str(text) {
-        Ok(Value::Null) => {
-            let message = "the file is empty; start from the conf/proxy.yaml that is shipped";
-            return Problems::new(file, vec![Problem::of_file(message)]);
-        }
-        Ok(tree) => tree,
-        Err(syntax) => {
-            let problem = lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax));
-            return Problems::new(file, vec![problem]);
-        }
-    };
-    let mut decoded = decode::decode::<Config>(&tree);
-    let mut problems = Vec::new();
-    if let Some(mut config) = decoded.value.take() {
-        let checked = judge(&mut config, file).into_iter().map(|problem| Problem {
-            path: decoded.path_in_file(problem.path),
-            first: problem.first.map(|first| decoded.path_in_file(first)),
-            ..problem
-        });
-        // A value of which parts were left out cannot be judged as a whole.
-        problems.extend(checked.filter(|problem| !decoded.is_partial(&problem.path)));
-    }
-    problems.extend(decoded.problems);
-    if problems.is_empty() {
-        problems.push(syntax_problem(fault));
-    }
-    located(file, text, problems)
+/// Where the relative paths of a file start.
+pub(in crate::config) fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// The line on which the text is nested so deep that libyaml would take minutes to refuse it. A file
@@ -166,7 +266,7 @@ fn syntax_problem(fault: &serde_yaml::Error) -> Problem {
     }
 }
 
-fn located(file: &Path, text: &str, mut problems: Vec<Problem>) -> Problems {
-    lines::locate(text, &mut problems);
+fn located(file: &Path, sources: &[Source], mut problems: Vec<Problem>) -> Problems {
+    sources::locate(sources, &mut problems);
     Problems::new(file, problems)
 }

@@ -36,7 +36,7 @@ pub(crate) fn read_text(file: &Path) -> Result<String, String> {
     });
     match read {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err("there is no such file; name one with --config, or start from the conf/proxy.yaml that is shipped"
+            Err("there is no such file; name one with --config or BRIDGEHEAD_CONFIG, or start from the conf/proxy.yaml that is shipped"
                 .into())
         }
         Err(error) if error.kind() == ErrorKind::IsADirectory => Err("this is a directory; name the file in it".into()),

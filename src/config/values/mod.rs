@@ -8,3 +8,4 @@ pub(super) mod path_prefix;
 pub(super) mod patterns;
 pub(super) mod public_url;
 pub(super) mod server_address;
+pub(super) mod site_name;

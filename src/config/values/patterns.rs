@@ -12,6 +12,9 @@ pub(in crate::config) struct Wait;
 /// A duration that may be 0.
 pub(in crate::config) struct WaitOrNone;
 
+/// The name of a site.
+pub(super) const SITE_NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
+
 const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 const IPV6: &str = r"\[[0-9A-Fa-f:.]+\]";
 

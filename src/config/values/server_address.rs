@@ -1,6 +1,6 @@
 //! The address of a Bifrost server.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,7 +15,8 @@ use super::{
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend("pattern" = patterns::server_address(), "examples" = ["10.0.0.7:8080", "bifrost.internal:8080"]))]
 pub struct ServerAddress {
-    text: String,
+    /// Shared by all servers of a name.
+    text: Arc<str>,
 }
 
 impl ServerAddress {
@@ -27,6 +28,18 @@ impl ServerAddress {
     /// The host, an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
         split_port(&self.text).0.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        // It has been checked that there is one.
+        split_port(&self.text).1.and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
+    /// Whether it names this machine by a name that is for nothing else (RFC 6761 section 6.3).
+    pub fn is_localhost(&self) -> bool {
+        let host = self.host().trim_end_matches('.');
+        host == "localhost" || host.ends_with(".localhost")
     }
 
     /// The socket address, unless the host is a name.
@@ -47,7 +60,7 @@ impl TryFrom<String> for ServerAddress {
     fn try_from(text: String) -> Result<Self, String> {
         let text = text.to_ascii_lowercase();
         match check(&text) {
-            Ok(()) => Ok(ServerAddress { text }),
+            Ok(()) => Ok(ServerAddress { text: text.into() }),
             Err(fault) => Err(format!(
                 "{} is no server address: {fault}; write host and port, for example \"10.0.0.7:8080\"",
                 shown(&text)
@@ -80,6 +93,19 @@ mod tests {
             let address = ServerAddress::try_from(text.to_owned()).unwrap();
             assert_eq!(address.as_str(), text.to_ascii_lowercase());
             assert_eq!(address.ip().is_some(), is_ip);
+        }
+    }
+
+    #[test]
+    fn names_of_this_machine_are_known() {
+        for (text, is_localhost) in [
+            ("LocalHost:1", true),
+            ("bifrost.localhost:1", true),
+            ("notlocalhost:1", false),
+            ("localhost.example:1", false),
+            ("127.0.0.1:1", false),
+        ] {
+            assert_eq!(ServerAddress::try_from(text.to_owned()).unwrap().is_localhost(), is_localhost, "{text}");
         }
     }
 

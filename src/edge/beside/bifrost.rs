@@ -48,7 +48,7 @@ impl Asker {
         T: DeserializeOwned + Named,
     {
         let mut fault = String::new();
-        for address in lookup((url.host(), url.port()), CONNECT).await? {
+        for address in lookup(url.host(), url.port(), CONNECT).await? {
             let mut peer = HttpPeer::new(address, url.is_tls(), url.host().to_owned());
             peer.options.connection_timeout = Some(CONNECT);
             peer.options.total_connection_timeout = Some(CONNECT);

@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
+    io,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -14,8 +16,9 @@ use rustls::ServerConfig;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
+    background::keep_going,
     config::{FileFault, ListenerTls},
-    telemetry::Counters,
+    telemetry::{Background, Counters},
 };
 
 /// A listener with TLS, and what its handshakes use now.
@@ -80,19 +83,23 @@ fn contents(tls: &ListenerTls) -> Contents {
 
 /// Looks after the files of these listeners for as long as it is polled.
 pub async fn keep_reading(listeners: Vec<TlsListener>, counters: Arc<Counters>) {
+    keep_going(Background::Certificates, &counters, || read_again_and_again(&listeners, &counters)).await;
+}
+
+async fn read_again_and_again(listeners: &[TlsListener], counters: &Arc<Counters>) -> io::Result<Infallible> {
     let mut used: Vec<_> = listeners.iter().map(|listener| listener.first.clone()).collect();
     let mut seen = used.clone();
     loop {
         sleep(INTERVAL).await;
-        let looked_at = listeners.clone();
+        let looked_at = listeners.to_vec();
         let look = move || looked_at.iter().map(|listener| contents(&listener.tls)).collect::<Vec<_>>();
-        let Ok(now) = spawn_blocking(look).await else { return };
+        let now = spawn_blocking(look).await?;
         for (place, listener) in listeners.iter().enumerate() {
             // What is still being written looks different at the next look.
             if now[place] == seen[place] && now[place] != used[place] {
                 used[place].clone_from(&now[place]);
-                let (listener, counters) = (listener.clone(), Arc::clone(&counters));
-                let _reloaded = spawn_blocking(move || listener.reload(&counters)).await;
+                let (listener, counters) = (listener.clone(), Arc::clone(counters));
+                spawn_blocking(move || listener.reload(&counters)).await?;
             }
         }
         seen = now;

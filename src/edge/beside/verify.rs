@@ -14,7 +14,7 @@ use super::ask::{Api, Asker, Get, why};
 use crate::{
     api::{ClientList, Credentials},
     config::{Scheme, ServerAddress},
-    edge::snapshot::Snapshot,
+    edge::snapshot::Site,
     verify::{Answers, ClientAnswers, DocumentAnswer, Expected, Question, Report, ServerReport, Switch, judge},
 };
 
@@ -48,19 +48,19 @@ impl Verifier {
         Verifier { asker: Asker::new(), credentials, at_a_time: Semaphore::new(AT_A_TIME) }
     }
 
-    /// Asks every server of the snapshot, and every address of a name, and compares.
-    pub async fn verify(self: &Arc<Self>, snapshot: &Snapshot, expected: &Arc<Expected>) -> Report {
-        self.verify_others(snapshot, expected, &[]).await
+    /// Asks every server of a site, and every address of a name, and compares.
+    pub async fn verify(self: &Arc<Self>, site: &Site, expected: &Arc<Expected>) -> Report {
+        self.verify_others(site, expected, &[]).await
     }
 
     /// The same, but for servers that need not be asked again: they are in the report as they are here.
     pub(super) async fn verify_others(
         self: &Arc<Self>,
-        snapshot: &Snapshot,
+        site: &Site,
         expected: &Arc<Expected>,
         known: &[ServerReport],
     ) -> Report {
-        let servers = &snapshot.servers;
+        let servers = &site.servers;
         let connect = servers.common_waits().connect.min(DOCUMENT);
         let (mut asking, mut reports) = (JoinSet::new(), Vec::new());
         for (configured, server) in servers.fleet().servers() {
@@ -81,10 +81,11 @@ impl Verifier {
         reports.extend(asking.join_all().await);
         reports.sort_by(|one, other| (&one.server, one.address).cmp(&(&other.server, other.address)));
         Report {
+            site: site.name.clone(),
             at: SystemTime::now(),
             profile: expected.profile().name(),
-            discovery: Switch::of(expected.discovery().is_on()),
-            clients: expected.discovery().clients(),
+            discovery: Switch::of(expected.site().is_on()),
+            clients: expected.site().clients(),
             clients_compared: self.credentials.is_some() && !expected.is_brief() && expected.compares_clients(),
             servers: reports,
         }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 #[cfg(fuzzing)]
 use tokio::io::DuplexStream;
@@ -53,6 +54,19 @@ impl Socket {
     /// Whether the other end has reset the connection, of which the system hears as well.
     pub fn is_reset(&self) -> bool {
         self.is_ready(Interest::WRITABLE, Ready::is_write_closed)
+    }
+
+    /// Waits for what comes, and shows as much of it as there is room for without taking it; 0 at the end.
+    pub async fn peek(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.peek(room).await,
+            Socket::Unix(stream) => {
+                let peek = || Ok(recv(stream, &mut *room, RecvFlags::PEEK)?.0);
+                stream.async_io(Interest::READABLE, peek).await
+            }
+            #[cfg(fuzzing)]
+            Socket::Memory(_) => Ok(0),
+        }
     }
 
     fn is_ready(&self, interest: Interest, wanted: fn(Ready) -> bool) -> bool {

@@ -14,6 +14,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     http1, http2,
     listeners::{Listener, Listeners},
+    plain_http::{plain_http, refuse},
 };
 use crate::{
     edge::client::{About, ClientStream, Connection, Socket, Transport, slot},
@@ -39,15 +40,24 @@ pub(in crate::edge) async fn serve(
         Err(Ended(closed, why)) => return listeners.close(closed, accepted_from, &why),
     };
     let id = socket.as_raw_fd();
-    let (transport, tls, is_http2) = match secure(&listeners, &listener, socket).await {
+    let handshake = Instant::now() + listeners.snapshot.load().limits.head_time;
+    if listener.tls.is_some()
+        && let Ok(Some(request)) = timeout_at(handshake, plain_http(&socket)).await
+    {
+        listeners.close(Closed::PlainHttp, peer, "it is answered 400");
+        let connection = Arc::new(Connection::new(false, false, false, peer));
+        if let Some(client) = client(&listeners, &connection, id, Transport::Plain(socket), None) {
+            refuse(&client, request).await;
+        }
+        return;
+    }
+    let (transport, tls, is_http2) = match secure(&listeners, &listener, socket, handshake).await {
         Ok(secured) => secured,
         Err(Ended(closed, why)) => return listeners.close(closed, peer, &why),
     };
     let connection = Connection::new(listener.redirects_to_https, listener.has_http2, tls.is_some(), peer);
     let connection = Arc::new(if is_anonymous { connection.of_somebody() } else { connection });
-    let Some(about) = about(&connection, id, tls) else { return };
-    let most_stalled = listeners.snapshot.load().limits.client_silence;
-    let client = ClientStream::new(id, transport, about, most_stalled);
+    let Some(client) = client(&listeners, &connection, id, transport, tls) else { return };
     // What only some connections need is not kept for all of them.
     if is_http2 {
         Box::pin(http2::serve(&listeners, client, &connection)).await;
@@ -112,10 +122,10 @@ async fn secure(
     listeners: &Listeners,
     listener: &Listener,
     socket: Socket,
+    deadline: Instant,
 ) -> Result<(Transport, Option<Arc<SslDigest>>, bool), Ended> {
     let Some(tls) = &listener.tls else { return Ok((Transport::Plain(socket), None, false)) };
     let acceptor = TlsAcceptor::from(tls.load_full());
-    let deadline = Instant::now() + listeners.snapshot.load().limits.head_time;
     let stream = match Box::pin(timeout_at(deadline, acceptor.accept(socket))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Ended(Closed::TlsHandshake, error.to_string())),
@@ -132,6 +142,17 @@ fn tls_digest(stream: &TlsStream<Socket>) -> SslDigest {
     let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
     let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
     SslDigest::new(cipher, version, None, None, Vec::new())
+}
+
+fn client(
+    listeners: &Listeners,
+    connection: &Arc<Connection>,
+    id: i32,
+    transport: Transport,
+    tls: Option<Arc<SslDigest>>,
+) -> Option<Arc<ClientStream>> {
+    let most_stalled = listeners.snapshot.load().limits.client_silence;
+    Some(ClientStream::new(id, transport, about(connection, id, tls)?, most_stalled))
 }
 
 fn about(connection: &Arc<Connection>, id: i32, tls: Option<Arc<SslDigest>>) -> Option<About> {

@@ -17,6 +17,7 @@ use pingora::{apps::HttpServerApp, protocols::http::ServerSession};
 use pingora_proxy::Session;
 use tokio::{
     pin, select,
+    sync::Notify,
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
@@ -97,7 +98,7 @@ async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection:
         let idle = limits.idle.as_secs().max(1);
         let stream = Box::new(SessionStream(Arc::clone(client)));
         let exchanges = connection.exchanges();
-        let is_given_back = if snapshot.servers.has_http2() {
+        let is_given_back = if snapshot.has_http2 {
             drop(snapshot);
             let mut session = ServerSession::new_http1(stream);
             begin(&mut session, head, idle);
@@ -146,13 +147,7 @@ async fn begins(
     let since = Instant::now();
     let idle = since + listeners.snapshot.load().limits.idle;
     let rests = since + if is_new { FIRST_WORD } else { REST };
-    let is_over = async {
-        rings(timer.as_mut(), rests.min(idle)).await;
-        select! {
-            () = listeners.is_crowded.notified() => {}
-            () = rings(timer.as_mut(), idle) => {}
-        }
-    };
+    let is_over = is_over(&listeners.is_crowded, timer.as_mut(), rests, idle);
     pin!(is_over);
     while skip_empty_lines(client.io().unread()) {
         client.io().rest();
@@ -164,6 +159,16 @@ async fn begins(
         }
     }
     true
+}
+
+/// Waits until a connection that waits for a request is to be closed: when it is idle, or when it rests and it is its
+/// turn to make room, which is that of the one that has rested for longest.
+async fn is_over(is_crowded: &Notify, mut timer: Pin<&mut Sleep>, rests: Instant, idle: Instant) {
+    rings(timer.as_mut(), rests.min(idle)).await;
+    select! {
+        () = is_crowded.notified() => {}
+        () = rings(timer.as_mut(), idle) => {}
+    }
 }
 
 /// One that asks again and again is not idle, either.
@@ -259,8 +264,54 @@ async fn refuse(listeners: &Listeners, client: &ClientStream, connection: &Conne
 mod tests {
     use pingora::http::RequestHeader;
     use proptest::prelude::*;
+    use tokio::{
+        spawn,
+        sync::mpsc::{UnboundedReceiver, error::TryRecvError, unbounded_channel},
+        time::advance,
+    };
 
     use super::*;
+
+    const IDLE: Duration = Duration::from_mins(1);
+
+    /// Connections that begin to wait one after the other; which of them are to be closed, and whether before they are
+    /// idle.
+    async fn waiting(is_crowded: &Arc<Notify>) -> UnboundedReceiver<(u32, bool)> {
+        let (over, closing) = unbounded_channel();
+        for number in 1..=3 {
+            let (since, is_crowded, over) = (Instant::now(), Arc::clone(is_crowded), over.clone());
+            spawn(async move {
+                let timer = sleep(FIRST_WORD);
+                pin!(timer);
+                is_over(&is_crowded, timer, since + REST, since + IDLE).await;
+                over.send((number, since.elapsed() < IDLE))
+            });
+            advance(REST / 2).await;
+        }
+        closing
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_has_rested_for_longest_makes_room() {
+        let is_crowded = Arc::default();
+        let mut closing = waiting(&is_crowded).await;
+        sleep(REST).await;
+        for number in 1..=3 {
+            assert_eq!(closing.try_recv(), Err(TryRecvError::Empty));
+            is_crowded.notify_one();
+            assert_eq!(closing.recv().await, Some((number, true)));
+        }
+    }
+
+    /// As long as none rests none is closed.
+    #[tokio::test(start_paused = true)]
+    async fn the_first_connection_that_rests_makes_room() {
+        let is_crowded = Arc::<Notify>::default();
+        is_crowded.notify_one();
+        let mut closing = waiting(&is_crowded).await;
+        assert_eq!(closing.recv().await, Some((1, true)));
+        assert_eq!(closing.recv().await, Some((2, false)));
+    }
 
     #[test]
     fn an_empty_line_before_a_request_may_come_in_pieces() {

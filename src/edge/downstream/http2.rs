@@ -261,7 +261,7 @@ impl Http2<'_> {
             self.requests.spawn(response.write_to(session));
             return;
         }
-        if self.listeners.snapshot.load().servers.has_http2() {
+        if self.listeners.snapshot.load().has_http2 {
             return self.begin_watched(session);
         }
         let (proxy, stop) = (Arc::clone(&self.listeners.proxy), self.listeners.stop.clone());

@@ -9,6 +9,7 @@ mod hooks;
 mod http1;
 mod http2;
 mod listeners;
+mod plain_http;
 mod refused;
 
 #[cfg(fuzzing)]

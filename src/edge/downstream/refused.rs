@@ -28,7 +28,7 @@ pub(in crate::edge) fn take_note(
     head: &[u8],
     response: Option<&ErrorResponse>,
 ) {
-    counters.failed(refusal.reason);
+    counters.sites().unsited().failed(refusal.reason);
     let bytes_out = response.map_or(0, ErrorResponse::body_length);
     finish(counters, refusal.reason, connection, id, first_line(head), bytes_out);
     let peer = connection.shown_peer();
@@ -40,7 +40,7 @@ pub(in crate::edge) fn take_note(
 
 /// Counts and logs a request of HTTP/2 whose client has taken it back while Pingora heard nothing.
 pub(super) fn taken_back(counters: &Counters, connection: &Connection, method: &Method, target: &[u8]) {
-    counters.failed(Reason::ClientGone);
+    counters.sites().unsited().failed(Reason::ClientGone);
     let line = target.starts_with(b"/").then(|| (cut_method(method), target, Version::HTTP_2));
     finish(counters, Reason::ClientGone, connection, &new_request_id(), line, 0);
 }
@@ -56,7 +56,7 @@ fn finish(
     bytes_out: usize,
 ) {
     let finished = Finished::refused(reason);
-    counters.traffic_counters().add(&finished);
+    counters.sites().unsited().traffic().add(&finished);
     let Some(log) = counters.access_log() else { return };
     let (method, target, version) = match line {
         Some((method, target, version)) => (Some(method), target, Some(version)),
@@ -78,6 +78,7 @@ fn finish(
         reason: Some(reason),
         discovery: None,
         generation: None,
+        site: None,
     });
 }
 

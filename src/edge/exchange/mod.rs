@@ -20,9 +20,10 @@ pub(super) use self::{
 };
 use super::{
     client::Client,
-    snapshot::{Snapshot, Waits},
+    snapshot::{Site, Snapshot, Waits},
 };
 use crate::{
+    config::Profile,
     fleet::{Attempts, Outcome, Picked, log_change},
     limits::Slot,
 };
@@ -36,6 +37,8 @@ pub struct Exchange {
     pub(super) attempt: Attempt,
     /// How long to wait, for the path of the request.
     pub(super) waits: Waits,
+    /// The place of the site that it is for, once that is known.
+    pub(super) site: Option<usize>,
     /// How much of the path of the request is that of the public URL that it is for.
     pub(super) base_length: usize,
     /// When the whole request must be over.
@@ -91,7 +94,8 @@ impl Exchange {
         Exchange {
             attempts: Attempts::default(),
             attempt: Attempt::default(),
-            waits: snapshot.servers.common_waits(),
+            waits: snapshot.unsited.servers.common_waits(),
+            site: None,
             base_length: 0,
             end: None,
             is_websocket: false,
@@ -104,6 +108,18 @@ impl Exchange {
             slot: None,
             _in_flight: in_flight,
         }
+    }
+
+    /// Tells the site that it is for; before that is known, what holds for none.
+    pub(super) fn site(&self) -> &Site {
+        self.snapshot.site(self.site)
+    }
+
+    /// Tells the generation of Bifrost's contract that it is answered by; `None` where several sites have their own, and
+    /// it is for none of them.
+    pub(super) fn profile(&self) -> Option<Profile> {
+        let is_known = self.site.is_some() || self.snapshot.sites.len() == 1;
+        is_known.then(|| self.site().profile)
     }
 
     /// Tells the path of the request as a Bifrost has it: without that of the public URL. Before the request has been

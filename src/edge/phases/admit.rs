@@ -8,6 +8,7 @@ use pingora_proxy::Session;
 
 use crate::{
     config::Limits,
+    discovery::Base,
     edge::{
         client::{Client, Connection, HasFragment},
         exchange::{Exchange, refuse},
@@ -133,13 +134,14 @@ pub(in crate::edge) fn request(
     if !host.is_empty() && Host::parse(host).is_none() {
         return refuse(Reason::Malformed, "a Host that is none");
     }
-    let base_length = origins.base_length(host, client.path());
-    if snapshot.refuses_unknown_hosts && base_length.is_none() {
-        return refuse(Reason::UnknownHost, "a host that is no public URL's");
-    }
-    exchange.base_length = base_length.unwrap_or_default();
+    let base = origins.base(host, client.path());
+    let Some(Base { site, length }) = base.or(snapshot.unknown_hosts.map(|site| Base { site, length: 0 })) else {
+        return refuse(Reason::UnknownHost, "a host that is no public URL's, or a path that is none of its sites'");
+    };
+    exchange.site = Some(site);
+    exchange.base_length = length;
     let address = exchange.client(session);
-    if !snapshot.access.permit(header.uri.path().as_bytes(), address) {
+    if !exchange.site().access.permit(header.uri.path().as_bytes(), address) {
         return refuse(Reason::Forbidden, "a rule of access");
     }
     // Trusted proxies that do not say who asks would stand for all their clients.
@@ -148,13 +150,13 @@ pub(in crate::edge) fn request(
         is_in_time(session, exchange, rates, client)?;
     }
     take_place(exchange, in_flight, counted)?;
-    announced(session, &snapshot)
+    announced(session, exchange)
 }
 
 /// Refuses a request of a client that asks too often.
 fn is_in_time(session: &Session, exchange: &mut Exchange, rates: &Rates, client: IpAddr) -> Result<()> {
     let (header, snapshot) = (session.req_header(), &exchange.snapshot);
-    let is_login = snapshot.profile.generation().is_login(&header.method, exchange.bifrost_path(session));
+    let is_login = exchange.site().profile.generation().is_login(&header.method, exchange.bifrost_path(session));
     let checked = rates.check(client, is_login, &snapshot.limits);
     checked.or_else(|(wait, why)| {
         exchange.retry_after = Some(wait);

@@ -87,7 +87,7 @@ pub(in crate::edge) async fn answer(
         return 0;
     }
     let reason = reason(error, exchange);
-    counters.failed(reason);
+    exchange.site().counters.failed(reason);
     if let (Reason::Malformed, Some(connection)) = (reason, Connection::of(session)) {
         connection.mistake();
     }
@@ -97,7 +97,7 @@ pub(in crate::edge) async fn answer(
         return 0;
     }
     let id = exchange.request_id().clone();
-    let (request, cors) = (session.req_header(), &exchange.snapshot.cors);
+    let (request, cors) = (session.req_header(), &exchange.site().cors);
     let mut response = cors::preflight(request, reason, &id, cors).unwrap_or_else(|| ErrorResponse::new(reason, &id));
     response.retry_after(exchange.retry_after);
     cors::allow(&mut response, request, cors);

@@ -23,10 +23,10 @@ pub(in crate::edge) fn finish(session: &Session, exchange: &mut Exchange, counte
     }
     let finished = finished(session, exchange);
     if !exchange.account.is_probe {
-        counters.traffic_counters().add(&finished);
+        exchange.site().counters.traffic().add(&finished);
     }
     if let Some(answer) = exchange.account.discovery {
-        counters.discovery().add(answer);
+        exchange.site().counters.discovery().add(answer);
     }
     if let Some(log) = counters.access_log() {
         log.add(entry(session, exchange, finished));
@@ -84,7 +84,8 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
         attempts: exchange.attempts.made(),
         connecting: account.connecting,
         reason: account.reason,
-        discovery: account.discovery.map(|answer| (answer, exchange.snapshot.profile)),
+        discovery: account.discovery.map(|answer| (answer, exchange.profile())),
         generation: Some(exchange.snapshot.generation),
+        site: exchange.site().name.clone(),
     }
 }

@@ -22,7 +22,7 @@ pub(super) const ANSWERED: ErrorType = ErrorType::Custom("AnsweredByTheEdge");
 
 /// Settles for how long the edge waits, and whether the request opens a WebSocket.
 pub(in crate::edge) fn settle(session: &mut Session, exchange: &mut Exchange) {
-    exchange.waits = exchange.snapshot.servers.waits(session.req_header().uri.path().as_bytes());
+    exchange.waits = exchange.site().servers.waits(session.req_header().uri.path().as_bytes());
     exchange.end = exchange.waits.request.map(|request| Instant::now() + request);
     exchange.is_websocket = is_opened_by(session);
 }
@@ -93,7 +93,7 @@ pub(in crate::edge) async fn peer(
         picked
     };
     let within = exchange.connect_within();
-    let upstream = exchange.snapshot.servers.upstream(picked.configured);
+    let upstream = exchange.site().servers.upstream(picked.configured);
     let is_new = picked.needs_new_connection;
     let era = exchange.attempts.server().map_or(0, |server| server.era().number());
     Ok(Box::new(upstream.peer_for_request(picked.address, within, &exchange.waits, is_new, era)))
@@ -101,7 +101,7 @@ pub(in crate::edge) async fn peer(
 
 /// Whether the server speaks HTTP/2. A WebSocket needs HTTP/1.1, whatever else the server speaks.
 fn is_for_pingora(exchange: &Exchange, picked: &Picked) -> bool {
-    exchange.snapshot.servers.upstream(picked.configured).is_http2 && !exchange.is_websocket
+    exchange.site().servers.upstream(picked.configured).is_http2 && !exchange.is_websocket
 }
 
 /// Makes one attempt at a server of HTTP/1.1.
@@ -114,8 +114,9 @@ async fn attempt(
     phase: &watch::Receiver<Stage>,
     mut now: Instant,
 ) -> Result<()> {
-    let snapshot = Arc::clone(&exchange.snapshot);
-    let upstream = snapshot.servers.upstream(picked.configured);
+    let (snapshot, site) = (Arc::clone(&exchange.snapshot), exchange.site);
+    let servers = &snapshot.site(site).servers;
+    let upstream = servers.upstream(picked.configured);
     let within = exchange.connect_within();
     let (address, is_new, to) = (picked.address, picked.needs_new_connection, exchange.attempts.server());
     let connected = connect(pool, upstream, address, within, is_new, to, &mut now).await;
@@ -129,7 +130,7 @@ async fn attempt(
         Ok(Ended::Whole { can_rest, is_told, now }) => {
             // Before the client has all: its next request may need the connection.
             if can_rest {
-                pool.put(key(upstream, picked.address), server, now, snapshot.servers.idle);
+                pool.put(key(upstream, picked.address), server, now, servers.idle);
             }
             deliver(session, exchange, is_told).await
         }

@@ -17,8 +17,8 @@ use crate::{
 /// # Errors
 /// When there is none left.
 pub(super) fn pick(session: &Session, exchange: &mut Exchange) -> Result<Picked> {
-    let Exchange { snapshot, attempts, .. } = exchange;
-    let servers = &snapshot.servers;
+    let Exchange { snapshot, site, attempts, .. } = exchange;
+    let servers = &snapshot.site(*site).servers;
     let key = servers.hash_key.as_ref().and_then(|key| hash_key(key, session, &snapshot.trusted));
     let Some(picked) = servers.fleet().pick(attempts, key.as_deref()) else {
         let none = ErrorType::Custom(Reason::NoServer.name());

@@ -43,7 +43,8 @@ fn location(session: &Session, origins: &Origins) -> Option<String> {
     }
     let host = Client::host_of(session)?;
     let path = request.uri.path().as_bytes();
-    let bifrost_path = path.get(origins.base_length(host, path).unwrap_or_default()..).unwrap_or(path);
+    let base = origins.base(host, path).map_or(0, |base| base.length);
+    let bifrost_path = path.get(base..).unwrap_or(path);
     if Class::of_path(bifrost_path) == Class::Mcp {
         return None;
     }

@@ -72,5 +72,5 @@ pub(in crate::edge) fn is_repeatable(session: &Session) -> bool {
 }
 
 fn may_retry(exchange: &Exchange) -> bool {
-    exchange.snapshot.servers.fleet().may_retry(&exchange.attempts)
+    exchange.site().servers.fleet().may_retry(&exchange.attempts)
 }

@@ -2,21 +2,24 @@
 
 mod peer;
 mod servers;
+mod site;
 mod waits;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 pub(super) use self::{peer::ServerTls, servers::Upstream, waits::Waits};
-pub use self::{peer::system_authorities, servers::Servers};
+pub use self::{
+    peer::system_authorities,
+    servers::Servers,
+    site::{Site, VerifyPlan},
+};
 use super::plugin::DiscoveryFilter;
 use crate::{
-    config::{
-        AdminHost, Config, Cors, Count, Dns, HealthChecks, Limits, Profile, ReadinessPath, StopOptions, UnknownHosts,
-    },
-    fleet::Runtime,
-    limits::{AccessRules, OpenFiles},
+    config::{self, AdminHost, Config, Count, Dns, Limits, ReadinessPath, ServerAddress, StopOptions, UnknownHosts},
+    fleet::{self, Fleet, Report, Runtime},
+    limits::OpenFiles,
+    telemetry::SitesCounters,
     trust::TrustedProxies,
-    verify::Expected,
 };
 
 /// Everything compiled from one version of the configuration. Immutable; a request keeps the one it
@@ -26,20 +29,18 @@ pub struct Snapshot {
     pub generation: u64,
     /// Answers discovery.
     pub discovery: DiscoveryFilter,
-    /// Where everything else goes.
-    pub servers: Servers,
-    /// How the servers are checked.
-    pub health: HealthChecks,
-    /// How often their names are looked up.
+    /// The sites, in the order of the configuration; at least one.
+    pub sites: Vec<Site>,
+    /// What holds for requests that are for none of them.
+    pub unsited: Site,
+    /// The place of the site that has the requests for unknown hosts; without one, they are refused.
+    pub unknown_hosts: Option<usize>,
+    /// Whether HTTP/2 is spoken to any server.
+    pub has_http2: bool,
+    /// How often the names of servers are looked up.
     pub dns: Dns,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted: Arc<TrustedProxies>,
-    /// Whether a request must be for a public URL.
-    pub refuses_unknown_hosts: bool,
-    /// Which clients may reach which paths.
-    pub access: AccessRules,
-    /// Which web pages may read what the edge says in a server's stead.
-    pub cors: Cors,
     /// How many connections clients may have, as far as there are open files for them.
     pub connections: usize,
     /// How many requests may be forwarded at a time.
@@ -48,14 +49,11 @@ pub struct Snapshot {
     pub limits: Limits,
     /// How the edge stops.
     pub stop: StopOptions,
-    /// The generation of Bifrost that is served.
-    pub profile: Profile,
-    /// What the servers are verified against; `None` when they are not.
-    pub verify: Option<VerifyPlan>,
     /// Where the listeners say whether the edge is ready.
     pub readiness_path: Option<ReadinessPath>,
     /// By which names the admin listener may be asked.
     pub admin_hosts: Vec<AdminHost>,
+    runtime: Arc<Runtime>,
 }
 
 /// How many requests may be in flight, discovery aside.
@@ -66,51 +64,64 @@ pub struct InFlight {
     pub most_of_client: usize,
 }
 
-/// How often the servers are verified, and against what.
-pub struct VerifyPlan {
-    /// Between two verifications, give or take a tenth; `None` when it is done once, to learn which generation of
-    /// Bifrost they are.
-    pub interval: Option<Duration>,
-    /// What they should answer.
-    pub expected: Arc<Expected>,
-}
-
 impl Snapshot {
-    /// Compiles a configuration, with what the runtime knows of its servers.
-    pub fn compile(config: &Config, runtime: Arc<Runtime>, generation: u64) -> Self {
-        let trusted = Arc::new(TrustedProxies::new(&config.trusted_proxies));
+    /// Compiles a configuration, with what the runtime knows of its servers. Its sites go on to be counted where those
+    /// of the same name were.
+    pub fn compile(config: &Config, runtime: Arc<Runtime>, counters: &SitesCounters, generation: u64) -> Self {
+        let Config { edge, sites, unsited } = config;
+        let trusted = Arc::new(TrustedProxies::new(&edge.trusted_proxies));
         let files = OpenFiles::of_process();
+        let is_one = sites.len() == 1;
+        let compiled = sites.iter().map(|site| Site::new(site, is_one, Arc::clone(&runtime), counters));
+        let forwards = |site: &config::Site| site.unknown_hosts == UnknownHosts::Forward || site.public_urls.is_empty();
         Snapshot {
             generation,
             discovery: DiscoveryFilter::with_trusted(config, Arc::clone(&trusted)),
-            servers: Servers::new(config, runtime),
-            health: config.health.clone(),
-            dns: config.dns,
-            refuses_unknown_hosts: config.unknown_hosts == UnknownHosts::Refuse && !config.public_urls.is_empty(),
-            access: AccessRules::new(&config.access, &config.base_paths()),
-            cors: config.cors.clone(),
-            connections: config.limits.connections.0.map_or(usize::MAX, |most| most.min(files.connections())),
-            in_flight: InFlight::new(&config.limits, files),
-            limits: config.limits.clone(),
-            stop: config.stop,
-            profile: config.profile(),
-            readiness_path: config.readiness_path.clone(),
-            admin_hosts: config.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
-            verify: VerifyPlan::of(config),
+            sites: compiled.collect(),
+            unsited: Site::new(unsited, true, Arc::clone(&runtime), counters),
+            unknown_hosts: sites.iter().position(forwards),
+            has_http2: sites.iter().flat_map(|site| &site.servers).any(|server| server.http2),
+            dns: edge.dns,
+            connections: edge.limits.connections.0.map_or(usize::MAX, |most| most.min(files.connections())),
+            in_flight: InFlight::new(&edge.limits, files),
+            limits: edge.limits.clone(),
+            stop: edge.stop,
+            readiness_path: edge.readiness_path.clone(),
+            admin_hosts: edge.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
             trusted,
+            runtime,
         }
     }
-}
 
-impl VerifyPlan {
-    fn of(config: &Config) -> Option<Self> {
-        let interval = config.verify.interval;
-        let expected = match interval {
-            Some(_) => Expected::new(config),
-            None if config.verify.at_start => Expected::brief(config),
-            None => return None,
-        };
-        Some(VerifyPlan { interval, expected: Arc::new(expected) })
+    /// Finds a site by its place; without one, what holds for none.
+    pub fn site(&self, place: Option<usize>) -> &Site {
+        place.and_then(|place| self.sites.get(place)).unwrap_or(&self.unsited)
+    }
+
+    /// The fleets of all sites, in their order.
+    pub fn fleets(&self) -> Vec<&Fleet> {
+        self.sites.iter().map(|site| site.servers.fleet()).collect()
+    }
+
+    /// What the servers have done so far.
+    pub fn report(&self) -> Report {
+        fleet::report(&self.runtime, &self.fleets())
+    }
+
+    /// The first fleet that has a server by this name.
+    pub fn fleet_of(&self, name: &ServerAddress) -> Option<&Fleet> {
+        let mut fleets = self.sites.iter().map(|site| site.servers.fleet());
+        fleets.find(|fleet| fleet.names().any(|known| known == name))
+    }
+
+    /// Says what the names of servers resolve to now. Whether that is something new.
+    pub fn resolved(&self, names: impl IntoIterator<Item = (ServerAddress, Vec<SocketAddr>)>) -> bool {
+        self.runtime.all_resolved(&self.fleets(), names)
+    }
+
+    /// Forgets the addresses of the names of servers that no site has.
+    pub fn forget_other_names(&self) {
+        self.runtime.keep_names_of(&self.fleets());
     }
 }
 

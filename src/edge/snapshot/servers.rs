@@ -9,11 +9,11 @@ use super::{
     waits::Waits,
 };
 use crate::{
-    config::{self, Config, HashKey, PathPrefix},
+    config::{self, HashKey, PathPrefix, Site, SiteName},
     fleet::{Fleet, Runtime},
 };
 
-/// The servers of the fleet, ready to be connected to.
+/// The servers of a site, ready to be connected to.
 pub struct Servers {
     fleet: Fleet,
     upstreams: Vec<Upstream>,
@@ -23,7 +23,6 @@ pub struct Servers {
     waits: Waits,
     /// Longest prefix first.
     waits_by_path: Vec<(PathPrefix, Waits)>,
-    has_http2: bool,
 }
 
 /// A configured server, but for the address.
@@ -38,28 +37,22 @@ pub(in crate::edge) struct Upstream {
 }
 
 impl Servers {
-    /// Compiles the servers of the configuration, with what the runtime knows of them.
-    pub fn new(config: &Config, runtime: Arc<Runtime>) -> Self {
-        let idle = config.timeouts.idle;
+    /// Compiles the servers of a site, with what the runtime knows of them. The site is measured under this name.
+    pub fn new(site: &Site, name: Option<&SiteName>, runtime: Arc<Runtime>) -> Self {
+        let idle = site.timeouts.idle;
         Servers {
-            upstreams: config.servers.iter().map(|server| Upstream::new(server, &config.timeouts)).collect(),
-            fleet: Fleet::new(config, runtime),
-            hash_key: config.balance.hash_key.clone(),
+            upstreams: site.servers.iter().map(|server| Upstream::new(server, &site.timeouts)).collect(),
+            fleet: Fleet::new(site, name, runtime),
+            hash_key: site.balance.hash_key.clone(),
             idle,
-            waits: Waits::of(&config.timeouts),
-            waits_by_path: Waits::by_path(&config.timeouts, &config.base_paths()),
-            has_http2: config.servers.iter().any(|server| server.http2),
+            waits: Waits::of(&site.timeouts),
+            waits_by_path: Waits::by_path(&site.timeouts, &site.base_paths()),
         }
     }
 
     /// Tells the fleet behind it.
     pub fn fleet(&self) -> &Fleet {
         &self.fleet
-    }
-
-    /// Whether HTTP/2 is spoken to any of them.
-    pub(in crate::edge) fn has_http2(&self) -> bool {
-        self.has_http2
     }
 
     /// Tells how one is connected to, by its place in the configuration.
@@ -144,7 +137,7 @@ mod tests {
     fn a_connection_of_http2_of_before_its_server_was_down_is_not_found_again() {
         let yaml = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"10.0.0.1:8080\", http2: true}]\n";
         let config = Loaded::from_text("test.yaml".as_ref(), yaml).unwrap().config;
-        let servers = Servers::new(&config, Arc::default());
+        let servers = Servers::new(&config.sites[0], None, Arc::default());
         let (address, waits) = (([10, 0, 0, 1], 8080).into(), servers.common_waits());
         let found_by =
             |era| servers.upstream(0).peer_for_request(address, waits.connect, &waits, false, era).reuse_hash();

@@ -117,6 +117,7 @@ impl Pool {
 async fn look_after(pool: Weak<Pool>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let _until_then = LookedAfter(Weak::clone(&pool));
     loop {
         let now = looks.tick().await;
         let Some(pool) = pool.upgrade() else { return };
@@ -128,6 +129,17 @@ async fn look_after(pool: Weak<Pool>) {
                     pool.count.fetch_sub(ended.len(), Ordering::Relaxed);
                 }
             }
+        }
+    }
+}
+
+/// The task that looks at the connections. Should it fail, the next connection that rests begins another one.
+struct LookedAfter(Weak<Pool>);
+
+impl Drop for LookedAfter {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.is_looked_after.store(false, Ordering::Relaxed);
         }
     }
 }

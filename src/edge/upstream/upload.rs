@@ -10,10 +10,7 @@ use pingora_proxy::Session;
 
 use super::connection::Connection;
 use crate::{
-    edge::{
-        exchange::{Exchange, refuse},
-        snapshot::Snapshot,
-    },
+    edge::exchange::{Exchange, refuse},
     framing::{Body, write},
     reason::Reason,
 };
@@ -170,20 +167,20 @@ pub(in crate::edge) async fn announce(session: &mut Session, upstream: &mut Requ
 }
 
 /// Refuses a body that says it is too large. `framing` has refused a length that is no number.
-pub(in crate::edge) fn announced(session: &Session, snapshot: &Snapshot) -> Result<()> {
-    if snapshot.limits.request_body.0.is_none() {
+pub(in crate::edge) fn announced(session: &Session, exchange: &Exchange) -> Result<()> {
+    if exchange.site().request_body.0.is_none() {
         return Ok(());
     }
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    within_limit(length.unwrap_or(0), snapshot)
+    within_limit(length.unwrap_or(0), exchange)
 }
 
 /// Counts a piece of a body, and refuses it when it is one too many. A body that turns out too large has reached a
 /// server in part, which takes it for broken off.
 pub(in crate::edge) fn count(piece: usize, exchange: &mut Exchange) -> Result<()> {
     exchange.attempt.body_sent += piece as u64;
-    within_limit(exchange.attempt.body_sent, &exchange.snapshot)
+    within_limit(exchange.attempt.body_sent, exchange)
 }
 
 /// Counts a piece of a body that Pingora sends on.
@@ -200,8 +197,8 @@ pub(in crate::edge) fn piece(body: &mut Option<Bytes>, is_end: bool, exchange: &
     Ok(())
 }
 
-fn within_limit(length: u64, snapshot: &Snapshot) -> Result<()> {
-    let most = snapshot.limits.request_body.0;
+fn within_limit(length: u64, exchange: &Exchange) -> Result<()> {
+    let most = exchange.site().request_body.0;
     if most.is_some_and(|most| length > most) {
         return refuse(Reason::BodyTooLarge, "a body above limits.request_body");
     }

@@ -8,7 +8,7 @@ use serde_yaml::{Mapping, Value};
 
 use self::change::{Silence, changed};
 use crate::{
-    config::{AuthType, Config, Loaded, McpServerAuthMode, Problems, Profile},
+    config::{AuthType, Loaded, McpServerAuthMode, Problems, Profile, Site},
     discovery::Discovery,
     import::{
         edit::{edit, fate::Fate, layout::Edits, nodes, rewrite::rewrite},
@@ -108,10 +108,12 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
     };
     let switched = switched(&edited, table).ok_or(MergeFault::Layout)?;
     // A file that was none before, and is one now, turned nothing on.
-    let was_on = Loaded::from_text(file, text).is_ok_and(|before| Discovery::compile(&before.config).is_on());
+    let was_on = Loaded::from_text(file, text).is_ok_and(|before| Discovery::compile(&before.config.sites).is_on());
     let text = format!("{mark}{switched}");
     let loaded = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?;
-    let (remarks, config) = (remarks(&loaded), loaded.config);
+    let remarks = remarks(&loaded);
+    let sites = loaded.config.sites;
+    let [site] = &sites[..] else { return Err(MergeFault::Layout) };
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
     Ok(Merged {
         added: added.len(),
@@ -119,14 +121,14 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         removed: count(|fate| *fate == Fate::Goes),
         kept: count(|fate| *fate == Fate::Only),
         deciding_before: entries.iter().filter(|entry| decides(entry)).count(),
-        deciding: config.mcp_clients.iter().filter(|client| client.auth_type == AuthType::PerUserOauth).count(),
-        profile: config.profile(),
-        mode: config.auth_mode(),
+        deciding: site.mcp_clients.iter().filter(|client| client.auth_type == AuthType::PerUserOauth).count(),
+        profile: site.profile(),
+        mode: site.auth_mode(),
         is_switched: switched != edited,
-        goes_off: was_on && !Discovery::compile(&config).is_on(),
-        lacks_issuer: lacks_issuer(&config, table),
+        goes_off: was_on && !Discovery::compile(&sites).is_on(),
+        lacks_issuer: lacks_issuer(site, table),
         remarks,
-        missing_path: table.base_path.clone().filter(|path| !config.base_paths().contains(&path.as_str())),
+        missing_path: table.base_path.clone().filter(|path| !site.base_paths().contains(&path.as_str())),
         text,
     })
 }
@@ -158,9 +160,9 @@ fn switched(text: &str, table: &Table) -> Option<String> {
 }
 
 /// Whether the one issuer that the source has is none of the public URLs.
-fn lacks_issuer(config: &Config, table: &Table) -> bool {
+fn lacks_issuer(site: &Site, table: &Table) -> bool {
     match table.server.as_ref().map(|server| &server.issuer) {
-        Some(Issuer::Url { url, .. }) => !config.public_urls.contains(url),
+        Some(Issuer::Url { url, .. }) => !site.public_urls.contains(url),
         Some(Issuer::Other(_)) => true,
         Some(Issuer::Missing | Issuer::Reference) | None => false,
     }

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderValue, Method, Version};
 
 use crate::{
-    config::Profile,
+    config::{Profile, SiteName},
     fleet::Server,
     reason::Reason,
     telemetry::{DiscoveryAnswer, Finished},
@@ -50,10 +50,12 @@ pub struct Entry {
     pub connecting: Option<Duration>,
     /// What went wrong.
     pub reason: Option<Reason>,
-    /// The answer, and the profile behind it, if it was for discovery.
-    pub discovery: Option<(DiscoveryAnswer, Profile)>,
+    /// The answer, and the profile behind it, if it was for discovery; that of no site has none.
+    pub discovery: Option<(DiscoveryAnswer, Option<Profile>)>,
     /// The generation of the configuration; `None` when it was refused before it had one.
     pub generation: Option<u64>,
+    /// The site, where there are several.
+    pub site: Option<SiteName>,
 }
 
 /// The id, host and path of a request. Keeps copies, and not the buffer that the whole head came in; what is too

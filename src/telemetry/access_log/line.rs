@@ -12,7 +12,11 @@ use super::{
     append::{Append, Milliseconds, append_display},
     entry::Entry,
 };
-use crate::{config::AccessLogFormat, fleet::Server, reason::Reason};
+use crate::{
+    config::{AccessLogFormat, Profile, SiteName},
+    fleet::Server,
+    reason::Reason,
+};
 
 /// The fields of a line; what a request does not have is left out. Times are in milliseconds.
 #[derive(Debug, Serialize)]
@@ -56,6 +60,8 @@ struct Line<'a> {
     profile: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'a str>,
 }
 
 /// When a request was over, to the millisecond.
@@ -113,8 +119,9 @@ impl<'a> Line<'a> {
             connect_ms: entry.connecting.map(Milliseconds),
             reason: entry.reason.map(Reason::name),
             document: entry.discovery.map(|(answer, _)| answer.document.name()),
-            profile: entry.discovery.map(|(_, profile)| profile.name()),
+            profile: entry.discovery.and_then(|(_, profile)| profile).map(Profile::name),
             generation: entry.generation,
+            site: entry.site.as_ref().map(SiteName::as_str),
         }
     }
 
@@ -152,6 +159,7 @@ impl<'a> Line<'a> {
         pair(to, " document=", self.document);
         pair(to, " profile=", self.profile);
         pair(to, " generation=", self.generation);
+        pair(to, " site=", self.site);
         pair(to, " id=", Some(&self.id));
     }
 }
@@ -250,6 +258,7 @@ mod tests {
             reason: None,
             discovery: None,
             generation: Some(9),
+            site: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod writer;
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
@@ -14,6 +15,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use log::error;
 
 pub use self::counts::{LineCounts, LineReading};
 use self::writer::Writer;
@@ -47,9 +50,14 @@ impl<E: Send + 'static> Lines<E> {
     ) -> io::Result<(Self, RunningLines<E>)> {
         let (queue, messages) = mpsc::sync_channel(room);
         let (end, ended) = mpsc::channel();
-        let writer = Writer::new(scribe, Arc::clone(&counts));
+        let mut writer = Writer::new(scribe, Arc::clone(&counts));
+        let called = name.to_owned();
         let run = move || {
-            writer.run(&messages);
+            // A fault of this program costs the lines that waited to be written, not those to come.
+            while catch_unwind(AssertUnwindSafe(|| writer.run(&messages))).is_err() {
+                writer.recover();
+                error!("the thread {called} has failed and goes on, please report it");
+            }
             drop(end);
         };
         thread::Builder::new().name(name.into()).spawn(run)?;

@@ -66,7 +66,7 @@ impl<S: Scribe> Writer<S> {
     }
 
     /// Writes until it is told that it is over.
-    pub fn run(mut self, messages: &Receiver<Message<S::Entry>>) {
+    pub fn run(&mut self, messages: &Receiver<Message<S::Entry>>) {
         while let Ok(first) = messages.recv() {
             if !S::GATHERING.is_zero() {
                 thread::sleep(S::GATHERING);
@@ -89,6 +89,13 @@ impl<S: Scribe> Writer<S> {
             }
             self.flush(false);
         }
+    }
+
+    /// Forgets what it had in hand when it failed: the lines that waited, and the one that it made.
+    pub fn recover(&mut self) {
+        self.counts.wrote(0, self.lines + 1);
+        self.batch.clear();
+        self.lines = 0;
     }
 
     /// Writes what there is, and what there is to say of that.

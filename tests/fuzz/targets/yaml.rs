@@ -61,22 +61,26 @@ fn is_consistent(loaded: &Loaded, text: &str) {
         is_readable(warning, text);
     }
     let config = &loaded.config;
-    assert!(!config.listeners.is_empty());
-    assert!(are_unique(config.listeners.iter().map(|listener| listener.address.to_string())) || has_port_0(config));
-    assert!(are_unique(config.public_urls.iter().map(|url| (url.authority(), url.path()))));
-    assert!(are_unique(config.mcp_clients.iter().map(|client| &client.name)));
-    assert!(config.mcp_clients.iter().all(|client| !client.name.trim().is_empty()));
-    let discovery = Discovery::compile(config);
-    assert_eq!(discovery.origins().urls(), config.public_urls);
-    for url in &config.public_urls {
+    assert!(!config.edge.listeners.is_empty());
+    assert!(are_unique(config.edge.listeners.iter().map(|listener| listener.address.to_string())) || has_port_0(config));
+    let urls: Vec<_> = config.sites.iter().flat_map(|site| &site.public_urls).collect();
+    assert!(are_unique(urls.iter().map(|url| (url.authority(), url.path()))));
+    let discovery = Discovery::compile(&config.sites);
+    assert!(discovery.origins().urls().iter().eq(urls.iter().copied()));
+    for url in urls {
         let found = discovery.origins().find(url.authority().as_bytes(), url.path().as_bytes());
         assert_eq!(found, Some(url));
     }
-    let _rules = (AccessRules::new(&config.access, &config.base_paths()), TrustedProxies::new(&config.trusted_proxies));
+    for site in &config.sites {
+        assert!(are_unique(site.mcp_clients.iter().map(|client| &client.name)));
+        assert!(site.mcp_clients.iter().all(|client| !client.name.trim().is_empty()));
+        let _rules = AccessRules::new(&site.access, &site.base_paths());
+    }
+    let _trusted = TrustedProxies::new(&config.edge.trusted_proxies);
 }
 
 fn has_port_0(config: &Config) -> bool {
-    config.listeners.iter().any(|listener| listener.address.ip().is_some_and(|address| address.port() == 0))
+    config.edge.listeners.iter().any(|listener| listener.address.ip().is_some_and(|address| address.port() == 0))
 }
 
 fn are_unique<T: std::hash::Hash + Eq>(mut values: impl Iterator<Item = T>) -> bool {

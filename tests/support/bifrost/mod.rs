@@ -84,6 +84,13 @@ impl Bifrost {
         Bifrost::start_on(any_port).expect("a free port on 127.0.0.1")
     }
 
+    /// Starts a server of the generation of `profile: oauth2`, in this mode.
+    pub fn of_oauth2(mode: Mode) -> Bifrost {
+        let bifrost = Bifrost::start();
+        bifrost.set_discovery(Discovery::Oauth2(mode));
+        bifrost
+    }
+
     /// Starts a server on a given address, for example one that a stopped server used.
     pub fn start_on(address: SocketAddr) -> io::Result<Bifrost> {
         let listener = StdListener::bind(address)?;

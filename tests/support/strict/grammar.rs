@@ -70,7 +70,10 @@ pub fn host(host: &[u8], notes: &mut Notes) -> Result<(), Fault> {
     if !port.iter().skip(1).all(u8::is_ascii_digit) {
         return Err("a Host whose port is no number");
     }
-    if name.is_empty() || port.len() == 1 || port.len() > 6 {
+    let is_port = port.get(1..).is_none_or(|digits| length(digits).is_some_and(|port| port <= 65_535));
+    // Without the dot of the root.
+    let bare = name.strip_suffix(b".").unwrap_or(name);
+    if bare.is_empty() || bare.ends_with(b".") || !is_port {
         notes.flag();
     }
     let inside = match name.strip_prefix(b"[") {

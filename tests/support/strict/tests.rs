@@ -22,6 +22,26 @@ fn requests_are_read() {
     assert_eq!(two.len(), 1, "{two:?}");
 }
 
+/// A recipient may take them for hosts, and ours does not.
+#[test]
+fn a_host_without_a_name_or_with_a_port_that_is_none_is_doubtful() {
+    for (host, is_doubtful) in [
+        ("x", false),
+        ("x.", false),
+        ("x.:80", false),
+        ("x:65535", false),
+        ("", true),
+        (".", true),
+        (".:80", true),
+        ("x..", true),
+        ("x:", true),
+        ("x:65536", true),
+    ] {
+        let reading = request(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(), Side::Client);
+        assert_eq!((reading.is_whole(), reading.is_doubtful), (true, is_doubtful), "{host:?}");
+    }
+}
+
 #[test]
 fn what_can_be_read_in_two_ways_is_no_request() {
     for headers in [

@@ -1,0 +1,31 @@
+//! What the fleets of all sites have done.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Fleet, Report, Runtime, Server, ServerReport, State};
+
+/// What the servers of these fleets, one for each site, have done so far, and those that only finish what they have.
+pub fn report(runtime: &Runtime, fleets: &[&Fleet]) -> Report {
+    // Where each server is known, and whether it is checked there.
+    let mut configured: HashMap<*const Server, (Vec<usize>, bool)> = HashMap::new();
+    for (site, fleet) in fleets.iter().enumerate() {
+        for (_, server) in fleet.servers() {
+            let (sites, is_checked) = configured.entry(Arc::as_ptr(&server)).or_default();
+            if sites.last() != Some(&site) {
+                sites.push(site);
+            }
+            *is_checked |= fleet.is_checked;
+        }
+    }
+    let mut servers = runtime.servers();
+    servers.sort_by(|one, other| (one.name().as_str(), one.address()).cmp(&(other.name().as_str(), other.address())));
+    let mut report = |server: &Arc<Server>| match configured.remove(&Arc::as_ptr(server)) {
+        Some((sites, is_checked)) => Some(ServerReport::of(server, sites, server.state(is_checked))),
+        None if server.in_flight() > 0 => Some(ServerReport::of(server, Vec::new(), State::Draining)),
+        None => None,
+    };
+    Report {
+        servers: servers.iter().filter_map(&mut report).collect(),
+        sites: fleets.iter().map(|fleet| fleet.measured.report(fleet.name.as_ref())).collect(),
+    }
+}
