@@ -16,8 +16,8 @@ use crate::{
     config::MOST_BYTES,
     edge::{Asker, system_authorities},
     import::{
-        ApiClient, AuthorizationServer, Issuer, MODE, MergeFault, Merged, Original, Running, Table,
-        base_path_of_config, clients_of_config, diff, known_of_config, known_of_running, merge,
+        ApiClient, AuthorizationServer, Destination, Issuer, MODE, MergeFault, Merged, Original, Running, Table,
+        base_path_of_config, clients_of_config, diff, known_of_config, known_of_running, merge_into,
     },
 };
 
@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// Show what merging the table into this configuration changes
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
+
+    /// The site that it is for, where FILE has several: in FILE, or in a file that it includes
+    #[arg(long, requires = "into", value_name = "NAME")]
+    site: Option<String>,
 
     /// And write it
     #[arg(long, requires = "into")]
@@ -48,7 +52,7 @@ can be known: by client.mcp_server_auth_mode of a config.json, or something in i
 running Bifrost by its version and its configuration; and whether it has a Claude Code gateway. A server.base_path is
 told, and compared with public_urls.
 
-With --into, nothing outside these keys changes, and entries that say the same keep their text. Of an entry that says
+With --into, nothing outside these keys of the one site changes, and entries that say the same keep their text. Of an entry that says
 something else the fields that do are replaced, but not by what SOURCE has only in part; one that only SOURCE has is
 appended, and one that only FILE has stays, unless --prune takes it out. Comments stay. The file is written only with
 --yes, at once, and only if it passes check.
@@ -57,6 +61,9 @@ Exit codes:
   0  done, or shown
   1  SOURCE cannot be read or has no MCP client, or the result would not pass check
   2  the command line is wrong, or the environment
+
+Where FILE has several sites, --site names the one that it is for. It may be in a file that FILE includes: then that one
+is shown and written, and the whole configuration is checked with it.
 
 Environment, for a URL:
   BRIDGEHEAD_API_TOKEN    a session token of Bifrost's API, sent as Bearer, or
@@ -138,10 +145,16 @@ const EMPTY_PRUNED: &str = "it has no MCP client, and --prune would take all of 
 const EMPTY_FILE: &str = "its list of MCP clients is empty, so there is nothing to import";
 
 fn into(file: &Path, table: &Table, arguments: &Arguments) -> Result<(), Ended> {
-    let name = file.display();
-    let failed = |fault: String| Ended::Failed(format!("{name}: {fault}"));
-    let original = Original::read(file).map_err(failed)?;
-    let merged = merge(file, original.text(), table, arguments.prune).map_err(|fault| match fault {
+    let fault = |file: &Path, fault: String| Ended::Failed(format!("{}: {fault}", file.display()));
+    let mut original = Original::read(file).map_err(|why| fault(file, why))?;
+    let to = Destination::find(file, original.text(), arguments.site.as_deref())
+        .map_err(|why| fault(file, why.to_string()))?;
+    let name = to.file().display();
+    let failed = |why: String| fault(to.file(), why);
+    if to.file() != file {
+        original = Original::read(to.file()).map_err(failed)?;
+    }
+    let merged = merge_into(&to, original.text(), table, arguments.prune).map_err(|fault| match fault {
         // It names the file on every line.
         MergeFault::Invalid(problems) => Ended::Failed(format!("the result would not be valid:\n{problems}")),
         fault => failed(fault.to_string()),

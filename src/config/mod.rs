@@ -55,5 +55,5 @@ pub use self::{
 pub(crate) use self::{
     keys::mcp_client::fields::{FIELDS, Field, Form, field},
     load::text::read_text,
-    values::public_url::split_port,
+    values::{nearest::suggestion, public_url::split_port},
 };

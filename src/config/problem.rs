@@ -80,6 +80,11 @@ impl KeyPath {
         below.0.iter().fold(self.clone(), |path, step| path.and(step.clone()))
     }
 
+    /// The steps to it.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
     /// Whether it begins with this key.
     pub fn is_below(&self, key: &str) -> bool {
         matches!(self.0.first(), Some(Step::Key(first)) if first == key)

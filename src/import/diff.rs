@@ -1,6 +1,6 @@
 //! What an import changes in a file, for a person.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use similar::{Algorithm, TextDiff};
 
@@ -39,26 +39,42 @@ pub fn diff(name: &str, old: &str, new: &str) -> String {
 fn shown(text: &str) -> String {
     let mut edits = Edits::default();
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if let Some(root) = nodes::root(body)
-        && let Some((_, table)) = root.get(KEY)
-    {
+    let root = nodes::root(body);
+    let (sites, ends) = root.as_ref().map(sites).unwrap_or_default();
+    for site in sites {
+        let Some((key, table)) = site.get(KEY) else { continue };
         match &table.kind {
             NodeKind::List { items, .. } => items.iter().for_each(|item| hide_fields(body, item, FIELDS, &mut edits)),
             _ => hide(body, table, &mut edits),
         }
-        hide_comments(body, &root, &mut edits);
+        let start = key.place.end;
+        let end = ends.get(ends.partition_point(|end| *end <= start)).copied().unwrap_or(body.len());
+        hide_comments(body, start..end, table, &mut edits);
     }
     edits.apply(body)
+}
+
+/// The mappings that may have a table, and where the table of one may end: at the next key, or at the next site.
+fn sites(root: &Node) -> (Vec<&Node>, Vec<usize>) {
+    let mut sites = vec![root];
+    if let Some((_, Node { kind: NodeKind::List { items, .. }, .. })) = root.get("sites") {
+        sites.extend(items);
+    }
+    let mut ends: Vec<_> = sites.iter().map(|site| site.place.start).collect();
+    for site in &sites {
+        if let NodeKind::Mapping { entries, .. } = &site.kind {
+            ends.extend(entries.iter().map(|(key, _)| key.place.start));
+        }
+    }
+    ends.sort_unstable();
+    (sites, ends)
 }
 
 const HIDDEN: &str = "(secret)";
 
 /// Hides the comments in the table, and those behind it up to the next key: they may be about an entry that was.
-fn hide_comments(text: &str, root: &Node, edits: &mut Edits) {
-    let (NodeKind::Mapping { entries, .. }, Some((key, table))) = (&root.kind, root.get(KEY)) else { return };
-    let start = key.place.end;
-    let next = entries.iter().map(|(key, _)| key.place.start).find(|next| *next > start);
-    for comment in comments(text, start..next.unwrap_or(text.len()), table) {
+fn hide_comments(text: &str, place: Range<usize>, table: &Node, edits: &mut Edits) {
+    for comment in comments(text, place, table) {
         if may_have_secret(&text[comment.clone()]) {
             edits.add(comment, format!("# {HIDDEN}"));
         }

@@ -14,7 +14,7 @@ pub use self::{
     diff::diff,
     edit::write::{Original, WriteFault},
     keys::MODE,
-    merge::{MergeFault, Merged, merge},
+    merge::{Destination, MergeFault, Merged, merge, merge_into},
     source::{
         api::ApiClient,
         config_json::{AuthorizationServer, Issuer, base_path_of_config, clients_of_config},

@@ -169,6 +169,11 @@ impl Default for SiteLimits {
 }
 
 impl Site {
+    /// Where it is written.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The generation of Bifrost's discovery contract that is served.
     pub fn profile(&self) -> Profile {
         self.profile.unwrap_or_default()

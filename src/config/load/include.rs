@@ -20,15 +20,18 @@ pub(super) struct Included {
     seen: HashSet<PathBuf>,
     /// Those that are being read, the outermost first.
     open: Vec<PathBuf>,
+    /// One of them, and what it is taken to say.
+    instead: Option<(PathBuf, String)>,
 }
 
 const WILD: [char; 3] = ['*', '?', '['];
 
 impl Included {
     /// Begins with the file that is loaded, which no file may include.
-    pub fn of(file: &Path) -> Self {
+    pub fn of(file: &Path, instead: Option<(&Path, &str)>) -> Self {
         let file = identity(file);
-        Included { seen: HashSet::from([file.clone()]), open: vec![file], ..Self::default() }
+        let instead = instead.map(|(file, text)| (identity(file), text.to_owned()));
+        Included { seen: HashSet::from([file.clone()]), open: vec![file], instead, ..Self::default() }
     }
 
     /// The files that these patterns mean, in the order of the patterns and then of their names.
@@ -100,7 +103,11 @@ impl Included {
         }
         self.watched.push(file.to_owned());
         let is_regular = fs::metadata(file).is_ok_and(|file| file.is_file());
-        let text = if is_regular { read_text(file) } else { Err("no regular file; name another one".to_owned()) };
+        let text = match self.instead.take_if(|(instead, _)| *instead == identity) {
+            Some((_, text)) => Ok(text),
+            None if is_regular => read_text(file),
+            None => Err("no regular file; name another one".to_owned()),
+        };
         match text {
             Ok(text) => {
                 self.open.push(identity);

@@ -89,8 +89,16 @@ impl Loaded {
     /// # Errors
     /// Every problem of the text.
     pub fn from_text(file: &Path, text: &str) -> Result<Self, Problems> {
+        Self::with_included(file, text, None)
+    }
+
+    /// The same, as if one of the files that it includes said something else than it does.
+    ///
+    /// # Errors
+    /// Every problem of the texts.
+    pub fn with_included(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let Read { config, sources, inheritance, watched, environment } = read(file, text)?;
+        let Read { config, sources, inheritance, watched, environment } = read(file, text, instead)?;
         let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
         for remarks in [&mut warnings, &mut notes] {
             once_each(remarks, |place| inheritance.written(place));
@@ -105,7 +113,7 @@ impl Loaded {
 
 /// Reads a text that has passed every check. A good file that is one site is decoded straight from its text; any other
 /// one is looked at as a tree.
-fn read(file: &Path, text: &str) -> Result<Read, Problems> {
+fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read, Problems> {
     // What cannot be parsed is not tried.
     let deep = too_deep(text);
     let whole = (deep.is_none() && !text.contains("${")).then(|| serde_yaml::from_str(text));
@@ -135,7 +143,7 @@ fn read(file: &Path, text: &str) -> Result<Read, Problems> {
     };
     let resolver = Resolver { environment: &|name| env::var(name).ok(), names: BTreeSet::new(), problems: Vec::new() };
     let mut read = Tree::new(resolver);
-    read.included = Included::of(file);
+    read.included = Included::of(file, instead);
     read.read(file, tree);
     let mut problems = mem::take(&mut read.problems);
     let config = config_of(&mut read).map(|mut config| {

@@ -12,7 +12,7 @@ pub(in crate::config) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&
 }
 
 /// What to say about a mistyped name.
-pub(in crate::config) fn suggestion(typed: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(typed: &str, known: &[&str]) -> String {
     match nearest(typed, known) {
         Some(name) => format!("did you mean {name:?}?"),
         None => format!("known here: {}", known.join(", ")),

@@ -5,6 +5,7 @@ pub(super) mod fate;
 pub(super) mod layout;
 mod margin;
 pub(super) mod nodes;
+pub(super) mod part;
 pub(super) mod render;
 pub(super) mod rewrite;
 pub(super) mod write;
@@ -16,7 +17,7 @@ use serde_yaml::Mapping;
 use self::{
     comments::comments,
     fate::Fate,
-    layout::{Edits, Layout, insert_lines, line_break, line_end, line_start},
+    layout::{Edits, Layout, column_of, insert_lines, line_break, line_end, line_start},
     nodes::{Node, NodeKind},
     rewrite::rewrite,
 };
@@ -41,13 +42,16 @@ pub(super) fn edit(text: &str, fates: &[Fate<'_>], added: &[&Mapping], whole: bo
             let end_of_line = if text.ends_with('\n') || text.is_empty() { "" } else { line_break };
             let indent = " ".repeat(column);
             let list = blocks(added, column + INDENT, line_break);
-            edits.add(text.len()..text.len(), format!("{end_of_line}{line_break}{indent}{KEY}:{line_break}{list}"));
+            // An entry of a list is in one piece.
+            let apart = if column == 0 { line_break } else { "" };
+            edits.add(text.len()..text.len(), format!("{end_of_line}{apart}{indent}{KEY}:{line_break}{list}"));
         }
         Layout::Empty { value, is_in_flow: true } => edits.add(value, format!(" [{}]", flow_list(added))),
         Layout::Empty { value, is_in_flow: false } => {
             let end = line_end(text, value.end);
             edits.add(value, String::new());
-            insert_lines(text, end, blocks(added, INDENT, line_break(text)), &mut edits);
+            let column = column_of(text, &root) + INDENT;
+            insert_lines(text, end, blocks(added, column, line_break(text)), &mut edits);
         }
         Layout::Block { column, items } if items.len() == fates.len() => {
             table.block(column, &items, added, &mut edits);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, Marker, Parser};
 
 use super::margin::{Padded, flow_end};
+use crate::config::Step;
 
 /// A node and its place in bytes. That of a collection in block style ends with its last node.
 #[derive(Debug)]
@@ -27,6 +28,15 @@ impl Node {
         let NodeKind::Mapping { entries, .. } = &self.kind else { return None };
         let entry = entries.iter().find(|(key, _)| matches!(&key.kind, NodeKind::Scalar(key) if key == name));
         entry.map(|(key, value)| (key, value))
+    }
+
+    /// The node at this path below it, if there is one.
+    pub fn at(&self, path: &[Step]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, step| match (step, &node.kind) {
+            (Step::Key(key), _) => node.get(key).map(|(_, value)| value),
+            (Step::Index(index), NodeKind::List { items, .. }) => items.get(*index),
+            (Step::Index(_), _) => None,
+        })
     }
 }
 

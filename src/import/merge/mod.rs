@@ -1,17 +1,20 @@
 //! Merges a table into the text of a configuration, which otherwise stays as it is, byte for byte.
 
 mod change;
+mod destination;
 
 use std::{collections::HashMap, path::Path};
 
 use serde_yaml::{Mapping, Value};
 
+pub use self::destination::Destination;
+
 use self::change::{Silence, changed};
 use crate::{
-    config::{AuthType, Loaded, McpServerAuthMode, Problems, Profile, Site},
+    config::{AuthType, KeyPath, McpServerAuthMode, Problems, Profile, Site, Step},
     discovery::Discovery,
     import::{
-        edit::{edit, fate::Fate, layout::Edits, nodes, rewrite::rewrite},
+        edit::{edit, fate::Fate, layout::Edits, nodes, part::Part, rewrite::rewrite},
         keys::{GATEWAY, KEY, MODE, PROFILE},
         source::{
             config_json::Issuer,
@@ -60,6 +63,23 @@ pub enum MergeFault {
     /// The file is not one to begin with, or would not be one any more.
     #[error("{0}")]
     Invalid(Problems),
+    /// The file is none in which a site can be looked for.
+    #[error("mend these problems of the configuration first:\n{0}")]
+    Before(Problems),
+    /// There are more sites than one, and none was named.
+    #[error("it has several sites; name the one that the table is for with --site: {0}")]
+    Which(String),
+    /// None has this name.
+    #[error("it has no site {name:?}; {suggestion}")]
+    NoSuchSite {
+        /// The name.
+        name: String,
+        /// Which ones there are.
+        suggestion: String,
+    },
+    /// A name was given, and nothing has one.
+    #[error("it has no sites, and is one itself; leave --site out")]
+    NoSites,
     /// The file's own table is no list.
     #[error("mcp_clients is no list in it; mend that first")]
     NoList,
@@ -74,14 +94,22 @@ pub enum MergeFault {
     Layout,
 }
 
-/// Merges a table into the text of a file, whose name is for messages. Entries are the same when they have the same
+/// Merges a table into the text of a file that has one site; see [`merge_into`].
+///
+/// # Errors
+/// Why it cannot be.
+pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merged, MergeFault> {
+    merge_into(&Destination::find(file, text, None)?, text, table, prune)
+}
+
+/// Merges a table into a site; `text` is what the file of the site says. Entries are the same when they have the same
 /// name. One that only the file has stays, unless `prune` is set; one that says the same stays as it is written, and of
 /// another one the keys that do. What the source has only without its secrets, or not at all, is as the file has it. If
 /// the source says what decides about discovery in place of the table, the file says the same then.
 ///
 /// # Errors
 /// Why it cannot be.
-pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merged, MergeFault> {
+pub fn merge_into(to: &Destination, text: &str, table: &Table, prune: bool) -> Result<Merged, MergeFault> {
     if let Some(names) = table.names_twice() {
         return Err(MergeFault::SameName(names));
     }
@@ -89,9 +117,11 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         Some(body) => (&text[..text.len() - body.len()], body),
         None => ("", text),
     };
-    let tree: Value = match serde_yaml::from_str(body) {
+    let path = &to.site.path;
+    let part = Part::of(body, path).ok_or(MergeFault::Layout)?;
+    let tree: Value = match serde_yaml::from_str(&part.text) {
         Ok(tree @ Value::Mapping(_)) => tree,
-        _ => return Err(Loaded::from_text(file, text).err().map_or(MergeFault::Layout, MergeFault::Invalid)),
+        _ => return Err(to.load(text).err().map_or(MergeFault::Layout, MergeFault::Invalid)),
     };
     let entries = match tree.get(KEY) {
         None | Some(Value::Null) => &[][..],
@@ -100,20 +130,25 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
     };
     let (fates, added) = fates(entries, table, prune);
     let edited = if added.is_empty() && fates.iter().all(Fate::is_as_before) {
-        body.to_owned()
+        part.text.clone()
     } else {
         let expected = expected(entries, &fates, &added);
-        let ways = [false, true].into_iter().filter_map(|whole| edit(body, &fates, &added, whole));
+        let ways = [false, true].into_iter().filter_map(|whole| edit(&part.text, &fates, &added, whole));
         ways.into_iter().find(|text| says(text, &tree, &expected)).ok_or(MergeFault::Layout)?
     };
-    let switched = switched(&edited, table).ok_or(MergeFault::Layout)?;
     // A file that was none before, and is one now, turned nothing on.
-    let was_on = Loaded::from_text(file, text).is_ok_and(|before| Discovery::compile(&before.config.sites).is_on());
-    let text = format!("{mark}{switched}");
-    let loaded = Loaded::from_text(file, &text).map_err(MergeFault::Invalid)?;
-    let remarks = remarks(&loaded);
-    let sites = loaded.config.sites;
-    let [site] = &sites[..] else { return Err(MergeFault::Layout) };
+    let before = to.load(text).ok();
+    let before = before.as_ref().and_then(|before| before.config.sites.iter().find(|site| *site.place() == to.site));
+    let switched = switched(&edited, table, before).ok_or(MergeFault::Layout)?;
+    let whole = part.put_back(body, &switched).ok_or(MergeFault::Layout)?;
+    if !is_alone(body, &whole, path, &switched) {
+        return Err(MergeFault::Layout);
+    }
+    let text = format!("{mark}{whole}");
+    let loaded = to.load(&text).map_err(MergeFault::Invalid)?;
+    let remarks = remarks(&loaded, &to.site);
+    let site = loaded.config.sites.iter().find(|site| *site.place() == to.site).ok_or(MergeFault::Layout)?;
+    let is_on = |site: &Site| Discovery::compile(std::slice::from_ref(site)).is_on();
     let count = |is: fn(&Fate<'_>) -> bool| fates.iter().filter(|fate| is(fate)).count();
     Ok(Merged {
         added: added.len(),
@@ -125,7 +160,7 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
         profile: site.profile(),
         mode: site.auth_mode(),
         is_switched: switched != edited,
-        goes_off: was_on && !Discovery::compile(&sites).is_on(),
+        goes_off: before.is_some_and(is_on) && !is_on(site),
         lacks_issuer: lacks_issuer(site, table),
         remarks,
         missing_path: table.base_path.clone().filter(|path| !site.base_paths().contains(&path.as_str())),
@@ -133,17 +168,27 @@ pub fn merge(file: &Path, text: &str, table: &Table, prune: bool) -> Result<Merg
     })
 }
 
-/// The text, with the profile, the mode and the Claude Code gateway that the source says; `None` when it cannot be edited so.
-fn switched(text: &str, table: &Table) -> Option<String> {
+/// The text of a site that said this before, with the profile, the mode and the Claude Code gateway that the source says;
+/// `None` when it cannot be edited so.
+fn switched(text: &str, table: &Table, site: Option<&Site>) -> Option<String> {
     let Some(profile) = table.profile else { return Some(text.to_owned()) };
     let before: Mapping = serde_yaml::from_str(text).ok()?;
     let mut after = before.clone();
-    after.insert(PROFILE.into(), profile.name().into());
+    // What the environment says already stays a reference to it.
+    let mut set = |key: &str, value: Value, is_so: bool| {
+        let is_reference = before.get(key).and_then(Value::as_str).is_some_and(|text| text.contains("${"));
+        if !(is_so && is_reference) {
+            after.insert(key.into(), value);
+        }
+    };
+    set(PROFILE, profile.name().into(), site.is_some_and(|site| site.profile == Some(profile)));
     match &table.server {
         Some(server) => {
-            after.insert(MODE.into(), server.mode.name().into());
+            let is_so = site.is_some_and(|site| site.mcp_server_auth_mode == Some(server.mode));
+            set(MODE, server.mode.name().into(), is_so);
             if server.has_claude_code || before.contains_key(GATEWAY) {
-                after.insert(GATEWAY.into(), server.has_claude_code.into());
+                let is_so = site.is_some_and(|site| site.claude_code_gateway == server.has_claude_code);
+                set(GATEWAY, server.has_claude_code.into(), is_so);
             }
         }
         // There is none under it.
@@ -157,6 +202,20 @@ fn switched(text: &str, table: &Table) -> Option<String> {
     rewrite(text, &nodes::root(text)?, &before, &after, &mut edits)?;
     let edited = edits.apply(text);
     (serde_yaml::from_str::<Mapping>(&edited).ok()? == after).then_some(edited)
+}
+
+/// Whether two texts say the same but for the mapping at this path, which says what `own` does in the second one.
+fn is_alone(before: &str, after: &str, path: &KeyPath, own: &str) -> bool {
+    let parsed = |text: &str| serde_yaml::from_str::<Value>(text).ok();
+    if path.steps().is_empty() {
+        return true;
+    }
+    let (Some(mut before), Some(after), Some(own)) = (parsed(before), parsed(after), parsed(own)) else { return false };
+    let place = path.steps().iter().try_fold(&mut before, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    });
+    place.map(|place| *place = own).is_some() && before == after
 }
 
 /// Whether the one issuer that the source has is none of the public URLs.

@@ -9,7 +9,7 @@ use super::{
     sieve::{Dropped, Fault, sanitized},
 };
 use crate::{
-    config::{AuthType, Loaded, Problem, Problems, Profile},
+    config::{AuthType, Loaded, Place, Problem, Problems, Profile},
     import::{
         edit::render,
         keys::{GATEWAY, KEY, MODE, PROFILE},
@@ -104,13 +104,14 @@ impl Table {
         let list = if entries.is_empty() { format!("{KEY}: []\n") } else { format!("{KEY}:\n{entries}") };
         let text = profile + &mode + &gateway + &list;
         let loaded = Loaded::from_text("the imported table".as_ref(), &format!("{text}{REST}"))?;
-        Ok(Section { text, remarks: remarks(&loaded) })
+        Ok(Section { text, remarks: remarks(&loaded, &Place::default()) })
     }
 }
 
-/// What is to be said of the table in a configuration, a line each.
-pub(in crate::import) fn remarks(loaded: &Loaded) -> Vec<String> {
-    let is_of_table = |remark: &&Problem| remark.path.is_below(KEY);
+/// What is to be said of the table of the site at this place of a configuration, a line each.
+pub(in crate::import) fn remarks(loaded: &Loaded, site: &Place) -> Vec<String> {
+    let table = site.path.key(KEY);
+    let is_of_table = |remark: &&Problem| remark.file == site.file && remark.path.steps().starts_with(table.steps());
     let (warnings, notes) = (loaded.warnings.iter().filter(is_of_table), loaded.notes.iter().filter(is_of_table));
     let warnings = warnings.map(|warning| format!("warning: {}", warning.in_file(&loaded.file)));
     warnings.chain(notes.map(|note| format!("note: {}", note.in_file(&loaded.file)))).collect()
