@@ -67,9 +67,13 @@ impl CertificateLife {
         }
         let left = Duration::from_secs(self.ends.abs_diff(now));
         (left < soon).then(|| {
-            let days = left.as_secs() / DAY.as_secs();
+            let days = match left.as_secs() / DAY.as_secs() {
+                0 => "less than a day".to_owned(),
+                1 => "1 day".to_owned(),
+                days => format!("{days} days"),
+            };
             let ends = date(self.ends);
-            format!("the certificate of {name} in {file} expires on {ends}, {days} days from now; renew it")
+            format!("the certificate of {name} in {file} expires on {ends}, {days} from now; renew it")
         })
     }
 
@@ -116,7 +120,7 @@ mod tests {
         let at = |seconds| life.trouble(UNIX_EPOCH + Duration::from_secs(seconds), 14 * DAY);
         assert!(at(999_999).unwrap().contains("a.example in a.pem is not valid before 1970-01-12T13:46:40Z"));
         assert_eq!((at(1_000_000), at(9_000_000 - 14 * 86_400)), (None, None));
-        assert!(at(9_000_000 - 86_400).unwrap().contains("expires on 1970-04-15T04:00:00Z, less than a day from now"));
+        assert!(at(9_000_000 - 86_400).unwrap().contains("expires on 1970-04-15T04:00:00Z, 1 day from now"));
         assert!(at(9_000_001).unwrap().contains("expired on 1970-04-15T04:00:00Z"));
         assert_eq!(life.trouble(UNIX_EPOCH + Duration::from_secs(8_999_999), Duration::ZERO), None);
     }
