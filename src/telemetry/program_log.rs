@@ -180,8 +180,12 @@ mod tests {
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(b"\n").is_ok() {}
         let counts = Arc::<LineCounts>::default();
-        let scribe =
-            ProgramScribe { stderr: std::os::fd::OwnedFd::from(writer).into(), counts: Arc::clone(&counts), told: 0 };
+        let scribe = ProgramScribe {
+            stderr: std::os::fd::OwnedFd::from(writer).into(),
+            counts: Arc::clone(&counts),
+            told: 0,
+            fault: None,
+        };
         let (lines, running) = Lines::start("test", 16, scribe, Arc::clone(&counts)).unwrap();
         let mut pipe = Pipe(lines);
         // More than the batch and the queue have room for.

@@ -30,13 +30,12 @@ pub(super) enum FirstWord {
 pub(super) async fn first_word(socket: &Socket) -> FirstWord {
     let mut first = [0; 16];
     match socket.peek(&mut first).await {
-        Ok(0) => FirstWord::Nothing,
+        // The end, or a reset.
+        Ok(0) | Err(_) => FirstWord::Nothing,
         Ok(length) if begins_a_request(&first[..length]) => {
             FirstWord::Plain(PlainHttp { is_head: first.starts_with(b"HEAD ") })
         }
         Ok(_) => FirstWord::Other,
-        // Reset.
-        Err(_) => FirstWord::Nothing,
     }
 }
 
