@@ -163,8 +163,12 @@ fn a_site_of_an_included_file_is_changed_there() {
         let after = fs::read_to_string(changed).unwrap();
         match site {
             "one" => assert_eq!(after, format!("{one}\n{table}")),
-            _ => assert_eq!(after.replace("      - name: new\n        auth_type: none\n        connection_type: inprocess\n", "")
-                .replace("    mcp_clients:\n    # The end of b", "    # The end of b"), list),
+            _ => assert_eq!(
+                after
+                    .replace("      - name: new\n        auth_type: none\n        connection_type: inprocess\n", "")
+                    .replace("    mcp_clients:\n    # The end of b", "    # The end of b"),
+                list
+            ),
         }
     }
 }
@@ -176,8 +180,16 @@ fn a_site_that_is_not_named_or_not_there_is_asked_for_by_its_name() {
     let one_entry = format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nsites:\n{FLOW}");
     let broken = with(SECOND, FLOW).replace("retries: {attempts: 1}", "retires: {attempts: 1}");
     for (text, site, expected) in [
-        (&*with(SECOND, FLOW), &[][..], "it has several sites; name the one that the table is for with --site: a, b, c"),
-        (&with(&SECOND.replace("name: b", "name: staging"), ""), &["--site", "stagign"], "it has no site \"stagign\"; did you mean \"staging\"?"),
+        (
+            &*with(SECOND, FLOW),
+            &[][..],
+            "it has several sites; name the one that the table is for with --site: a, b, c",
+        ),
+        (
+            &with(&SECOND.replace("name: b", "name: staging"), ""),
+            &["--site", "stagign"],
+            "it has no site \"stagign\"; did you mean \"staging\"?",
+        ),
         (&with(SECOND, FLOW), &["--site", "z-z-z"], "it has no site \"z-z-z\"; known here: a, b, c"),
         (one_site, &["--site", "a"], "it has no sites, and is one itself; leave --site out"),
         (&broken, &["--site", "a"], "sites[0].retires: unknown key; did you mean \"retries\"?"),
@@ -227,13 +239,15 @@ fn the_diff_hides_what_may_be_secret_in_every_site() {
 #[test]
 fn a_reference_to_the_environment_that_says_the_same_stays_one() {
     let folder = Folder::new();
-    let text = with(SECOND, FLOW).replace("profile: per_user_oauth # for now", "profile: ${P:-oauth2}\n    mcp_server_auth_mode: ${M:-both}");
+    let text = with(SECOND, FLOW)
+        .replace("profile: per_user_oauth # for now", "profile: ${P:-oauth2}\n    mcp_server_auth_mode: ${M:-both}");
     let target = folder.write("proxy.yaml", &text);
     let config = |mode: &str| {
         json!({"client": {"mcp_server_auth_mode": mode}, "mcp": {"client_configs": [client("x", "none")]}}).to_string()
     };
     let source = import::file(&folder, "config.json", config("both"));
-    let run = || import::run(&mut import::import(&[&source, "--into", target.to_str().unwrap(), "--yes", "--site", "a"]));
+    let run =
+        || import::run(&mut import::import(&[&source, "--into", target.to_str().unwrap(), "--yes", "--site", "a"]));
     let (out, errors, code) = run();
     assert_eq!((out.as_str(), code), ("", 0), "{errors}");
     fs::write(&source, config("oauth")).unwrap();

@@ -31,6 +31,7 @@ mod clients_leaving;
 mod clients_leaving_http2;
 mod clients_leaving_pingora;
 mod commands;
+mod config_command;
 mod config_door;
 mod config_fleet;
 mod config_problems;

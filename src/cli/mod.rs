@@ -1,8 +1,10 @@
 //! The commands: from arguments to an exit code.
 
+mod config;
 mod found;
 mod import;
 mod outcome;
+mod report;
 mod run;
 mod show;
 mod summary;
@@ -18,12 +20,13 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use self::{
-    outcome::{load, written},
+    outcome::{Format, load, written},
+    report::check_for_program,
     run::run,
     show::{check, discover},
     upgrade::upgrade,
 };
-use crate::config::{self, Loaded};
+use crate::config::{Loaded, json_schema};
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
 /// (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
@@ -78,7 +81,13 @@ enum Command {
         /// Exit with 1 if there are warnings, too
         #[arg(long)]
         strict: bool,
+
+        /// How the result is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
+    /// Print the configuration as it is understood, with every default, or compare it with another one
+    Config(config::Arguments),
     /// Print the discovery documents of each public URL, without serving
     Discover,
     /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
@@ -103,7 +112,10 @@ pub fn main() -> ExitCode {
         return import::run(import);
     }
     if let Command::Schema = command {
-        return written(io::stdout().write_all(config::json_schema().as_bytes()), ExitCode::SUCCESS);
+        return written(io::stdout().write_all(json_schema().as_bytes()), ExitCode::SUCCESS);
+    }
+    if let Command::Check { strict, format: Format::Json } = command {
+        return check_for_program(&file, strict);
     }
     let Ok(loaded) = load(&file) else { return ExitCode::FAILURE };
     if !matches!(command, Command::Check { .. }) {
@@ -111,12 +123,13 @@ pub fn main() -> ExitCode {
         eprintln!("configuration {}", file.display());
     }
     let done = match command {
-        Command::Check { strict } => {
+        Command::Check { strict, .. } => {
             let has_failed = strict && !loaded.warnings.is_empty();
             let code = if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             return written(check(&loaded), code);
         }
         Command::Discover => discover(&loaded),
+        Command::Config(config) => return config::run(&loaded, &config),
         Command::Verify(verify) => return verify::run(&loaded, &verify),
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.

@@ -11,14 +11,17 @@
 //! ```
 
 mod checks;
+mod difference;
 mod files;
 mod keys;
 mod load;
 mod problem;
+mod understood;
 mod values;
 
 pub use self::{
     checks::fixed::Fixed,
+    difference::{Difference, differences},
     files::{contents::Contents, listener_tls::FileFault},
     keys::{
         access_log::{AccessLog, AccessLogFormat, AccessLogTarget},

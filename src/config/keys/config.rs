@@ -7,7 +7,7 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     access_log::AccessLog,
@@ -37,7 +37,7 @@ pub struct Config {
 }
 
 /// The keys that hold for the whole process.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeKeys {
     /// Where clients connect. At least one.

@@ -15,13 +15,17 @@ mod tree;
 mod whole;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     env, mem,
     path::{Path, PathBuf},
 };
 
 use serde_yaml::Value;
 
+pub(super) use self::{
+    environment::Reference,
+    keys::{FOR_EVERY_SITE, SITES},
+};
 use self::{environment::Resolver, include::Included, inherit::Inheritance, sources::Source, tree::Tree, whole::Whole};
 use crate::config::{
     checks::{self, fixed::Fixed},
@@ -50,6 +54,9 @@ pub struct Loaded {
     pub named: Vec<PathBuf>,
     /// The names whose values it takes from the environment.
     pub environment: Vec<String>,
+    /// Where it does, and how that is written.
+    pub(in crate::config) references: Vec<Reference>,
+    pub(in crate::config) inheritance: Inheritance,
 }
 
 /// What was read, before it is judged.
@@ -59,6 +66,7 @@ struct Read {
     inheritance: Inheritance,
     watched: Vec<PathBuf>,
     environment: Vec<String>,
+    references: Vec<Reference>,
 }
 
 impl Loaded {
@@ -98,7 +106,7 @@ impl Loaded {
     /// Every problem of the texts.
     pub fn with_included(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let Read { config, sources, inheritance, watched, environment } = read(file, text, instead)?;
+        let Read { config, sources, inheritance, watched, environment, references } = read(file, text, instead)?;
         let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
         for remarks in [&mut warnings, &mut notes] {
             once_each(remarks, |place| inheritance.written(place));
@@ -107,7 +115,17 @@ impl Loaded {
         let texts: Vec<_> = sources.iter().map(|source| &*source.text).collect();
         let contents = Contents::of(&texts, &config);
         let named = watched.into_iter().chain(contents::named(&config, file)).collect();
-        Ok(Loaded { file: file.to_owned(), config, warnings, notes, contents, named, environment })
+        Ok(Loaded {
+            file: file.to_owned(),
+            config,
+            warnings,
+            notes,
+            contents,
+            named,
+            environment,
+            references,
+            inheritance,
+        })
     }
 }
 
@@ -130,6 +148,7 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
                     inheritance: Inheritance::default(),
                     watched: Vec::new(),
                     environment: Vec::new(),
+                    references: Vec::new(),
                 });
             }
             return Err(located(file, &sources, problems));
@@ -141,7 +160,7 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
         Ok(tree) => tree,
         Err(problem) => return Err(Problems::new(file, vec![problem])),
     };
-    let resolver = Resolver { environment: &|name| env::var(name).ok(), names: BTreeSet::new(), problems: Vec::new() };
+    let resolver = Resolver::new(&|name| env::var(name).ok());
     let mut read = Tree::new(resolver);
     read.included = Included::of(file, instead);
     read.read(file, tree);
@@ -157,11 +176,12 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
     });
     let mut sources = vec![Source { file: None, text: text.to_owned() }];
     sources.append(&mut read.included.sources);
-    let environment = read.resolver.names.into_iter().collect();
+    let Resolver { names, references, .. } = read.resolver;
+    let environment = names.into_iter().collect();
     match (config, fault) {
         (Some(config), None) if problems.is_empty() => {
             let (inheritance, watched) = (read.inheritance, read.included.watched);
-            return Ok(Read { config, sources, inheritance, watched, environment });
+            return Ok(Read { config, sources, inheritance, watched, environment, references });
         }
         (_, Some(fault)) if problems.is_empty() => problems.push(syntax_problem(&fault)),
         _ => {}

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     patterns,
     public_url::{check_host, check_no_secret, check_port, shown, split_port},
+    text::written_as_text,
 };
 
 /// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
@@ -82,6 +83,8 @@ fn check(text: &str) -> Result<(), String> {
     check_port(port.ok_or("the port is missing")?)?;
     Ok(())
 }
+
+written_as_text!(ServerAddress: text);
 
 #[cfg(test)]
 mod tests {
