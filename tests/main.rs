@@ -52,6 +52,7 @@ mod discovery_settings;
 mod documented_examples;
 mod documents;
 mod errors;
+mod explain;
 mod forwarding;
 mod framing;
 mod going_away;

@@ -1,6 +1,7 @@
 //! The commands: from arguments to an exit code.
 
 mod config;
+mod explain;
 mod found;
 mod import;
 mod outcome;
@@ -46,6 +47,7 @@ const EXAMPLES: &str = "\
 Examples:
   bridgehead                              run with conf/proxy.yaml
   bridgehead check -c /etc/bridgehead/proxy.yaml
+  bridgehead explain -X POST https://gw.example.com/mcp --from 192.0.2.7
   bridgehead discover | grep issuer
   bridgehead verify --format json
   bridgehead import config.json --into conf/proxy.yaml
@@ -88,6 +90,8 @@ enum Command {
     },
     /// Print the configuration as it is understood, with every default, or compare it with another one
     Config(config::Arguments),
+    /// Say what would become of a request, step by step, and which keys decide
+    Explain(explain::Arguments),
     /// Print the discovery documents of each public URL, without serving
     Discover,
     /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
@@ -130,6 +134,7 @@ pub fn main() -> ExitCode {
         }
         Command::Discover => discover(&loaded),
         Command::Config(config) => return config::run(&loaded, &config),
+        Command::Explain(explain) => return explain::run(&loaded, &explain),
         Command::Verify(verify) => return verify::run(&loaded, &verify),
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.

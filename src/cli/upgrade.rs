@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::config::Config;
 
@@ -65,7 +65,7 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// When there is none, or it goes on.
 pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
     let address = reachable(config.edge.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
-    let before = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
+    let before: Status = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
     let old = before.pid;
     match is_edge(old) {
         Ok(true) => {}
@@ -79,7 +79,7 @@ pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         sleep(INTERVAL);
-        match ask(address) {
+        match ask::<Status>(address) {
             Ok(now) if now.pid != old && now.phase == "serving" => return Ok((old, now.pid)),
             Ok(now) if now.pid == old && now.replacement.failed > before.replacement.failed => {
                 return Err(UpgradeError::Failed(old, now.replacement.why.unwrap_or_default()));
@@ -92,7 +92,7 @@ pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
 }
 
 /// Where a listener on all addresses can be reached.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -109,7 +109,8 @@ fn is_edge(process: i32) -> io::Result<bool> {
     Ok(program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bridgehead")))
 }
 
-fn ask(address: SocketAddr) -> io::Result<Status> {
+/// What the edge behind an admin listener says of itself, as far as it is asked for.
+pub(super) fn ask<T: DeserializeOwned>(address: SocketAddr) -> io::Result<T> {
     let mut connection = TcpStream::connect_timeout(&address, ANSWER)?;
     connection.set_read_timeout(Some(ANSWER))?;
     connection.set_write_timeout(Some(ANSWER))?;

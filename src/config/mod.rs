@@ -43,6 +43,7 @@ pub use self::{
     load::{
         Loaded,
         json_schema::json_schema,
+        spots::Spot,
         text::{MOST_BYTES, read},
     },
     problem::{KeyPath, Place, Problem, Problems, Step},

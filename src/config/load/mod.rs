@@ -10,6 +10,7 @@ pub(super) mod json_schema;
 mod keys;
 mod lines;
 mod sources;
+pub(super) mod spots;
 pub(super) mod text;
 mod tree;
 mod whole;
