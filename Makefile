@@ -3,7 +3,7 @@
 CONFIG ?= conf/proxy.yaml
 
 .PHONY: run test test-bifrost check schema bench bench-check bench-compare bench-short bench-scaling release fuzz
-.PHONY: prerequisites
+.PHONY: prerequisites deb package-prerequisites manifests
 .PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
@@ -54,6 +54,20 @@ release: prerequisites
 	@$(call need,wrk:wrk h2load:nghttp2-client openssl:openssl python3:python3)
 	benches/release.sh
 
+# A Debian package below target/debian, of the fastest edge there is, or of one that was built already:
+# make deb PROGRAM=target/release/bridgehead
+deb: package-prerequisites $(if $(PROGRAM),,release)
+	rm -rf target/debian
+	conf/deploy/debian/build.sh $(or $(PROGRAM),$(FASTEST)) target/debian
+	lintian --allow-root --fail-on error target/debian/*.deb
+
+# The plain manifests, made anew from the chart.
+manifests:
+	.ci/tool.sh helm
+	conf/deploy/helm/render.sh
+
+FASTEST = $(or $(CARGO_TARGET_DIR),target)/release-pgo/bridgehead
+
 # Side by side with nginx, HAProxy and Caddy: benches/compare/README.md. For example:
 # make bench-compare EDGE=target/release/bridgehead ROUNDS=5 SECONDS=3 LOADS=discovery,get PROXIES=edge,nginx
 bench-compare: prerequisites compare-prerequisites
@@ -91,6 +105,13 @@ test-prerequisites:
 	@command -v promtool >/dev/null || tests/promtool.sh
 	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
+	@if command -v go >/dev/null; then .ci/tool.sh helm; fi
+	@if command -v dpkg >/dev/null; then $(MAKE) --no-print-directory package-prerequisites; fi
+
+# What packages are made and looked at with.
+package-prerequisites: prerequisites
+	@$(call need,dpkg-shlibdeps:dpkg-dev lintian:lintian python3:python3)
+	@.ci/tool.sh cargo-deb
 
 # What the comparison measures, and measures with; Caddy comes from PyPI when it runs.
 compare-prerequisites:

@@ -10,7 +10,7 @@ use bridgehead::{
     config::{self, AccessLogFormat, AccessLogTarget},
     telemetry::{
         AnsweredBy, Class, Finished, LineCounts,
-        access_log::{AccessLog, Entry, RequestText, append},
+        access_log::{AccessLog, Entry, RequestText, Said, append},
     },
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -32,7 +32,13 @@ fn entry() -> Entry {
             took: Some(Duration::from_micros(1_234)),
             first_byte: Some(Duration::from_micros(1_200)),
         },
-        request: RequestText::new(&id, b"gw.example.com", b"/v1/chat/completions?key=value"),
+        request: RequestText::new(&Said {
+            id: &id,
+            host: b"gw.example.com",
+            target: b"/v1/chat/completions?key=value",
+            agent: b"OpenAI/Python 1.99.1",
+            server_id: b"req_0123456789abcdef0123456789abcdef",
+        }),
         method: Some(Method::POST),
         version: Some(Version::HTTP_11),
         client: Some([192, 0, 2, 7].into()),

@@ -19,6 +19,8 @@ fn load(criterion: &mut Criterion) {
     group.sample_size(10);
     let yaml = table::yaml(100_000);
     group.bench_function("100000_clients", |bencher| bencher.iter(|| table::parse(black_box(&yaml))));
+    let yaml = table::yaml_of_sites(1_000, 100_000);
+    group.bench_function("100000_clients_of_1000_sites", |bencher| bencher.iter(|| table::parse(black_box(&yaml))));
     group.finish();
 }
 

@@ -59,6 +59,35 @@ fn decision(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The same with so many sites: a host of its own, and one with many paths.
+fn decision_among_sites(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decide_among_sites");
+    for sites in [2, 1_000] {
+        let discovery = Discovery::compile(&table::parse(&table::yaml_of_sites(sites, sites)).sites);
+        let below = format!("{DOCUMENT}/site1");
+        for (name, target, host) in [
+            ("document_of_a_host", DOCUMENT, "gw0.example.com"),
+            ("document_of_a_path", below.as_str(), "gw.example.com"),
+        ] {
+            let request = Request {
+                method: &http::Method::GET,
+                target: target.as_bytes(),
+                host: Some(host.as_bytes()),
+                scheme: Scheme::Http,
+                if_none_match: None,
+            };
+            group.bench_function(BenchmarkId::new(name, sites), |bencher| {
+                bencher.iter(|| discovery.decide(black_box(&request)));
+            });
+        }
+        let origins = discovery.origins();
+        group.bench_function(BenchmarkId::new("forwarded_below_a_path", sites), |bencher| {
+            bencher.iter(|| origins.base(black_box(b"gw.example.com"), black_box(b"/site1/v1/chat/completions")));
+        });
+    }
+    group.finish();
+}
+
 /// The answer as it is written to a session of Pingora's, in memory.
 fn answer(criterion: &mut Criterion) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -88,5 +117,5 @@ async fn asked() -> Session {
     session
 }
 
-criterion_group!(benches, paths, decision, answer);
+criterion_group!(benches, paths, decision, decision_among_sites, answer);
 criterion_main!(benches);

@@ -1,12 +1,17 @@
 //! The commands do what an operator expects of them, with the exit codes that scripts rely on.
 
-use std::{fs, net::TcpListener, process::Output};
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Command, Output},
+};
 
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
     program::{Running, bridgehead, config},
+    tools::lacks,
 };
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
@@ -208,4 +213,58 @@ fn a_wrong_command_line_is_exit_code_2_and_help_is_for_operators() {
     for part in ["check", "discover", "run", "--config", "conf/proxy.yaml", "Exit codes:", "SIGTERM", "RUST_LOG"] {
         assert!(text(&help.stdout).contains(part), "{part}");
     }
+}
+
+const COMMANDS: [&str; 10] =
+    ["run", "check", "config", "explain", "discover", "verify", "import", "upgrade", "schema", "completions"];
+
+#[test]
+fn every_command_has_a_manual_page_and_the_programs_own_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("man");
+    let written = output(&["man", into.to_str().unwrap()]);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    let page = |name: &str| fs::read_to_string(into.join(format!("{name}.1"))).unwrap();
+    let program = page("bridgehead");
+    assert!(program.starts_with(".ie") && program.contains("\n.TH BRIDGEHEAD 1"), "{program}");
+    assert!(program.contains("SIGUSR2") && program.contains("RUST_LOG"), "{program}");
+    for command in COMMANDS {
+        assert!(program.contains(&format!("bridgehead\\-{command}(1)")), "{command} is not in:\n{program}");
+        let page = page(&format!("bridgehead-{command}"));
+        assert!(page.contains(&format!("\\fBbridgehead {command}\\fR")) && page.contains("\\-\\-config"), "{page}");
+    }
+    // No page of what only packages are made with.
+    assert_eq!(fs::read_dir(&into).unwrap().count(), COMMANDS.len() + 1);
+    assert_eq!(output(&["man", "/dev/null/man"]).status.code(), Some(1));
+}
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = output(&["completions", shell]);
+        assert!(output.status.success() && output.stderr.is_empty());
+        for word in COMMANDS.into_iter().chain(["strict", "config"]) {
+            assert!(text(&output.stdout).contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(output(&["completions", "cmd.exe"]).status.code(), Some(2));
+}
+
+#[test]
+fn bash_completes_a_command_and_its_options() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    let completed = |words: &str, position: usize| {
+        let script = format!(
+            "source <({} completions bash); COMP_WORDS=({words}); COMP_CWORD={position}; \
+             _bridgehead bridgehead \"${{COMP_WORDS[$COMP_CWORD]}}\" \"${{COMP_WORDS[$COMP_CWORD-1]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            env!("CARGO_BIN_EXE_bridgehead")
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+        text(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(completed("bridgehead up", 1), "upgrade");
+    assert_eq!(completed("bridgehead check --st", 2), "--strict");
 }

@@ -139,8 +139,8 @@ fn what_is_printed_is_the_same_configuration() {
         let again = elsewhere.write("again.yaml", &text);
         assert_eq!(meaning(&again), meaning(&file), "{text}");
         let twice = printed(&again, &[]);
-        let body = |text: &str| {
-            text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect::<String>()
+        let body = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
         };
         assert_eq!(body(&twice), body(&text));
         let output = run(&file, &["config", "--diff", again.to_str().unwrap()], &[]);

@@ -5,8 +5,9 @@ use std::{fs, process::Output};
 use serde_json::Value;
 
 use crate::support::{
+    edge::Edge,
     program::{Running, bridgehead},
-    tls_server::Folder,
+    tls_server::{Authority, Folder},
 };
 
 const MAIN: &str = "\
@@ -164,6 +165,9 @@ fn a_refusal_names_its_reason_and_the_key() {
         keys.iter().map(|key| (key.2.as_str(), key.3)).collect::<Vec<_>>(),
         [("proxy.yaml", 13), ("staging.yaml", 2)]
     );
+    let (status, reason, told) = refused(&["https://other.example.com/.well-known/oauth-authorization-server"]);
+    assert_eq!((status, reason.as_str()), (421, "unknown_host"));
+    assert!(step(&told, "discovery").0.contains("add the origin that clients type to public_urls"));
     let (status, reason, told) = refused(&["https://gw.example.com/%61pi/x", "--from", "198.51.100.7"]);
     assert_eq!((status, reason.as_str()), (403, "forbidden"));
     let (says, keys) = step(&told, "access");
@@ -229,4 +233,91 @@ fn a_running_edge_says_how_the_servers_are() {
     assert_eq!(servers.len(), 1);
     assert_eq!((&servers[0]["server"], &servers[0]["in_flight"]), (&"127.0.0.1:9".into(), &0.into()));
     assert!(servers[0]["state"].is_string());
+}
+
+/// Servers that are none answer nothing: what is forwarded is 503 then.
+const SERVED: &str = "\
+readiness_path: /edge-readyz
+limits: {request_body: 10B, headers: 5}
+sites:
+  - name: a
+    public_urls: [\"https://a.example\"]
+    profile: oauth2
+    mcp_server_auth_mode: both
+    servers: []
+    access: [{path: /api, deny: [\"127.0.0.0/8\"]}]
+  - name: b
+    public_urls: [\"https://b.example/below\"]
+    profile: per_user_oauth
+    servers: []
+";
+
+#[test]
+fn what_is_said_is_what_an_edge_does() {
+    let folder = Folder::new();
+    folder.write("proxy.yaml", format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\n{SERVED}"));
+    let edge = Edge::start(SERVED);
+    let mut statuses = Vec::new();
+    for (method, host, target, header) in [
+        ("GET", "a.example", "/v1/models", ""),
+        ("GET", "a.example", "/api/x", ""),
+        ("GET", "a.example", "//x/../API", ""),
+        ("GET", "other.example", "/v1/models", ""),
+        ("GET", "b.example", "/v1/models", ""),
+        ("GET", "b.example", "/below/v1/models", ""),
+        ("GET", "a.example", "/.well-known/oauth-authorization-server", ""),
+        ("GET", "a.example", "/.well-known/oauth-protected-resource/mcp/x", ""),
+        ("GET", "a.example", "/.well-known/oauth-authorization-server/", ""),
+        ("POST", "a.example", "/.well-known/oauth-authorization-server", "Content-Length: 0"),
+        ("OPTIONS", "other.example", "/.well-known/oauth-authorization-server", "Origin: https://x.example"),
+        ("GET", "other.example", "/.well-known/oauth-authorization-server", ""),
+        ("GET", "b.example", "/.well-known/oauth-authorization-server/below", ""),
+        ("GET", "a.example", "/.well-known/jwks.json", ""),
+        ("GET", "other.example", "/edge-readyz", ""),
+        ("DELETE", "a.example", "/edge-readyz", ""),
+        ("POST", "a.example", "/mcp", "Content-Length: 11"),
+        ("TRACE", "a.example", "/mcp", ""),
+        ("GET", "a.example", "/mcp", "Content-Length: x"),
+        ("GET", "a b", "/mcp", ""),
+    ] {
+        let url = format!("http://{}{target}", if host.contains(' ') { "a.example" } else { host });
+        let mut arguments = vec!["-X", method, &url];
+        let own_host = format!("Host: {host}");
+        arguments.extend(["-H", &own_host]);
+        if !header.is_empty() {
+            arguments.extend(["-H", header]);
+        }
+        let told = explained(&folder, &arguments);
+        let status = edge.origin.connect().ask(method, target, host, &header_line(header)).status;
+        let said = told["status"].as_u64().unwrap_or(503);
+        assert_eq!(said, u64::from(status), "{method} {host} {target} {header}: {told:#}");
+        statuses.push(said);
+    }
+    for status in [200, 204, 400, 403, 404, 405, 413, 421, 503] {
+        assert!(statuses.contains(&status), "{status} is not among {statuses:?}");
+    }
+}
+
+fn header_line(header: &str) -> String {
+    if header.is_empty() { String::new() } else { format!("{header}\r\n") }
+}
+
+#[test]
+fn plain_http_to_a_listener_for_https_gets_nowhere() {
+    let folder = Folder::new();
+    let authority = Authority::new();
+    let identity = authority.sign("a", &["gw.example.com"]);
+    folder.write("cert.pem", identity.certificate_pem());
+    folder.write("key.pem", identity.key_pem());
+    let text = "listeners:\n- {address: \"127.0.0.1:8080\"}\n- address: \"127.0.0.1:8443\"\n  tls: {certificates: [{certificate: cert.pem, \
+                key: key.pem}]}\nservers: [{address: \"10.0.0.1:80\"}]\npublic_urls: [\"https://gw.example.com\"]\n";
+    folder.write("proxy.yaml", text);
+    let told = explained(&folder, &["http://gw.example.com/x", "--listener", "127.0.0.1:8443"]);
+    assert_eq!((&told["status"], &told["answered_by"]), (&400.into(), &"edge".into()));
+    assert_eq!(step(&told, "answer").1[0].3, 4);
+    // By its scheme the right one is taken.
+    let told = explained(&folder, &["https://gw.example.com/x"]);
+    assert_eq!(step(&told, "listener").1, [key("listeners[1].address", "127.0.0.1:8443", "proxy.yaml", 3)]);
+    assert!(step(&told, "client").0.ends_with("over https"));
+    assert!(step(&told, "listener").0.starts_with("127.0.0.1:8443 (https, HTTP/2)"));
 }

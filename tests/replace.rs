@@ -221,7 +221,9 @@ fn the_command_says_what_came_of_it() {
     let (code, said) = upgrade(&file);
     assert_eq!(code, 0, "{said}");
     edge.process = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    assert_eq!(said, format!("process {} serves from now on, process {first} finishes what it has\n", edge.process));
+    let told = format!("process {} serves from now on, process {first} finishes what it has\n", edge.process);
+    // On standard error, which configuration was meant.
+    assert_eq!(said, format!("{told}configuration {}\n", file.display()));
     assert!(edge.first.child.wait().unwrap().success());
     assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
 

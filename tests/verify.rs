@@ -37,10 +37,10 @@ fn command(yaml: &str, credentials: &[(&str, &str)]) -> (Command, tempfile::Name
 
 /// What it prints for a person, and its exit code.
 fn table(yaml: &str, credentials: &[(&str, &str)]) -> (String, i32) {
-    let (mut command, _file) = command(yaml, credentials);
+    let (mut command, file) = command(yaml, credentials);
     let Output { status, stdout, stderr } = command.output().unwrap();
     let (printed, errors) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-    assert_eq!(errors, "", "{printed}");
+    assert_eq!(errors, format!("configuration {}\n", file.path().display()), "{printed}");
     assert!(!printed.contains("planted"), "{printed}");
     (printed, status.code().unwrap())
 }

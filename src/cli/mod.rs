@@ -5,6 +5,7 @@ mod explain;
 mod found;
 mod import;
 mod outcome;
+mod pages;
 mod report;
 mod run;
 mod show;
@@ -102,6 +103,17 @@ enum Command {
     Upgrade,
     /// Print the JSON Schema of the configuration, with which editors complete and check it
     Schema,
+    /// Print what a shell completes this command line with
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man {
+        /// The folder, made if it is not there
+        folder: PathBuf,
+    },
 }
 
 /// Runs the program with the arguments of the process.
@@ -121,6 +133,12 @@ pub fn main() -> ExitCode {
     if let Command::Check { strict, format: Format::Json } = command {
         return check_for_program(&file, strict);
     }
+    if let Command::Completions { shell } = command {
+        return pages::completions(shell);
+    }
+    if let Command::Man { folder } = &command {
+        return pages::manual(folder);
+    }
     let Ok(loaded) = load(&file) else { return ExitCode::FAILURE };
     if !matches!(command, Command::Check { .. }) {
         // Beside what other programs read.
@@ -138,7 +156,9 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => return verify::run(&loaded, &verify),
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.
-        Command::Run | Command::Import(_) | Command::Schema => Ok(()),
+        Command::Run | Command::Import(_) | Command::Schema | Command::Completions { .. } | Command::Man { .. } => {
+            Ok(())
+        }
     };
     written(done, ExitCode::SUCCESS)
 }

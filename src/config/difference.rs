@@ -67,26 +67,22 @@ fn called(list: &str, place: usize, item: &Value) -> String {
     }
 }
 
-fn compare(key: &str, old: Option<Side<'_>>, new: Option<Side<'_>>, found: &mut Vec<Difference>) {
+fn compare<'a>(key: &str, old: Option<Side<'a>>, new: Option<Side<'a>>, found: &mut Vec<Difference>) {
     if let (Some(old), Some(new)) = (old, new)
         && old.0 == new.0
     {
         return;
     }
-    match (old.and_then(|old| old.below(key)), new.and_then(|new| new.below(key))) {
-        (Some(old), Some(new)) => {
-            let olds: HashMap<_, _> = old.iter().map(|(key, side)| (key.as_str(), *side)).collect();
-            let news: HashMap<_, _> = new.iter().map(|(key, side)| (key.as_str(), *side)).collect();
-            for (key, side) in &old {
-                compare(key, Some(*side), news.get(key.as_str()).copied(), found);
-            }
-            for (key, side) in new.iter().filter(|(key, _)| !olds.contains_key(key.as_str())) {
-                compare(key, None, Some(*side), found);
-            }
-        }
-        _ => {
-            let shown = |side: Option<Side<'_>>| side.map(|Side(_, shown)| shown.clone());
-            found.push(Difference { key: key.to_owned(), old: shown(old), new: shown(new) });
-        }
+    let (Some(olds), Some(news)) = (old.and_then(|old| old.below(key)), new.and_then(|new| new.below(key))) else {
+        let shown = |side: Option<Side<'_>>| side.map(|Side(_, shown)| shown.clone());
+        return found.push(Difference { key: key.to_owned(), old: shown(old), new: shown(new) });
+    };
+    let by_key = |side: &[(String, Side<'a>)]| side.iter().cloned().collect::<HashMap<_, _>>();
+    let (by_old, by_new) = (by_key(&olds), by_key(&news));
+    for (key, side) in &olds {
+        compare(key, Some(*side), by_new.get(key).copied(), found);
+    }
+    for (key, side) in news.iter().filter(|(key, _)| !by_old.contains_key(key)) {
+        compare(key, None, Some(*side), found);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{Error, ErrorType, OrErr, Result, http::ResponseHeader, protocols::http::date::get_cached_date};
 use pingora_proxy::Session;
 
@@ -61,6 +61,9 @@ pub(super) struct Prepared {
     body: Bytes,
 }
 
+/// A field that is said of one request alone.
+pub(super) type Field<'a> = (&'static str, &'a HeaderValue);
+
 /// The answer to a request for discovery.
 pub(super) struct Decided<'a> {
     /// What was asked for, and of which site.
@@ -98,7 +101,7 @@ impl DiscoveryFilter {
     /// When the client cannot be read from or written to.
     pub async fn answer(&self, session: &mut Session) -> Result<bool> {
         let Some(decided) = self.decide(session) else { return Ok(false) };
-        decided.write(session).await?;
+        decided.write(session, None).await?;
         Ok(true)
     }
 
@@ -112,7 +115,7 @@ impl DiscoveryFilter {
             target: target.as_bytes(),
             host: client.host(),
             scheme: client.scheme(),
-            if_none_match: header.headers.get(header::IF_NONE_MATCH).map(http::HeaderValue::as_bytes),
+            if_none_match: header.headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes),
         });
         match verdict {
             Verdict::NotOurs => None,
@@ -131,9 +134,9 @@ impl Decided<'_> {
         self.prepared().header.status
     }
 
-    /// Writes the answer, and tells what of it the session has not heard of.
-    pub(super) async fn write(&self, session: &mut Session) -> Result<Option<Written>> {
-        self.prepared().write(session).await
+    /// Writes the answer, with this field besides, and tells what of it the session has not heard of.
+    pub(super) async fn write(&self, session: &mut Session, field: Option<Field<'_>>) -> Result<Option<Written>> {
+        self.prepared().write(session, field).await
     }
 
     fn prepared(&self) -> &Prepared {
@@ -159,21 +162,31 @@ impl Prepared {
         Prepared { header, head: head.into(), body: answer.body.clone() }
     }
 
-    async fn write(&self, session: &mut Session) -> Result<Option<Written>> {
+    async fn write(&self, session: &mut Session, field: Option<Field<'_>>) -> Result<Option<Written>> {
         drain(session).await;
         let sends_body = session.req_header().method != Method::HEAD && !self.body.is_empty();
         if let Some(client) = ClientStream::of(session) {
             let body = if sends_body { &self.body[..] } else { &[] };
             let keeps = keeps_connection(session);
-            let date = get_cached_date();
-            let sent =
-                client.send(&[&self.head, b"Date: ", date.as_bytes(), connection_lines(keeps), body], keeps).await;
+            let (date, connection) = (get_cached_date(), connection_lines(keeps));
+            let sent = match field {
+                None => client.send(&[&self.head, b"Date: ", date.as_bytes(), connection, body], keeps).await,
+                Some((name, value)) => {
+                    let mut head = self.head.to_vec();
+                    write::field(&mut head, name.as_bytes(), value.as_bytes());
+                    client.send(&[&head, b"Date: ", date.as_bytes(), connection, body], keeps).await
+                }
+            };
             sent.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;
             return Ok(Some(Written { status: self.header.status, body: body.len() as u64 }));
         }
         // Past the modules: nothing here is to be compressed or rewritten.
         let downstream = session.as_downstream_mut();
-        downstream.write_response_header(Box::new(self.header.clone())).await?;
+        let mut header = Box::new(self.header.clone());
+        if let Some((name, value)) = field {
+            header.insert_header(name, value)?;
+        }
+        downstream.write_response_header(header).await?;
         if sends_body {
             downstream.write_response_body(self.body.clone(), true).await?;
         }

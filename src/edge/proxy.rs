@@ -54,12 +54,16 @@ pub(super) struct Parts {
 impl Edge {
     /// Begins an exchange that is served by this snapshot.
     pub(super) fn context(&self, snapshot: Arc<Snapshot>) -> Box<Exchange> {
-        Box::new(Exchange::new(snapshot, self.0.in_flight.token()))
+        let mut exchange = Box::new(Exchange::new(snapshot, self.0.in_flight.token()));
+        exchange.account.is_logged = self.0.counters.access_log().is_some();
+        exchange
     }
 
     /// Answers a request or forwards it, as the hook `request_filter` does. True: the response has been written.
     pub(super) async fn serve(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        if discovery::answer(session, exchange).await? || ready::answer(session, exchange, &self.0.phase).await? {
+        if discovery::answer(session, exchange, &self.0.counters).await?
+            || ready::answer(session, exchange, &self.0.phase).await?
+        {
             return Ok(true);
         }
         exchange.take_request_id(session);

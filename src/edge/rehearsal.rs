@@ -101,32 +101,32 @@ impl Edge {
     ///
     /// # Errors
     /// When the machine has no socket for it.
-    pub async fn rehearse(&self, heard: &Heard<'_>) -> Result<Rehearsal, String> {
+    pub async fn rehearse(&self, asked: &Heard<'_>) -> Result<Rehearsal, String> {
         let failed = |error: &dyn std::fmt::Display| format!("cannot be rehearsed: {error}");
         let (client, mut other_end) = UnixStream::pair().map_err(|error| failed(&error))?;
         other_end.shutdown().await.map_err(|error| failed(&error))?;
-        let took = timeout(LONGEST, self.take(heard, client)).await;
+        let took = timeout(LONGEST, self.take(asked, client)).await;
         let mut rehearsal = took.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         let read = timeout(LONGEST, other_end.read_to_end(&mut rehearsal.response)).await;
         read.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         Ok(rehearsal)
     }
 
-    async fn take(&self, heard: &Heard<'_>, client: UnixStream) -> Result<Rehearsal> {
+    async fn take(&self, asked: &Heard<'_>, client: UnixStream) -> Result<Rehearsal> {
         let snapshot = self.snapshot().load_full();
         let mut exchange = self.context(Arc::clone(&snapshot));
-        let (body, form) = match framing::read(heard.head, snapshot.limits.headers) {
+        let (body, form) = match framing::read(asked.head, snapshot.limits.headers) {
             Ok(head) => (head.body, head.line.is_absolute().then(|| framing::with_origin_form(&head))),
-            Err(refusal) => return Ok(unread(heard, &exchange, refusal.reason, refusal.why)),
+            Err(refusal) => return Ok(unread(asked, &exchange, refusal.reason, refusal.why)),
         };
-        if heard.head.len() > snapshot.limits.head.most() {
-            return Ok(unread(heard, &exchange, Reason::HeadTooLarge, "a head larger than limits.head"));
+        if asked.head.len() > snapshot.limits.head.most() {
+            return Ok(unread(asked, &exchange, Reason::HeadTooLarge, "a head larger than limits.head"));
         }
-        let client = stream(heard, client, snapshot.limits.client_silence)?;
+        let client = stream(asked, client, snapshot.limits.client_silence)?;
         client.io().begin(0, body, snapshot.limits.client_silence);
         let mut session = Session::new_h1(Box::new(SessionStream(client)));
         session.as_downstream_mut().set_keepalive(None);
-        let head = BytesMut::from(form.as_deref().unwrap_or(heard.head));
+        let head = BytesMut::from(form.as_deref().unwrap_or(asked.head));
         session.as_downstream_mut().set_pipelined_prefix(head);
         session.as_downstream_mut().read_request().await?;
         let end = match self.end(&mut session, &mut exchange).await {
@@ -137,7 +137,7 @@ impl Edge {
                 End::Refused(exchange.account.reason.unwrap_or(Reason::Internal), why)
             }
         };
-        let rehearsal = self.told(&session, &mut exchange, end);
+        let rehearsal = told(&session, &mut exchange, end);
         session.as_downstream_mut().shutdown().await;
         Ok(rehearsal)
     }
@@ -145,7 +145,7 @@ impl Edge {
     /// The phases in the order of `Edge::serve`.
     async fn end(&self, session: &mut Session, exchange: &mut Exchange) -> Result<End, Box<Error>> {
         admit::headers(session, exchange)?;
-        if discovery::answer(session, exchange).await? {
+        if discovery::answer(session, exchange, &self.0.counters).await? {
             let Some(answer) = exchange.account.discovery else { return Ok(End::Readiness) };
             return Ok(End::Discovery(answer));
         }
@@ -175,37 +175,38 @@ impl Edge {
             head,
         }))
     }
+}
 
-    fn told(&self, session: &Session, exchange: &mut Exchange, end: End) -> Rehearsal {
-        let address = exchange.client(session);
-        let snapshot = Arc::clone(&exchange.snapshot);
-        let client = Client::of(session, &snapshot.trusted);
-        let bifrost_path = exchange.bifrost_path(session);
-        let generation = exchange.site().profile.generation();
-        Rehearsal {
-            site: exchange.site,
-            client: address,
-            is_trusted: client.is_trusted(),
-            scheme: client.scheme(),
-            own: own_url(&client, snapshot.discovery.discovery().origins()).map(std::borrow::Cow::into_owned),
-            class: class_of(session, exchange),
-            is_login: generation.is_login(&session.req_header().method, bifrost_path),
-            bifrost_path: String::from_utf8_lossy(bifrost_path).into_owned(),
-            end,
-            response: Vec::new(),
-        }
+/// What is known of a request at its end.
+fn told(session: &Session, exchange: &mut Exchange, end: End) -> Rehearsal {
+    let address = exchange.client(session);
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let client = Client::of(session, &snapshot.trusted);
+    let bifrost_path = exchange.bifrost_path(session);
+    let generation = exchange.site().profile.generation();
+    Rehearsal {
+        site: exchange.site,
+        client: address,
+        is_trusted: client.is_trusted(),
+        scheme: client.scheme(),
+        own: own_url(&client, snapshot.discovery.discovery().origins()).map(std::borrow::Cow::into_owned),
+        class: class_of(session, exchange),
+        is_login: generation.is_login(&session.req_header().method, bifrost_path),
+        bifrost_path: String::from_utf8_lossy(bifrost_path).into_owned(),
+        end,
+        response: Vec::new(),
     }
 }
 
 /// What is known of a request whose head was refused before anybody read it.
-fn unread(heard: &Heard<'_>, exchange: &Exchange, reason: Reason, why: &str) -> Rehearsal {
-    let peer = heard.peer.map_or(std::net::Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
+fn unread(asked: &Heard<'_>, exchange: &Exchange, reason: Reason, why: &str) -> Rehearsal {
+    let peer = asked.peer.map_or(std::net::Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
     Rehearsal {
         site: None,
         bifrost_path: String::new(),
         client: peer,
         is_trusted: exchange.snapshot.trusted.contains(peer),
-        scheme: if heard.listener.tls.is_some() { Scheme::Https } else { Scheme::Http },
+        scheme: if asked.listener.tls.is_some() { Scheme::Https } else { Scheme::Http },
         own: None,
         class: Class::Other,
         is_login: false,
@@ -215,8 +216,8 @@ fn unread(heard: &Heard<'_>, exchange: &Exchange, reason: Reason, why: &str) -> 
 }
 
 /// The connection by which it comes in, as the listener makes it.
-fn stream(heard: &Heard<'_>, socket: UnixStream, most_stalled: Duration) -> Result<Arc<ClientStream>> {
-    let Heard { listener, peer, .. } = heard;
+fn stream(asked: &Heard<'_>, socket: UnixStream, most_stalled: Duration) -> Result<Arc<ClientStream>> {
+    let Heard { listener, peer, .. } = asked;
     let id = socket.as_raw_fd();
     let is_tls = listener.tls.is_some();
     let connection = Connection::new(listener.redirect_to_https, listener.has_http2(), is_tls, *peer);

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::{Config, ListenAddress, Scheme};
+use crate::config::{Config, ListenAddress, Listener, Scheme};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -62,9 +62,10 @@ impl Asked {
         Ok((lines.join("\r\n") + "\r\n\r\n").into_bytes())
     }
 
-    /// The other end of the connection.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(self.from, 0))
+    /// The other end of the connection; that of a Unix socket has no address, unless a proxy tells one.
+    pub(super) fn peer(&self, listener: &Listener) -> Option<SocketAddr> {
+        let has_address = listener.address.ip().is_some() || listener.proxy_protocol;
+        has_address.then(|| SocketAddr::new(self.from, 0))
     }
 
     /// The place of the listener that takes it: the one that was named, or else of those with TLS or without, as the URL

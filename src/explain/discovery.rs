@@ -50,38 +50,29 @@ impl Telling<'_> {
             );
         }
         let mut keys = vec![self.site_key(&KeyPath::root("profile"))];
-        let on = if served.is_on() { "on" } else { "off" };
-        let why =
-            match served.mode() {
-                Some(mode) => {
-                    keys.push(self.site_key(&KeyPath::root("mcp_server_auth_mode")));
-                    format!("discovery is {on}, because mcp_server_auth_mode is {}", mode.name())
-                }
-                None => {
-                    let clients = &self.site().mcp_clients;
-                    let deciding = clients.iter().find(|client| client.auth_type == AuthType::PerUserOauth);
-                    let table = KeyPath::root("mcp_clients");
-                    keys.push(self.site_key(
-                        &deciding.map_or(table.clone(), |client| table.index(client.place()).key("auth_type")),
-                    ));
-                    match deciding {
-                        Some(client) => {
-                            format!(
-                                "discovery is {on}, because the MCP client {:?} has auth_type per_user_oauth",
-                                client.name
-                            )
-                        }
-                        None => format!(
-                            "discovery is {on}, because none of {} has auth_type per_user_oauth",
-                            count(clients.len())
-                        ),
-                    }
-                }
-            };
+        let (why, key) = self.switch(served);
+        keys.push(key);
         if outcome == DiscoveryOutcome::Ok {
             keys.push(self.site_key(&KeyPath::root("discovery").key("max_age")));
         }
         (why, keys)
+    }
+
+    /// What turns discovery on or off.
+    fn switch(&self, served: &SiteDiscovery) -> (String, Deciding) {
+        let on = if served.is_on() { "on" } else { "off" };
+        if let Some(mode) = served.mode() {
+            let why = format!("discovery is {on}, because mcp_server_auth_mode is {}", mode.name());
+            return (why, self.site_key(&KeyPath::root("mcp_server_auth_mode")));
+        }
+        let (clients, table) = (&self.site().mcp_clients, KeyPath::root("mcp_clients"));
+        let Some(client) = clients.iter().find(|client| client.auth_type == AuthType::PerUserOauth) else {
+            let clients = count(clients.len());
+            let why = format!("discovery is {on}, because none of {clients} has auth_type per_user_oauth");
+            return (why, self.site_key(&table));
+        };
+        let why = format!("discovery is {on}, because the MCP client {:?} has auth_type per_user_oauth", client.name);
+        (why, self.site_key(&table.index(client.place()).key("auth_type")))
     }
 
     /// Says why something below `/.well-known` is not answered here.

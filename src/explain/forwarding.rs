@@ -1,8 +1,12 @@
 //! How a request goes to a server, and what comes back.
 
-use crate::{config::KeyPath, discovery::repair, edge::Forwarded};
+use crate::{
+    config::{KeyPath, PathPrefix},
+    discovery::repair,
+    edge::Forwarded,
+};
 
-use super::telling::Telling;
+use super::telling::{Telling, edge_key};
 
 impl Telling<'_> {
     /// Says how it is forwarded.
@@ -19,7 +23,7 @@ impl Telling<'_> {
     fn waits(&mut self, forwarded: &Forwarded) {
         let site = self.site();
         let is_of = |prefix: &str| {
-            let of = forwarded.waits_of.as_ref().map(|prefix| prefix.as_str());
+            let of = forwarded.waits_of.as_ref().map(PathPrefix::as_str);
             let below = |base: &&str| of == Some(&format!("{base}{prefix}"));
             of == Some(prefix) || site.base_paths().iter().any(below)
         };
@@ -82,15 +86,15 @@ impl Telling<'_> {
             let is_new = *name == "X-Request-Id" && !(self.rehearsal.is_trusted && is_sent(name));
             format!("{name}: {}", if is_new { "(new for each request)" } else { value })
         });
-        let mut says = format!("sets {}", sets.collect::<Vec<_>>().join(", "));
+        let mut says = vec![format!("sets {}", sets.collect::<Vec<_>>().join(", "))];
         let goes_on = |wanted: &str| fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         let names = self.asked.headers.iter().map(|(name, _)| name.as_str());
         let dropped: Vec<_> = names.filter(|name| !goes_on(name)).collect();
         if !dropped.is_empty() {
-            says.push_str(&format!("; does not hand on {}", dropped.join(", ")));
+            says.push(format!("does not hand on {}", dropped.join(", ")));
         }
-        let key = self.edge_key(KeyPath::root("trusted_proxies"));
-        self.say("request headers", says, vec![key]);
+        let key = edge_key(KeyPath::root("trusted_proxies"));
+        self.say("request headers", says.join("; "), vec![key]);
     }
 
     /// Says what becomes of a server's words of itself, asked of what repairs them.

@@ -85,9 +85,12 @@ pub struct ServerNow {
 /// When there is no such listener, or no such request.
 pub async fn explain(loaded: &Loaded, asked: &Asked) -> Result<Explanation, String> {
     let listener = asked.listener(&loaded.config)?;
-    let (edge, head) = (Edge::new(&loaded.config, 1), asked.head()?);
-    let heard = Heard { listener: &loaded.config.edge.listeners[listener], peer: asked.peer(), head: &head };
-    let rehearsal = edge.rehearse(&heard).await?;
+    let (edge, bytes) = (Edge::new(&loaded.config, 1), asked.head()?);
+    let Some(configured) = loaded.config.edge.listeners.get(listener) else {
+        return Err("there is no listener".to_owned());
+    };
+    let peer = asked.peer(configured);
+    let rehearsal = edge.rehearse(&Heard { listener: configured, peer, head: &bytes }).await?;
     let snapshot = edge.snapshot().load_full();
     Ok(telling::Telling::new(loaded, asked, &snapshot, &rehearsal, listener).tell())
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::telling::Telling;
+use super::telling::{Telling, edge_key};
 use crate::{
     config::{AccessRule, KeyPath, Network, PublicUrl, Scheme},
     edge::End,
@@ -15,7 +15,7 @@ impl Telling<'_> {
     pub fn all(&mut self) {
         self.incoming();
         if self.is_plain_at_tls() {
-            let key = self.edge_key(KeyPath::root("listeners").index(self.listener).key("tls"));
+            let key = edge_key(KeyPath::root("listeners").index(self.listener).key("tls"));
             let says = "400: this is a listener for https, and the request is plain http; mend the URL of the client";
             return self.say("answer", says, vec![key]);
         }
@@ -33,7 +33,7 @@ impl Telling<'_> {
                 return self.answer();
             }
             End::Readiness => {
-                let key = self.edge_key(KeyPath::root("readiness_path"));
+                let key = edge_key(KeyPath::root("readiness_path"));
                 self.say(
                     "readiness",
                     "it asks whether the edge is ready, which is answered here whatever the host",
@@ -42,7 +42,7 @@ impl Telling<'_> {
                 return;
             }
             End::Redirect => {
-                let key = self.edge_key(KeyPath::root("listeners").index(self.listener).key("redirect_to_https"));
+                let key = edge_key(KeyPath::root("listeners").index(self.listener).key("redirect_to_https"));
                 self.say("redirect", "a GET for a host with an https public URL is sent there", vec![key]);
                 return self.answer();
             }
@@ -72,10 +72,10 @@ impl Telling<'_> {
         if self.asked.parts().is_ok_and(|parts| parts.scheme == Scheme::Https) && listener.tls.is_none() {
             says.push_str("; without TLS, so https ends at something in front of the edge");
         }
-        let mut keys = vec![self.edge_key(path.key("address"))];
+        let mut keys = vec![edge_key(path.key("address"))];
         if listener.proxy_protocol {
             says.push_str("; the PROXY header says who the client is: it is taken for --from");
-            keys.push(self.edge_key(path.key("proxy_protocol")));
+            keys.push(edge_key(path.key("proxy_protocol")));
         }
         self.say("listener", says, keys);
     }
@@ -92,7 +92,7 @@ impl Telling<'_> {
             (false, None) => from.to_string(),
         };
         let scheme = format!("{says}; over {}", rehearsal.scheme.as_str());
-        let key = self.edge_key(KeyPath::root("trusted_proxies"));
+        let key = edge_key(KeyPath::root("trusted_proxies"));
         self.say("client", scheme, vec![key]);
     }
 
@@ -164,14 +164,14 @@ impl Telling<'_> {
         if is_counted {
             if self.rehearsal.is_login {
                 says.push_str("; a step of a login, which is held to limits.logins as well");
-                keys.push(self.edge_key(limits.key("logins")));
+                keys.push(edge_key(limits.key("logins")));
             }
-            keys.push(self.edge_key(limits.key("requests")));
-            keys.push(self.edge_key(limits.key("requests_in_flight_per_client")));
+            keys.push(edge_key(limits.key("requests")));
+            keys.push(edge_key(limits.key("requests_in_flight_per_client")));
         } else {
             says.push_str("; a trusted proxy that does not say who asks is held to no limit of a client");
         }
-        keys.push(self.edge_key(limits.key("requests_in_flight")));
+        keys.push(edge_key(limits.key("requests_in_flight")));
         self.say("limits", says, keys);
     }
 
@@ -181,9 +181,9 @@ impl Telling<'_> {
         let key = match reason {
             Reason::BodyTooLarge => Some(self.site_key(&KeyPath::root("limits").key("request_body"))),
             Reason::HeadTooLarge if why.contains("limits.headers") => {
-                Some(self.edge_key(KeyPath::root("limits").key("headers")))
+                Some(edge_key(KeyPath::root("limits").key("headers")))
             }
-            Reason::HeadTooLarge => Some(self.edge_key(KeyPath::root("limits").key("head"))),
+            Reason::HeadTooLarge => Some(edge_key(KeyPath::root("limits").key("head"))),
             _ => None,
         };
         let status = reason.status().map_or(0, |status| status.as_u16());

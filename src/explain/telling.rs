@@ -54,16 +54,11 @@ impl<'a> Telling<'a> {
         is_plain && listener.is_some_and(|listener| listener.tls.is_some())
     }
 
-    /// A key of the whole process.
-    pub fn edge_key(&self, path: KeyPath) -> Deciding {
-        Deciding { written: path.clone().into(), understood: path }
-    }
-
     /// A key of the request's site.
     pub fn site_key(&self, path: &KeyPath) -> Deciding {
         match self.rehearsal.site {
             Some(site) => self.key_of(site, path),
-            None => self.edge_key(path.clone()),
+            None => edge_key(path.clone()),
         }
     }
 
@@ -98,6 +93,7 @@ impl<'a> Telling<'a> {
         let is_plain_at_tls = self.is_plain_at_tls();
         let refused = match rehearsal.end {
             End::Refused(reason, _) if !is_plain_at_tls => Some(reason),
+            End::Discovery(answer) if !is_plain_at_tls => answer.outcome.reason(),
             _ => None,
         };
         let is_forwarded = matches!(rehearsal.end, End::Forwarded(_)) && !is_plain_at_tls;
@@ -114,6 +110,11 @@ impl<'a> Telling<'a> {
             site: rehearsal.site,
         }
     }
+}
+
+/// A key of the whole process.
+pub(super) fn edge_key(path: KeyPath) -> Deciding {
+    Deciding { written: path.clone().into(), understood: path }
 }
 
 /// The status of a response.

@@ -9,9 +9,9 @@ pub enum Kind {
     Upgrade,
     /// Says where the body ends.
     Framing,
-    /// The edge writes its own in a request: `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Real-IP`, `X-Request-Id`.
+    /// The edge writes its own in a request: `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Real-IP`.
     Own,
-    /// `X-Request-Id`: the edge writes its own in a response, too.
+    /// `X-Request-Id`: the edge writes its own in a request, and in a response that has none.
     RequestId,
     /// Says who the client is, or what it asked for, also with `_` in the place of `-`: believed of a trusted proxy
     /// alone. Bifrost reads `X-BF-Forwarded-Proto`.

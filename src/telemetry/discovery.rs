@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::discovery::{Document, Target};
+use crate::{
+    discovery::{Document, Target},
+    reason::Reason,
+};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +93,19 @@ impl DiscoveryOutcome {
         DiscoveryOutcome::Preflight,
         DiscoveryOutcome::BadHost,
     ];
+
+    /// Why it is a refusal, if it is one.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            DiscoveryOutcome::Misdirected => Some(Reason::UnknownHost),
+            DiscoveryOutcome::MethodNotAllowed => Some(Reason::MethodNotAllowed),
+            DiscoveryOutcome::BadHost => Some(Reason::Malformed),
+            DiscoveryOutcome::Ok
+            | DiscoveryOutcome::NotModified
+            | DiscoveryOutcome::NotFound
+            | DiscoveryOutcome::Preflight => None,
+        }
+    }
 
     /// What an answer of discovery's with this status is.
     pub fn of(status: http::StatusCode) -> Self {

@@ -28,6 +28,7 @@ pub mod strict;
 pub mod tls_client;
 pub mod tls_server;
 pub mod tls_terminator;
+pub mod tools;
 pub mod trial;
 pub mod troubled;
 pub mod websocket;

@@ -36,11 +36,11 @@ struct State {
     goes_on: AtomicBool,
 }
 
-/// A second, on a machine that has a lot to do. The limits of the edge that could end an exchange are longer: the
-/// shortest is that of a head, of ten seconds.
-const SOON: Duration = Duration::from_secs(8);
-/// Of a configuration: so long whatever is left would hold up a stop.
-pub const GRACE: &str = "stop: {idle: 1h, grace: 15s}\n";
+/// A second, on a machine that has far too much to do: every limit that could end an exchange is longer, those of
+/// [`GRACE`] and the twenty seconds in which a server of HTTP/2 may answer a ping.
+const SOON: Duration = Duration::from_secs(15);
+/// Of a configuration: so long whatever is left would hold up a stop, and a head may take longer.
+pub const GRACE: &str = "stop: {idle: 1h, grace: 1m}\nlimits: {head_time: 1h}\n";
 
 /// How an exchange goes on.
 enum Next {

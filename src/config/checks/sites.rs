@@ -1,6 +1,6 @@
 //! The checks between the sites: which of them are in the way of one another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use crate::config::{
     keys::site::{Site, UnknownHosts},
@@ -46,38 +46,44 @@ fn unknown_hosts(sites: &[Site], problems: &mut Vec<Problem>) {
 
 /// The host and path of a request name one site. A path below another site's path would look like one of that site's.
 fn public_urls(sites: &[Site], problems: &mut Vec<Problem>) {
-    let mut by_host: HashMap<&str, Vec<(usize, &PublicUrl, Place)>> = HashMap::new();
-    for (number, site) in sites.iter().enumerate() {
-        for (place, url) in site.public_urls.iter().enumerate() {
-            let place = site.place.key("public_urls").index(place);
-            by_host.entry(url.authority()).or_default().push((number, url, place));
+    let mut first_of_host: HashMap<&str, (usize, &PublicUrl, Place)> = HashMap::new();
+    let mut places: HashMap<(&str, &str), (usize, Place)> = HashMap::new();
+    for (number, url, place) in urls(sites) {
+        let first = first_of_host.entry(url.authority()).or_insert_with(|| (number, url, place.clone()));
+        let (of_first, first, first_place) = first;
+        // Within one site it is said of that.
+        if *of_first != number && first.scheme() != url.scheme() {
+            let message = "another site has the same host with another scheme, and a Host header does not say which is \
+                           meant; keep the one that clients type";
+            problems.push(Problem::repeated(place.clone(), first_place.clone(), message));
+        }
+        match places.entry((url.authority(), url.path())) {
+            Entry::Vacant(free) => drop(free.insert((number, place))),
+            Entry::Occupied(taken) if taken.get().0 != number => {
+                let message = "another site has this URL; a URL is one site's, so remove one";
+                problems.push(Problem::repeated(place, taken.get().1.clone(), message));
+            }
+            // A URL twice in one site is said of that site.
+            Entry::Occupied(_) => {}
         }
     }
-    for urls in by_host.into_values() {
-        for (count, (number, url, place)) in urls.iter().enumerate() {
-            let of_others = urls.iter().enumerate().filter(|(_, (other, ..))| other != number);
-            let found = of_others.filter_map(|(at, (_, other, there))| Some((overlap(url, other, count > at)?, there)));
-            // One line a URL is enough to mend it.
-            if let Some((message, there)) = found.into_iter().next() {
-                problems.push(Problem::repeated(place.clone(), there.clone(), message));
-            }
+    for (number, url, place) in urls(sites) {
+        let slashes = url.path().char_indices().filter(|(at, char)| *char == '/' && *at > 0);
+        let above = slashes.filter_map(|(at, _)| places.get(&(url.authority(), url.path().get(..at)?)));
+        if let Some((_, above)) = above.into_iter().find(|(other, _)| *other != number) {
+            let message =
+                "below the path of another site, whose own paths it would hide; give it a path beside that one";
+            problems.push(Problem::repeated(place, above.clone(), message));
         }
     }
 }
 
-/// What is wrong with a URL beside another site's of the same host. What holds for both is said of the later one.
-fn overlap(url: &PublicUrl, other: &PublicUrl, is_later: bool) -> Option<&'static str> {
-    let is_below = |path: &str| path.strip_prefix(other.path()).is_some_and(|rest| rest.starts_with('/'));
-    if url.path() == other.path() {
-        return is_later.then_some("another site has this URL; a URL is one site's, so remove one");
-    }
-    if !other.path().is_empty() && is_below(url.path()) {
-        return Some("below the path of another site, whose own paths it would hide; give it a path beside that one");
-    }
-    (is_later && url.scheme() != other.scheme()).then_some(
-        "another site has the same host with another scheme, and a Host header does not say which is meant; keep the \
-         one that clients type",
-    )
+/// Every public URL with the number of its site and its place.
+fn urls(sites: &[Site]) -> impl Iterator<Item = (usize, &PublicUrl, Place)> {
+    sites.iter().enumerate().flat_map(|(number, site)| {
+        let list = site.place.key("public_urls");
+        site.public_urls.iter().enumerate().map(move |(place, url)| (number, url, list.index(place)))
+    })
 }
 
 pub(super) fn warnings(sites: &[Site], warnings: &mut Vec<Problem>) {

@@ -14,7 +14,7 @@ use crate::{
     reason::{Reason, Refusal},
     telemetry::{
         Counters, Finished,
-        access_log::{Entry, RequestText, cut_method},
+        access_log::{Entry, RequestText, Said, cut_method},
     },
 };
 
@@ -65,7 +65,7 @@ fn finish(
     log.add(Entry {
         at: SystemTime::now(),
         finished,
-        request: RequestText::new(id, b"", target),
+        request: RequestText::new(&Said { id, host: b"", target, agent: b"", server_id: b"" }),
         method,
         version,
         client: connection.peer.map(|peer| peer.ip().to_canonical()),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ServerId;
 use crate::{edge::client::Written, reason::Reason, telemetry::DiscoveryAnswer};
 
 /// The account of one request, which becomes metrics and a line of the access log when it is over.
@@ -24,6 +25,10 @@ pub(in crate::edge) struct Account {
     pub written: Option<Written>,
     /// Bytes of the request's body that were read past the session.
     pub body_read: u64,
+    /// Whether it becomes a line of the access log.
+    pub is_logged: bool,
+    /// What the server calls it, for the access log.
+    pub server_id: Option<ServerId>,
     /// What went wrong.
     pub reason: Option<Reason>,
     /// Whether the edge has told the client so.
@@ -46,6 +51,8 @@ impl Account {
             discovery: None,
             written: None,
             body_read: 0,
+            is_logged: false,
+            server_id: None,
             reason: None,
             is_told: false,
             tunnelled: (0, 0),

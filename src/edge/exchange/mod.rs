@@ -16,7 +16,7 @@ pub(super) use self::{
     account::Account,
     error_response::ErrorResponse,
     refusal::refuse,
-    request_id::{X_REQUEST_ID, new_request_id},
+    request_id::{IdField, ServerId, X_BRIDGEHEAD_REQUEST_ID, X_REQUEST_ID, new_request_id},
 };
 use super::{
     client::Client,
@@ -138,17 +138,23 @@ impl Exchange {
     /// Takes over the id that a trusted proxy has given the request, if it is one: other systems know it by
     /// that.
     pub(super) fn take_request_id(&mut self, session: &Session) {
-        const LONGEST: usize = 128;
         if !Client::of(session, &self.snapshot.trusted).is_trusted() {
             return;
         }
         let given = session.req_header().headers.get(X_REQUEST_ID);
         let is_id = |id: &&HeaderValue| {
             let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte);
-            (1..=LONGEST).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
+            (1..=request_id::LONGEST).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
         };
         if let Some(id) = given.filter(is_id) {
             self.request_id = Some(id.clone());
+        }
+    }
+
+    /// Takes note of what the server calls the request, among the fields of its response: only the access log asks.
+    pub(super) fn note_server_id<'f>(&mut self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) {
+        if self.account.is_logged {
+            self.account.server_id = ServerId::find(fields);
         }
     }
 

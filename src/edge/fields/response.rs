@@ -13,7 +13,7 @@ use crate::{
     discovery::{Origins, repair},
     edge::{
         client::Client,
-        exchange::{Exchange, X_REQUEST_ID},
+        exchange::{Exchange, IdField, X_BRIDGEHEAD_REQUEST_ID, X_REQUEST_ID},
     },
     framing::{Body, Kind, ResponseHead, write},
 };
@@ -53,6 +53,7 @@ impl<'a> ResponseRules<'a> {
         let repair = OnceCell::new();
         let mut has_date = false;
         let mut is_exposed = self.status != StatusCode::UNAUTHORIZED;
+        let (mut has_usual_id, mut has_id) = (false, false);
         for (name, value) in fields {
             if !passes(name, self.status, &self.nominated) {
                 continue;
@@ -65,6 +66,12 @@ impl<'a> ResponseRules<'a> {
                 }
                 8 if is("location") => {
                     self.repair(&repair, |repair| repair::location(value, &repair.own, repair.origins))
+                }
+                12 | 20 => {
+                    let id = IdField::of(name).filter(|_| !value.is_empty());
+                    has_usual_id |= id == Some(IdField::Usual);
+                    has_id |= id.is_some();
+                    None
                 }
                 16 if is("www-authenticate") => {
                     self.repair(&repair, |repair| repair::challenge(value, &repair.own, repair.origins))
@@ -82,7 +89,12 @@ impl<'a> ResponseRules<'a> {
             // Lets a web page of another origin read the challenge (Fetch standard).
             put(EXPOSED.as_bytes(), b"WWW-Authenticate");
         }
-        put(X_REQUEST_ID.as_bytes(), self.request_id.as_bytes());
+        if has_id {
+            put(X_BRIDGEHEAD_REQUEST_ID.as_bytes(), self.request_id.as_bytes());
+        }
+        if !has_usual_id {
+            put(X_REQUEST_ID.as_bytes(), self.request_id.as_bytes());
+        }
         has_date
     }
 
@@ -117,6 +129,25 @@ impl<'a> ResponseRules<'a> {
         }
         write::field(head, b"Connection", if keeps { b"keep-alive" } else { b"close" });
         write::end(head);
+    }
+
+    /// Writes the head of a 101 that opens a WebSocket.
+    pub fn write_switch(&self, head: &mut Vec<u8>, response: &ResponseHead<'_>) {
+        write::status_line(head, response.status, response.reason);
+        self.each(response.fields(), |name, value| write::field(head, name, value));
+        each_of_switch(|name, value| write::field(head, name, value));
+        write::end(head);
+    }
+
+    /// Makes the head of a 101 that a session of Pingora's writes.
+    pub fn switch_header(&self, response: &ResponseHead<'_>) -> Result<ResponseHeader> {
+        let mut header = ResponseHeader::build(response.status, Some(8))?;
+        let mut appended = Ok(true);
+        let mut put = |name: &[u8], value: &[u8]| append(&mut header, &mut appended, name, value);
+        self.each(response.fields(), &mut put);
+        each_of_switch(put);
+        appended?;
+        Ok(header)
     }
 
     /// Makes the head that a session of Pingora's writes.
@@ -170,10 +201,11 @@ fn each_of_interim(response: &ResponseHead<'_>, mut put: impl FnMut(&[u8], &[u8]
     for (name, value) in response.fields().filter(|(name, _)| passes(name, response.status, &nominated)) {
         put(name, value);
     }
-    if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        put(b"Connection", b"Upgrade");
-        put(b"Upgrade", b"websocket");
-    }
+}
+
+fn each_of_switch(mut put: impl FnMut(&[u8], &[u8])) {
+    put(b"Connection", b"Upgrade");
+    put(b"Upgrade", b"websocket");
 }
 
 /// Adds a field to a head of Pingora's. What has been found well formed is a field there, too.
@@ -189,8 +221,10 @@ fn append(header: &mut ResponseHeader, appended: &mut Result<bool>, name: &[u8],
 fn passes(name: &[u8], status: StatusCode, nominated: &[&[u8]]) -> bool {
     let may_upgrade = status == StatusCode::UPGRADE_REQUIRED;
     match Kind::of(name) {
-        Kind::HopByHop | Kind::Framing | Kind::RequestId => false,
+        Kind::HopByHop | Kind::Framing => false,
         Kind::Upgrade => may_upgrade,
+        // Of an edge behind this one: there is one name by which this edge knows the request.
+        Kind::Other if IdField::of(name) == Some(IdField::Edge) => false,
         _ => !nominated.iter().any(|nominated| name.eq_ignore_ascii_case(nominated)),
     }
 }

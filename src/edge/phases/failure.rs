@@ -120,10 +120,13 @@ pub(in crate::edge) fn is_answered(error: Option<&Error>) -> bool {
 }
 
 fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason: Reason, counters: &Counters) {
+    if reason.is_refusal() {
+        let why = error.context.as_ref().map_or("", |why| why.as_str());
+        return log_refusal(session, exchange, reason, why, counters);
+    }
     // Pingora's first cause of a failed connection is its own address. Elsewhere its words may quote a response.
     let cause = match reason {
         Reason::ConnectFailed | Reason::ConnectTimedOut => error.to_string(),
-        _ if reason.is_refusal() => error.context.as_ref().map(ToString::to_string).unwrap_or_default(),
         _ => error.root_cause().to_string(),
     };
     if reason == Reason::ClientGone && !log_enabled!(Level::Debug) || !counters.may_log(reason.name()) {
@@ -132,13 +135,19 @@ fn log_failure(session: &Session, exchange: &mut Exchange, error: &Error, reason
     let request = session.req_header();
     let (method, path) = (cut_method(&request.method), shown_path(request.uri.path()));
     let id = exchange.shown_id();
-    if reason.is_refusal() {
-        let client = exchange.shown_client(session);
-        info!("request {id} {method} {path} of {client} refused: {reason}: {cause}");
-        return;
-    }
     let level = if reason == Reason::ClientGone { Level::Debug } else { Level::Warn };
     log!(level, "request {id} {method} {path}, {}: {reason}: {cause}", exchange.server());
+}
+
+/// Says that a request was refused, unless that was said too often lately.
+pub(super) fn log_refusal(session: &Session, exchange: &mut Exchange, reason: Reason, why: &str, counters: &Counters) {
+    if !counters.may_log(reason.name()) {
+        return;
+    }
+    let request = session.req_header();
+    let (method, path) = (cut_method(&request.method), shown_path(request.uri.path()));
+    let (id, client) = (exchange.shown_id(), exchange.shown_client(session));
+    info!("request {id} {method} {path} of {client} refused: {reason}: {why}");
 }
 
 /// The path alone: a query may carry an OAuth code. No byte of it may command a terminal, and not more of it is

@@ -2,17 +2,17 @@
 
 use std::time::SystemTime;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use pingora_proxy::Session;
 
 use crate::{
     edge::{
         client::{Client, Connection},
-        exchange::Exchange,
+        exchange::{Exchange, ServerId},
     },
     telemetry::{
         AnsweredBy, CLIENT_GONE, Class, Counters, Finished,
-        access_log::{Entry, RequestText, cut_method},
+        access_log::{Entry, RequestText, Said, cut_method},
     },
 };
 
@@ -68,7 +68,11 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
     // Of another form than the usual one, an absolute URL for example, only the path counts.
     let target = Some(header.raw_path()).filter(|target| target.starts_with(b"/"));
     let target = target.unwrap_or(header.uri.path().as_bytes());
-    let request = RequestText::new(exchange.request_id(), Client::host_of(session).unwrap_or_default(), target);
+    let server_id = exchange.account.server_id.take();
+    let server_id = server_id.as_ref().map(ServerId::as_bytes).unwrap_or_default();
+    let agent = header.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    let host = Client::host_of(session).unwrap_or_default();
+    let request = RequestText::new(&Said { id: exchange.request_id(), host, target, agent, server_id });
     let has_address = Connection::of(session).is_none_or(|connection| connection.peer.is_some());
     let client = exchange.client(session);
     let account = &exchange.account;

@@ -90,11 +90,12 @@ pub(super) fn group(server: &config::Server) -> u64 {
 }
 
 impl ServerTls {
-    /// Compiles the `tls` of a server, if it has one. Its files have been checked when the configuration was.
-    pub(super) fn of(server: &config::Server) -> Option<Self> {
+    /// Compiles the `tls` of a server, if it has one. Its files have been checked when the configuration was; should
+    /// it be of no use all the same, no connection is made, least of all one without TLS.
+    pub(super) fn of(server: &config::Server) -> Option<Result<Self, String>> {
         let tls = server.tls.as_ref()?;
         let compiled = Self::compile(&tls_name(server)?, &tls.files);
-        compiled.map_err(|why| error!("server {}: its tls cannot be used: {why}", server.address)).ok()
+        Some(compiled.inspect_err(|why| error!("server {}: its tls cannot be used: {why}", server.address)))
     }
 
     fn compile(name: &str, files: &config::TlsFiles) -> Result<Self, String> {

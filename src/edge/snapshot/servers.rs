@@ -29,8 +29,8 @@ pub struct Servers {
 pub(in crate::edge) struct Upstream {
     /// Whether HTTP/2 is spoken to it.
     pub is_http2: bool,
-    /// For HTTP/1.1.
-    pub tls: Option<ServerTls>,
+    /// For HTTP/1.1, or why there is none although it is wanted.
+    pub tls: Option<Result<ServerTls, String>>,
     /// Apart from servers of one address with other settings.
     pub group: u64,
     peer: HttpPeer,

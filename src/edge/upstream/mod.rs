@@ -10,7 +10,7 @@ mod upload;
 
 use std::{net::SocketAddr, time::Duration};
 
-use pingora::Result;
+use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 pub(super) use self::{
@@ -42,8 +42,10 @@ pub(super) async fn connect(
         return Ok(connection);
     }
     let era = server.map(Server::era).unwrap_or_default();
+    let tls = upstream.tls.as_ref().map(Result::as_ref).transpose();
+    let tls = tls.or_else(|why| Error::e_explain(ErrorType::TLSHandshakeFailure, format!("its tls: {why}")))?;
     // Boxed, because most requests do without.
-    let dialled = Box::pin(dial(address, upstream.tls.as_ref(), within)).await;
+    let dialled = Box::pin(dial(address, tls, within)).await;
     *now = Instant::now();
     dialled.map(|mut connection| {
         connection.era = era;
@@ -54,4 +56,31 @@ pub(super) async fn connect(
 /// What the idle connections to an address of a server can be used for.
 pub(super) fn key(upstream: &Upstream, address: SocketAddr) -> Key {
     Key { address, group: upstream.group }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        config::{Loaded, ServerName},
+        edge::snapshot::Servers,
+    };
+
+    #[tokio::test]
+    async fn a_server_whose_tls_is_of_no_use_is_not_connected_to_without() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let yaml =
+            format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: \"{address}\", tls: {{}}}}]\n");
+        let mut site = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap().config.sites.remove(0);
+        // No configuration that was checked has such a name.
+        site.servers[0].tls.as_mut().unwrap().server_name = Some(ServerName("no name".into()));
+        let servers = Servers::new(&site, None, Arc::default());
+        let (pool, within) = (Pool::new(1, 1), Duration::from_secs(5));
+        let connected =
+            connect(&pool, servers.upstream(0), address, within, true, None, &mut Instant::now()).await.map(drop);
+        assert_eq!(*connected.unwrap_err().etype(), ErrorType::TLSHandshakeFailure);
+    }
 }

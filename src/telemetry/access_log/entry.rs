@@ -20,6 +20,7 @@ pub const LONGEST_PATH: usize = 1024;
 /// And longer methods.
 pub const LONGEST_METHOD: usize = 32;
 const LONGEST_HOST: usize = 255;
+const LONGEST_AGENT: usize = 256;
 
 /// A request that is over, as the access log needs it.
 #[derive(Debug)]
@@ -58,15 +59,32 @@ pub struct Entry {
     pub site: Option<SiteName>,
 }
 
-/// The id, host and path of a request. Keeps copies, and not the buffer that the whole head came in; what is too
-/// long is cut.
+/// What a request says of itself, and what it is called. What the client sent may be any bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// The request id.
+    pub id: &'a HeaderValue,
+    /// The `Host`.
+    pub host: &'a [u8],
+    /// The target, of which only the path is kept.
+    pub target: &'a [u8],
+    /// The `User-Agent`.
+    pub agent: &'a [u8],
+    /// The server's own id, already cut.
+    pub server_id: &'a [u8],
+}
+
+/// The texts of a request. Keeps copies, and not the buffer that the whole head came in; what is too long is cut.
 #[derive(Debug, Default)]
 pub struct RequestText {
-    /// One after the other.
+    /// One after the other, the path last.
     text: Box<[u8]>,
     id: usize,
     host: usize,
+    agent: usize,
+    server_id: usize,
     is_cut: bool,
+    is_agent_cut: bool,
 }
 
 /// A method of which not more is kept than may be written: thousands may wait.
@@ -80,18 +98,22 @@ pub fn cut_method(method: &Method) -> Method {
 }
 
 impl RequestText {
-    /// The request with this id. What the client sent may be any bytes: of the target only the path is kept, and of
-    /// the host nothing before an `@`.
-    pub fn new(id: &HeaderValue, host: &[u8], target: &[u8]) -> Self {
+    /// The texts of a request: of the target only the path, and of the host nothing before an `@`.
+    pub fn new(said: &Said<'_>) -> Self {
+        let Said { id, host, target, agent, server_id } = *said;
         let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
         let path = &target[..end.min(LONGEST_PATH)];
         let host = host.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
         let host = &host[..host.len().min(LONGEST_HOST)];
+        let kept = &agent[..agent.len().min(LONGEST_AGENT)];
         RequestText {
             id: id.len(),
             host: host.len(),
+            agent: kept.len(),
+            server_id: server_id.len(),
             is_cut: end > LONGEST_PATH,
-            text: [id.as_bytes(), host, path].concat().into(),
+            is_agent_cut: agent.len() > LONGEST_AGENT,
+            text: [id.as_bytes(), host, kept, server_id, path].concat().into(),
         }
     }
 
@@ -102,12 +124,27 @@ impl RequestText {
 
     /// The host, as the client sent it.
     pub fn host(&self) -> &[u8] {
-        &self.text[self.id..self.id + self.host]
+        &self.text[self.id..][..self.host]
+    }
+
+    /// What the client says it is.
+    pub fn agent(&self) -> &[u8] {
+        &self.text[self.id + self.host..][..self.agent]
+    }
+
+    /// What the server calls the request.
+    pub fn server_id(&self) -> &[u8] {
+        &self.text[self.id + self.host + self.agent..][..self.server_id]
     }
 
     /// The path, as the client sent it, without a query.
     pub fn path(&self) -> &[u8] {
-        &self.text[self.id + self.host..]
+        &self.text[self.id + self.host + self.agent + self.server_id..]
+    }
+
+    /// Whether what the client says it is was longer.
+    pub fn is_agent_cut(&self) -> bool {
+        self.is_agent_cut
     }
 
     /// Whether the path was longer.

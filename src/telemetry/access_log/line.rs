@@ -62,6 +62,10 @@ struct Line<'a> {
     generation: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<&'a str>,
+    #[serde(skip_serializing_if = "Escaped::is_empty")]
+    agent: Escaped<'a>,
+    #[serde(skip_serializing_if = "Escaped::is_empty")]
+    server_id: Escaped<'a>,
 }
 
 /// When a request was over, to the millisecond.
@@ -122,6 +126,8 @@ impl<'a> Line<'a> {
             profile: entry.discovery.and_then(|(_, profile)| profile).map(Profile::name),
             generation: entry.generation,
             site: entry.site.as_ref().map(SiteName::as_str),
+            agent: Escaped { bytes: request.agent(), is_cut: request.is_agent_cut() },
+            server_id: Escaped { bytes: request.server_id(), is_cut: false },
         }
     }
 
@@ -160,6 +166,8 @@ impl<'a> Line<'a> {
         pair(to, " profile=", self.profile);
         pair(to, " generation=", self.generation);
         pair(to, " site=", self.site);
+        pair(to, " agent=", Some(&self.agent).filter(|agent| !agent.is_empty()));
+        pair(to, " server_id=", Some(&self.server_id).filter(|id| !id.is_empty()));
         pair(to, " id=", Some(&self.id));
     }
 }
@@ -236,12 +244,17 @@ mod tests {
     use super::*;
     use crate::telemetry::{
         AnsweredBy, Class, Finished,
-        access_log::{Entry, RequestText},
+        access_log::{Entry, RequestText, Said},
     };
 
     fn entry(host: &[u8], target: &[u8]) -> Entry {
+        of_agent(host, target, b"curl/8.5")
+    }
+
+    fn of_agent(host: &[u8], target: &[u8], agent: &[u8]) -> Entry {
         let took = Some(Duration::from_nanos(1_234_567));
-        let request = RequestText::new(&HeaderValue::from_static("1a2b"), host, target);
+        let id = &HeaderValue::from_static("1a2b");
+        let request = RequestText::new(&Said { id, host, target, agent, server_id: b"req_9" });
         Entry {
             at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_007),
             finished: Finished { class: Class::Mcp, by: AnsweredBy::Server, status: 200, took, first_byte: None },
@@ -274,22 +287,23 @@ mod tests {
         assert_eq!(
             line(&entry, AccessLogFormat::Text),
             "2025-11-24T16:00:00.007Z 192.0.2.7 GET /mcp HTTP/1.1 200 by=server total_ms=1.235 in=3 out=4 attempts=1 \
-             host=a.example tls=true class=mcp generation=9 id=1a2b\n"
+             host=a.example tls=true class=mcp generation=9 agent=curl/8.5 server_id=req_9 id=1a2b\n"
         );
         assert_eq!(
             line(&entry, AccessLogFormat::Json),
             "{\"time\":\"2025-11-24T16:00:00.007Z\",\"id\":\"1a2b\",\"client\":\"192.0.2.7\",\"method\":\"GET\",\
              \"host\":\"a.example\",\"path\":\"/mcp\",\"version\":\"HTTP/1.1\",\"tls\":true,\"class\":\"mcp\",\
              \"status\":200,\"bytes_in\":3,\"bytes_out\":4,\"answered_by\":\"server\",\"attempts\":1,\
-             \"total_ms\":1.235,\"generation\":9}\n"
+             \"total_ms\":1.235,\"generation\":9,\"agent\":\"curl/8.5\",\"server_id\":\"req_9\"}\n"
         );
     }
 
     #[test]
     fn what_is_too_long_is_cut() {
         let path = [&b"/"[..], &[b'x'; 5000]].concat();
-        let line = line(&entry(&[b'h'; 5000], &path), AccessLogFormat::Text);
-        assert!(line.contains("xxx... HTTP/1.1") && line.len() < 1700, "{line}");
+        let line = line(&of_agent(&[b'h'; 5000], &path, &[b'a'; 5000]), AccessLogFormat::Text);
+        assert!(line.contains("xxx... HTTP/1.1") && line.len() < 2000, "{line}");
+        assert!(line.contains(&format!(" agent={}... server_id=", "a".repeat(256))), "{line}");
     }
 
     #[test]
@@ -307,15 +321,16 @@ mod tests {
         fn a_request_is_one_line(
             host in prop::collection::vec(any::<u8>(), 0..300),
             path in prop::collection::vec(any::<u8>(), 0..1200),
+            agent in prop::collection::vec(any::<u8>(), 1..300),
         ) {
             let path = [&b"/"[..], &path].concat();
-            let entry = entry(&host, &path);
+            let entry = of_agent(&host, &path, &agent);
             let text = line(&entry, AccessLogFormat::Text);
             let is_plain = |line: &str| line.strip_suffix('\n').unwrap().bytes().all(|byte| (b' '..=b'~').contains(&byte));
             prop_assert!(is_plain(&text), "{:?}", text);
             let columns: Vec<_> = text.trim_end().split(' ').collect();
             prop_assert_eq!((columns[2], columns[4], columns[5]), ("GET", "HTTP/1.1", "200"));
-            let pairs = if columns.iter().any(|column| column.starts_with("host=")) { 10 } else { 9 };
+            let pairs = if columns.iter().any(|column| column.starts_with("host=")) { 12 } else { 11 };
             prop_assert_eq!(columns.len(), 6 + pairs, "{}", text);
             let json = line(&entry, AccessLogFormat::Json);
             prop_assert!(is_plain(&json), "{:?}", json);

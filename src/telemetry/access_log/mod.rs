@@ -2,7 +2,7 @@
 //!
 //! A request hands over an [`Entry`] and goes on; a thread of its own makes the line and writes it. When that thread
 //! cannot keep up, lines are dropped and counted: no request ever waits for it. A line holds no query, no header
-//! but the host and the request id, and no body.
+//! but the host, what the client says it is, and the ids of the request, and no body.
 
 mod append;
 mod entry;
@@ -27,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::writer::{AccessScribe, Complaints, Target};
 pub use self::{
-    entry::{Entry, LONGEST_METHOD, LONGEST_PATH, RequestText, cut_method},
+    entry::{Entry, LONGEST_METHOD, LONGEST_PATH, RequestText, Said, cut_method},
     line::append,
 };
 use super::lines::{LineCounts, Lines, Message, RunningLines};
@@ -85,7 +85,7 @@ impl AccessLog {
     /// Hands over an entry. Never waits.
     pub fn add(&self, entry: Entry) {
         if !self.lines.add(Box::new(entry)) {
-            self.complaints.complain(None, false);
+            self.complaints.complain(false);
         }
     }
 }

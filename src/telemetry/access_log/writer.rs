@@ -13,6 +13,7 @@ use std::{
 };
 
 use log::{error, info, warn};
+use parking_lot::Mutex;
 
 use super::{Entry, line};
 use crate::{
@@ -49,6 +50,8 @@ pub(super) struct Complaints {
     last: AtomicU64,
     /// Lines that were dropped, as far as the log has been told of them.
     told: AtomicU64,
+    /// Why the last write failed; `None` when it did not.
+    fault: Mutex<Option<String>>,
 }
 
 impl Target {
@@ -97,17 +100,29 @@ impl Scribe for AccessScribe {
     }
 
     fn has_written(&mut self, fault: Option<&io::Error>, is_last: bool, _: &mut Vec<u8>) {
-        self.complaints.complain(fault, is_last);
+        self.complaints.has_written(fault);
+        self.complaints.complain(is_last);
     }
 }
 
 impl Complaints {
     pub fn new(counts: Arc<LineCounts>) -> Self {
-        Complaints { counts, began: Instant::now(), last: AtomicU64::new(0), told: AtomicU64::new(0) }
+        Complaints {
+            counts,
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            fault: Mutex::new(None),
+        }
+    }
+
+    /// Takes note of how the last write went: a queue that runs over behind one that failed is not too slow.
+    fn has_written(&self, fault: Option<&io::Error>) {
+        *self.fault.lock() = fault.map(ToString::to_string);
     }
 
     /// Says that lines were dropped, if that is news, and if it was not said just now, unless it is the last word.
-    pub fn complain(&self, fault: Option<&io::Error>, is_last_word: bool) {
+    pub fn complain(&self, is_last_word: bool) {
         let dropped = self.counts.read().dropped();
         if dropped == self.told.load(Ordering::Relaxed) {
             return;
@@ -122,6 +137,7 @@ impl Complaints {
             return;
         }
         let lines = dropped.saturating_sub(self.told.fetch_max(dropped, Ordering::Relaxed));
+        let fault = self.fault.lock().clone();
         let (how, why) = fault.map_or((" fast enough", String::new()), |fault| ("", format!(": {fault}")));
         warn!("the access log cannot be written{how}, lines dropped since this was said last: {lines}{why}");
     }

@@ -110,6 +110,7 @@ impl Exchanging<'_> {
             return self.take_interim(head);
         }
         self.exchange.take_head(head.status.is_server_error(), self.now);
+        self.exchange.note_server_id(head.fields());
         self.clock.enter(Awaiting::Body, self.now);
         let answers_head = self.session.req_header().method == Method::HEAD;
         let body = head.body(answers_head);
@@ -180,11 +181,14 @@ impl Exchanging<'_> {
         let key = self.session.req_header().headers.get("sec-websocket-key");
         switches_to_websocket(head, key.map(HeaderValue::as_bytes)).or_else(malformed)?;
         self.exchange.take_head(false, Instant::now());
+        self.exchange.note_server_id(head.fields());
         self.session.set_keepalive(None);
+        let rules = ResponseRules::new(self.session, self.exchange, head.status, head.nominated());
         let Some(client) = &self.client else {
-            return Ok(Some(Event::Head(Box::new(interim_header(head)?))));
+            return Ok(Some(Event::Head(Box::new(rules.switch_header(head)?))));
         };
-        write_interim(client.io().unsent(), head);
+        rules.write_switch(client.io().unsent(), head);
+        drop(rules);
         self.exchange.account.written = Some(Written { status: head.status, body: 0 });
         Ok(Some(Event::Switched))
     }
