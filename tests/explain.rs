@@ -288,7 +288,7 @@ fn what_is_said_is_what_an_edge_does() {
             arguments.extend(["-H", header]);
         }
         let told = explained(&folder, &arguments);
-        let status = edge.origin.connect().ask(method, target, host, &header_line(header)).status;
+        let status = edge.connect().ask(method, target, host, &header_line(header)).status;
         let said = told["status"].as_u64().unwrap_or(503);
         assert_eq!(said, u64::from(status), "{method} {host} {target} {header}: {told:#}");
         statuses.push(said);
