@@ -3,13 +3,15 @@
 CONFIG ?= conf/proxy.yaml
 
 .PHONY: run test test-bifrost check schema bench bench-check bench-compare bench-short bench-scaling release fuzz
-.PHONY: prerequisites deb package-prerequisites manifests
+.PHONY: prerequisites deb package-prerequisites manifests deny sbom image image-prerequisites dist
 .PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
 	cargo run --release --locked -- run --config $(CONFIG)
 
-# The tests with the real Bifrost are skipped where there is no Go to build it, and only there.
+# All tests, and all that they need. With `cargo test` alone, those whose tools are missing say so and are skipped. With
+# EVERY_TEST=yes, as in .ci/run, one that is skipped is a failure. Only Go is nothing that this installs: without it, the
+# tests with the real Bifrost and those of the Helm chart are skipped.
 test: prerequisites test-prerequisites
 	tests/interop/setup.sh
 	cargo test --locked
@@ -17,6 +19,7 @@ test: prerequisites test-prerequisites
 		$(MAKE) --no-print-directory test-bifrost; \
 	else \
 		echo "skipped: the tests with the real Bifrost (make test-bifrost), because Go is missing"; \
+		[ -z "$$EVERY_TEST" ]; \
 	fi
 
 # The edge in front of the real Bifrost, which is built here. It listens on loopback addresses only.
@@ -34,6 +37,22 @@ check: prerequisites
 	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
+	$(MAKE) --no-print-directory deny
+
+# Licences, duplicates and sources of all packages; and known vulnerabilities, where their database can be reached.
+deny: prerequisites
+	@.ci/tool.sh cargo-deny
+	$(DENY) --offline check licenses bans sources
+	@if $(DENY) fetch db 2>/dev/null; then $(DENY) --offline check advisories; \
+	else echo "skipped: known vulnerabilities, because the database of RustSec cannot be reached"; fi
+
+DENY = target/tools/bin/cargo-deny --locked --config .github/deny.toml
+
+# What the program is built from, as CycloneDX.
+sbom:
+	@$(call need,python3:python3)
+	@mkdir -p target/dist
+	python3 -B conf/deploy/sbom.py >target/dist/bridgehead.cdx.json
 
 # What editors complete and check the configuration with, made anew from the types of its keys.
 schema: prerequisites
@@ -60,6 +79,15 @@ deb: package-prerequisites $(if $(PROGRAM),,release)
 	rm -rf target/debian
 	conf/deploy/debian/build.sh $(or $(PROGRAM),$(FASTEST)) target/debian
 	lintian --allow-root --fail-on error target/debian/*.deb
+
+# An image as target/dist/bridgehead.oci.tar, made without a daemon; of what is as for deb. To run it:
+# podman load --input target/dist/bridgehead.oci.tar
+image: image-prerequisites $(if $(PROGRAM),,release)
+	conf/deploy/container/build.sh $(or $(PROGRAM),$(FASTEST)) target/dist/bridgehead.oci.tar
+
+image-prerequisites:
+	@$(call need,buildah:buildah strip:binutils)
+	@[ -e /etc/ssl/certs/ca-certificates.crt ] || { $(call install,ca-certificates); }
 
 # The plain manifests, made anew from the chart.
 manifests:
@@ -103,15 +131,20 @@ prerequisites:
 # The tests also need the languages of the MCP clients, a TLS terminator, and clients of TLS.
 test-prerequisites:
 	@command -v promtool >/dev/null || tests/promtool.sh
-	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm)
+	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm java:default-jdk-headless mvn:maven git:git)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
 	@if command -v go >/dev/null; then .ci/tool.sh helm; fi
-	@if command -v dpkg >/dev/null; then $(MAKE) --no-print-directory package-prerequisites; fi
+	@if command -v dpkg >/dev/null; then $(MAKE) --no-print-directory package-prerequisites image-prerequisites; fi
 
 # What packages are made and looked at with.
 package-prerequisites: prerequisites
 	@$(call need,dpkg-shlibdeps:dpkg-dev lintian:lintian python3:python3)
 	@.ci/tool.sh cargo-deb
+
+# All that a release has, in target/dist; nothing is published. .github/RELEASING.md says the steps.
+dist: package-prerequisites image-prerequisites $(if $(PROGRAM),,release)
+	@.ci/tool.sh helm
+	conf/deploy/dist.sh $(or $(PROGRAM),$(FASTEST))
 
 # What the comparison measures, and measures with; Caddy comes from PyPI when it runs.
 compare-prerequisites:

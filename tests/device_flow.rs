@@ -12,6 +12,7 @@ use crate::support::{
     edge::{Edge, PUBLIC_URLS, servers_yaml},
     http::Response,
     tls_server::Trust,
+    tools::lacks,
 };
 
 const OAUTH2: &str = "profile: oauth2\nmcp_server_auth_mode: both\nclaude_code_gateway: true\n";
@@ -188,27 +189,42 @@ fn refused(answer: &Response, error: &str) {
 
 #[test]
 fn a_login_lives_over_http_1() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     Device::over_http().lives();
 }
 
 #[test]
 fn a_login_lives_over_tls() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     Device::over_tls("--http1.1", "").lives();
 }
 
 #[test]
 fn a_login_lives_over_http_2() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     Device::over_tls("--http2", "").lives();
 }
 
 #[test]
 fn a_login_lives_below_a_path() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     Device::over_tls("--http1.1", "/bifrost").lives();
 }
 
 /// Without the key that path is the server's, whose document says the same.
 #[test]
 fn a_login_lives_without_the_key_by_what_the_server_says() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     let device = Device::over_http();
     let metadata = device.metadata();
     assert!(device.bifrost.discovery_requests().is_empty());
@@ -222,6 +238,9 @@ fn a_login_lives_without_the_key_by_what_the_server_says() {
 /// The client shows what the gateway says; `x-should-retry` has it ask for a login at once.
 #[test]
 fn a_token_is_good_for_the_gateway_alone_and_refusals_arrive_whole() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     let device = Device::over_http();
     let token = text(&device.log_in(), "access_token");
     let bearer = format!("Authorization: Bearer {token}");
@@ -240,6 +259,9 @@ fn a_token_is_good_for_the_gateway_alone_and_refusals_arrive_whole() {
 
 #[test]
 fn what_else_the_client_asks_for_is_forwarded_unchanged() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     let device = Device::over_http();
     let bearer = format!("Authorization: Bearer {}", text(&device.log_in(), "access_token"));
     let ask = |path: &str, more: &[&str]| device.curl(path, &[&["--header", bearer.as_str()], more].concat());
@@ -261,6 +283,9 @@ fn what_else_the_client_asks_for_is_forwarded_unchanged() {
 /// Each piece is held back until the client has the one before.
 #[test]
 fn a_streamed_message_arrives_piece_by_piece() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     let device = Device::over_http();
     let token = text(&device.log_in(), "access_token");
     let gate = device.bifrost.gate();
@@ -285,6 +310,9 @@ fn a_streamed_message_arrives_piece_by_piece() {
 /// Bifrost counts the sign-ins of a minute by the peer of its connection, which is the edge, whoever asks.
 #[test]
 fn the_limit_of_the_gateway_itself_is_one_for_all_behind_the_edge() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     let device = Device::over_http();
     let mut connection = device.edge.connect();
     let mut begin = || {
@@ -304,6 +332,9 @@ fn the_limit_of_the_gateway_itself_is_one_for_all_behind_the_edge() {
 
 #[test]
 fn a_gateway_that_is_off_says_so_through_the_edge() {
+    if lacks(&["curl", "openssl"]) {
+        return;
+    }
     let device = Device::over_http();
     device.bifrost.set_discovery(Discovery::Gap);
     assert_eq!(device.form("/oauth/token", &[]).status, 405);

@@ -12,6 +12,7 @@ use crate::support::{
     schema,
     tls_client::TlsClient,
     tls_server::{Authority, Folder},
+    tools::lacks,
 };
 
 /// What README shows of a start is in the log, but for the time and the ports.
@@ -119,6 +120,9 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 
 #[test]
 fn yaml_in_the_documents_is_taken_by_the_edge_and_by_the_schema() {
+    if lacks(&["git"]) {
+        return;
+    }
     let folder = Folder::new();
     let identity = Authority::new().sign("gateway.example.com", &["gateway.example.com"]);
     folder.write("gateway.pem", identity.certificate_pem());

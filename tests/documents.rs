@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::{
     pages::{Page, text_of},
     program::bridgehead,
+    tools::lacks,
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -15,6 +16,9 @@ const RUNBOOK: &str = "conf/deploy/OPERATING.md";
 
 #[test]
 fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
+    if lacks(&["git"]) {
+        return;
+    }
     let mut count = 0;
     let mut broken = Vec::new();
     for page in Page::all() {
@@ -61,6 +65,9 @@ fn the_first_page_is_one_and_leads_to_the_others() {
 /// Subcommands and options of this program, and targets of make.
 #[test]
 fn commands_in_the_documents_are_there() {
+    if lacks(&["git"]) {
+        return;
+    }
     let help = |arguments: &[&str]| {
         let output = bridgehead().args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}");

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::support::{
+    interop::installed,
     schema,
-    tools::{interop, lacks, path_of},
+    tools::{lacks, path_of},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -69,7 +70,7 @@ fn helm_finds_nothing_wrong_with_the_chart_and_kubernetes_takes_every_example() 
     let examples = examples();
     assert!(examples.len() >= 10, "{examples:?}");
     let folder = tempfile::tempdir().unwrap();
-    let mut check = Command::new(interop("packaging/bin/python"));
+    let mut check = Command::new(installed("packaging").join("packaging/bin/python"));
     check.arg(Path::new(ROOT).join("tests/interop/packaging/check.py"));
     for example in &examples {
         let (is_good, report, said) = helm(&["lint", "--strict", ".", "--values", example]);

@@ -10,6 +10,7 @@ use crate::support::{
     nobody_yet,
     tls_server::Trust,
     tls_terminator::TlsTerminator,
+    tools::lacks,
 };
 
 /// One of the official SDKs.
@@ -64,12 +65,18 @@ fn logged_in_at(seen: &serde_json::Value, origin: &str, url: &str, token: &str, 
 }
 
 fn over_http(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let (bifrost, edge) = bifrost_and_edge();
     let origin = format!("http://{}", edge.host());
     logged_in(&client.log_in(&format!("{origin}/mcp"), None), &origin, &bifrost);
 }
 
 fn behind_tls(client: &Client) {
+    if lacks(&[client.name, "openssl", "stunnel"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
@@ -81,6 +88,9 @@ fn behind_tls(client: &Client) {
 
 /// Over the edge's own TLS.
 fn over_tls(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let (bifrost, trust) = (Bifrost::start(), Trust::new());
     let edge = trust.edge_with_tls(&format!("{}{CLIENTS}", servers_yaml(&[bifrost.address()])));
     let origin = format!("https://{}", edge.host());
@@ -96,6 +106,9 @@ const OAUTH2_TOKEN: &str = "/oauth2/token";
 
 /// At `/mcp` and below it, where the resource is the same.
 fn oauth2_over_http(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     for path in ["/mcp", "/mcp/github"] {
         let bifrost = Bifrost::of_oauth2(Mode::Oauth);
         let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{OAUTH2}"));
@@ -106,6 +119,9 @@ fn oauth2_over_http(client: &Client) {
 }
 
 fn oauth2_behind_tls(client: &Client) {
+    if lacks(&[client.name, "openssl", "stunnel"]) {
+        return;
+    }
     let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     let port = nobody_yet().port();
     let origin = format!("https://localhost:{port}");
@@ -119,6 +135,9 @@ fn oauth2_behind_tls(client: &Client) {
 
 /// At a gateway below a path, over the edge's own TLS: a client finds everything from `…/bifrost/mcp` alone.
 fn oauth2_below_a_path(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let base = "/bifrost";
     let (bifrost, trust) = (Bifrost::of_oauth2(Mode::Oauth), Trust::new());
     bifrost.set_base_path(base);
@@ -133,6 +152,9 @@ fn oauth2_below_a_path(client: &Client) {
 
 /// A client whose access token has ended gets another one through the edge, without its user.
 fn oauth2_refreshes(client: &Client) {
+    if lacks(&[client.name, "openssl"]) {
+        return;
+    }
     let bifrost = Bifrost::of_oauth2(Mode::Oauth);
     // initialize, that it is initialized, tools/list.
     bifrost.end_access_tokens_after(3);

@@ -1,5 +1,5 @@
 //! Programs in Java are served in clear text, with the clients that most of them use, as these are by default: each
-//! offers an upgrade with its requests. Without a JDK there is nothing to try.
+//! offers an upgrade with its requests.
 
 use std::process::Command;
 
@@ -9,28 +9,29 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
     interop::{installed, printed},
+    tools::lacks,
 };
 
-/// Runs one of the programs; what it printed, or nothing where there is no JDK.
-fn run(program: &str, arguments: &[&str]) -> Option<String> {
-    if Command::new("java").arg("--version").output().is_err() {
-        return None;
-    }
+/// Runs one of the programs; what it printed.
+fn run(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("java");
     command.arg("-cp").arg(installed("java").join("java/*")).arg(format!("java/{program}.java")).args(arguments);
-    Some(printed(program, &mut command, None))
+    printed(program, &mut command, None)
 }
 
 /// Asks twice with a GET and a POST, and asserts that each was a 200 in this version.
 fn is_served(client: &str, edge: &Edge, target: &str, when: &str, version: &str) {
     let url = format!("http://{}{target}", edge.host());
-    let Some(printed) = run("Ask", &[client, &url, when]) else { return };
+    let printed = run("Ask", &[client, &url, when]);
     let expected = format!("GET 200 {version}\nPOST 200 {version}\n").repeat(2);
     assert_eq!(printed, expected, "{client} {when}");
 }
 
 #[test]
 fn the_clients_of_the_jdk_and_of_apache_are_served_in_http_1() {
+    if lacks(&["java"]) {
+        return;
+    }
     let (bifrost, edge) = bifrost_and_edge();
     for (client, version) in [("jdk", "HTTP_1_1"), ("apache", "HTTP/1.1")] {
         for when in ["at-once", "when-asked"] {
@@ -44,6 +45,9 @@ fn the_clients_of_the_jdk_and_of_apache_are_served_in_http_1() {
 
 #[test]
 fn they_are_served_where_a_listener_has_http_2() {
+    if lacks(&["java"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let edge = Edge::listening("http2: true", &servers_yaml(&[bifrost.address()]));
     is_served("jdk", &edge, "/echo", "at-once", "HTTP_1_1");
@@ -55,17 +59,23 @@ fn they_are_served_where_a_listener_has_http_2() {
 #[test]
 fn the_java_sdk_of_mcp_calls_a_tool() {
     const TOKEN: &str = "a-token-of-java";
+    if lacks(&["java"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     bifrost.accept_token(TOKEN);
     let edge = Edge::with(&[bifrost.address()], &format!("public_urls: [\"http://localhost:{{port}}\"]\n{CLIENTS}"));
     let url = format!("http://{}/mcp", edge.host());
-    let Some(printed) = run("Call", &[&url, TOKEN, "count"]) else { return };
+    let printed = run("Call", &[&url, TOKEN, "count"]);
     let seen: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!((&seen["tools"], &seen["result"]), (&json!(["count"]), &json!("counted to 3")));
 }
 
 #[test]
 fn curl_that_offers_http_2_is_served() {
+    if lacks(&["curl"]) {
+        return;
+    }
     let (_bifrost, edge) = bifrost_and_edge();
     let url = format!("http://{}/.well-known/oauth-protected-resource/mcp", edge.host());
     let arguments = ["-sS", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "--http2", &url, &url];

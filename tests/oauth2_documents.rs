@@ -8,6 +8,7 @@ use crate::support::{
         oauth2::{authorization_server, protected_resource},
     },
     edge::{CLIENTS, Edge, PUBLIC_URLS},
+    tools::lacks,
     until,
 };
 
@@ -157,6 +158,9 @@ fn a_reload_changes_the_profile_and_the_mode() {
 
 #[test]
 fn the_keys_are_the_servers_to_answer_preflight_and_all() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let setup = setup();
     let mut connection = setup.edge.connect();
     let origin = "Origin: https://page.example.com\r\n";

@@ -12,6 +12,7 @@ use crate::support::{
     consent::consent,
     edge::Edge,
     http::Response,
+    tools::lacks,
 };
 
 const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
@@ -106,6 +107,9 @@ fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
 
 #[test]
 fn a_login_a_refresh_and_every_slug_work_with_the_one_resource() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let client = Client::at("http");
     let tokens = client.log_in();
     let access = text(&tokens, "access_token");
@@ -124,6 +128,9 @@ fn a_login_a_refresh_and_every_slug_work_with_the_one_resource() {
 
 #[test]
 fn the_token_is_signed_by_a_key_that_jwks_uri_has() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let client = Client::at("http");
     let tokens = client.log_in();
     let document = client.edge.get("/.well-known/oauth-authorization-server").json();
@@ -178,6 +185,9 @@ fn the_fragment_of_the_consent_page_survives_the_repair_of_the_scheme() {
 
 #[test]
 fn behind_a_terminator_the_server_learns_the_scheme_and_needs_no_repair() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let client = Client::at("https");
     let tokens = client.log_in();
     assert_eq!(client.mcp("/mcp", text(&tokens, "access_token")).status, 200);
@@ -187,6 +197,9 @@ fn behind_a_terminator_the_server_learns_the_scheme_and_needs_no_repair() {
 
 #[test]
 fn an_answer_with_a_token_is_passed_as_it_is() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let client = Client::at("http");
     let page = client.authorize("");
     let callback = client.consent(page.header("location").unwrap());

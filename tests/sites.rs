@@ -13,6 +13,7 @@ use crate::support::{
     discovery::{AS, PR, authorization_server, protected_resource},
     edge::Edge,
     http::Response,
+    tools::lacks,
     until,
 };
 
@@ -61,6 +62,9 @@ impl Gateways {
 
 #[test]
 fn each_site_has_its_own_documents() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let gateways = gateways();
     let text = |host, target: &str| gateways.ask(host, target).text().to_owned();
     assert_eq!(text("team.example", AS), authorization_server("https://team.example"));

@@ -11,6 +11,7 @@ use crate::support::{
     browser::Page,
     edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
     program::{self, Running},
+    tools::lacks,
     until,
 };
 
@@ -70,6 +71,9 @@ fn color(page: &mut Page, bifrost: &Bifrost) -> String {
 
 #[test]
 fn the_page_shows_the_fleet_and_what_is_served() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let (one, two) = (Bifrost::start(), Bifrost::start());
     let gate = one.gate();
     let edge = edge(&[&one]);
@@ -97,6 +101,9 @@ fn the_page_shows_the_fleet_and_what_is_served() {
 
 #[test]
 fn a_server_that_does_not_agree_about_discovery_is_named() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let fleet = [Bifrost::start(), Bifrost::start()];
     fleet[1].set_discovery(Discovery::Off);
     let edge = Edge::start(&format!("{}verify: {{interval: 20ms}}\n", yaml(&[&fleet[0], &fleet[1]])));
@@ -110,6 +117,9 @@ fn a_server_that_does_not_agree_about_discovery_is_named() {
 
 #[test]
 fn under_oauth2_the_mode_is_named_and_a_server_of_another_generation() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let address = bifrost.address();
     let yaml = |mode: &str| {
@@ -132,6 +142,9 @@ fn under_oauth2_the_mode_is_named_and_a_server_of_another_generation() {
 
 #[test]
 fn what_an_operator_should_know_of_the_file_is_shown_as_text() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let (program, file) = start(&bifrost);
     let mut page = open(program.admin);
@@ -149,6 +162,9 @@ fn what_an_operator_should_know_of_the_file_is_shown_as_text() {
 
 #[test]
 fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let (one, two) = (Bifrost::start(), Bifrost::start());
     let edge = edge(&[&one, &two]);
     let mut page = open(edge.admin);
@@ -175,6 +191,9 @@ fn a_killed_server_turns_red_and_green_again_when_it_is_back() {
 
 #[test]
 fn a_reload_shows_up_and_so_do_the_problems_of_one_that_is_refused() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let (one, two) = (Bifrost::start(), Bifrost::start());
     let (program, file) = start(&one);
     let mut page = open(program.admin);
@@ -199,6 +218,9 @@ fn a_reload_shows_up_and_so_do_the_problems_of_one_that_is_refused() {
 
 #[test]
 fn an_edge_that_cannot_be_reached_is_said_to_be_so_and_what_it_last_said_stays() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let edge = edge(&[&bifrost]);
     let mut page = open(edge.admin);
@@ -211,6 +233,9 @@ fn an_edge_that_cannot_be_reached_is_said_to_be_so_and_what_it_last_said_stays()
 
 #[test]
 fn requests_become_a_plot() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let bifrost = Bifrost::start();
     let edge = edge(&[&bifrost]);
     for path in ["/echo", "/echo", "/echo", "/status/500"] {
@@ -255,6 +280,9 @@ fn the_page_can_be_read_in_the_light_in_the_dark_and_on_a_phone() {
         }
         return bad;
     })()";
+    if lacks(&["chromium"]) {
+        return;
+    }
     let (one, two) = (Bifrost::start(), Bifrost::start());
     two.set_red(true);
     let (program, file) = start(&two);

@@ -1,11 +1,13 @@
 //! Clients of TLS that nobody here wrote are served by the edge itself, and a scanner finds nothing weak.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command};
 
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, servers_yaml},
+    interop::installed,
     tls_server::Trust,
+    tools::lacks,
 };
 
 struct Setup {
@@ -41,6 +43,9 @@ fn run(command: &mut Command) -> String {
 
 #[test]
 fn curl_is_served_over_http_1_and_http_2() {
+    if lacks(&["curl"]) {
+        return;
+    }
     let setup = setup();
     for (option, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
         let document = setup.url("/.well-known/oauth-authorization-server");
@@ -59,6 +64,9 @@ fn curl_is_served_over_http_1_and_http_2() {
 
 #[test]
 fn openssl_verifies_the_certificate_in_both_versions() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let setup = setup();
     for (version, shown) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
         let mut openssl = Command::new("openssl");
@@ -79,6 +87,9 @@ fn openssl_verifies_the_certificate_in_both_versions() {
 
 #[test]
 fn a_browser_is_served() {
+    if lacks(&["chromium"]) {
+        return;
+    }
     let setup = setup();
     let profile = tempfile::tempdir().unwrap();
     let mut chromium = Command::new("chromium");
@@ -111,11 +122,12 @@ const SOUND: [(&str, &str); 9] = [
 
 #[test]
 fn a_scanner_finds_nothing_weak() {
+    if lacks(&["tls-scanner"]) {
+        return;
+    }
     let setup = setup();
-    let interop = env::var_os("INTEROP_ENV_DIR")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/.env")), PathBuf::from);
     let report = setup.trust.folder.path().join("report.json");
-    let mut sslyze = Command::new(interop.join("tls-scanner/bin/sslyze"));
+    let mut sslyze = Command::new(installed("tls-scanner").join("tls-scanner/bin/sslyze"));
     sslyze.args([
         "--mozilla_config",
         "disable",

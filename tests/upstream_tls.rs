@@ -6,6 +6,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, NO_ANSWER, UNREACHABLE, is_error},
     tls_server::{BOTH, HTTP_1, Server, Speaks, Trust, edge, over, yaml},
+    tools::lacks,
     until,
 };
 
@@ -142,6 +143,9 @@ fn a_server_that_asks_for_a_certificate_is_502_without_one_and_with_anothers() {
 
 #[test]
 fn keys_of_every_kind_are_shown() {
+    if lacks(&["openssl"]) {
+        return;
+    }
     let trust = Trust::new();
     let server = Server::start(Speaks::tls_for_clients_of(&trust.authority, &trust.identity(), HTTP_1));
     let ca_key = trust.folder.write("ca.key", trust.authority.key_pem());

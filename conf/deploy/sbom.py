@@ -1,6 +1,6 @@
 """Says which packages are in the program: sbom.py [--copyright | --licences].
 
-As CycloneDX 1.5, from Cargo.lock by way of cargo metadata: what the program is built from for this kind of machine, without
+As CycloneDX 1.5, from Cargo.lock by way of cargo: what the program is built from for this kind of machine, without
 what only its tests and benches need. With --copyright, as Debian's file copyright;
 with --licences, the texts of their licences.
 """
@@ -23,24 +23,23 @@ def printed(*command):
 
 def read():
     """Returns the program, what it is built from, and who needs whom."""
-    host = next(line.split()[1] for line in printed("rustc", "-vV").splitlines() if line.startswith("host:"))
-    metadata = json.loads(printed("cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", host))
-    packages = {package["id"]: package for package in metadata["packages"]}
+    # The tree has what is built; the metadata has also what the tests alone switch on.
+    tree = printed("cargo", "tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}")
+    built = {tuple(line.split()[:2]) for line in tree.splitlines()}
+    metadata = json.loads(printed("cargo", "metadata", "--locked", "--format-version", "1"))
+    packages = {each["id"]: each for each in metadata["packages"] if (each["name"], f"v{each['version']}") in built}
     needs = {
         node["id"]: sorted(
-            each["pkg"] for each in node["deps"] if any(kind["kind"] in (None, "build") for kind in each["dep_kinds"])
+            each["pkg"]
+            for each in node["deps"]
+            if each["pkg"] in packages and any(kind["kind"] != "dev" for kind in each["dep_kinds"])
         )
         for node in metadata["resolve"]["nodes"]
+        if node["id"] in packages
     }
     root = metadata["resolve"]["root"]
-    parts, left = set(), [root]
-    while left:
-        package = left.pop()
-        if package not in parts:
-            parts.add(package)
-            left += needs[package]
-    others = sorted((packages[each] for each in parts - {root}), key=lambda each: (each["name"], each["version"]))
-    return packages[root], others, {each: needs[each] for each in parts}
+    others = (package for each, package in packages.items() if each != root)
+    return packages[root], sorted(others, key=lambda each: (each["name"], each["version"])), needs
 
 
 def checksums():

@@ -8,11 +8,15 @@ use std::{
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
-/// Where they are installed, one of this name among them.
+/// Where they are installed.
+pub fn folder() -> PathBuf {
+    env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(FOLDER).join(".env"), PathBuf::from)
+}
+
+/// The same, one of this name among them.
 pub fn installed(name: &str) -> PathBuf {
-    let installed = env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(FOLDER).join(".env"), PathBuf::from);
-    assert!(installed.join(format!("{name}.stamp")).exists(), "{name} is not installed: run `make test` first");
-    installed
+    assert!(folder().join(format!("{name}.stamp")).exists(), "{name} is not installed: run `make test` first");
+    folder()
 }
 
 /// What one prints that trusts this authority, or those of the system.

@@ -7,6 +7,8 @@ use std::{
     thread,
 };
 
+use super::interop;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What `tests/interop/setup.sh` installs.
@@ -33,16 +35,9 @@ pub fn lacks(needed: &[&str]) -> bool {
 fn is_there(name: &str) -> bool {
     match name {
         "root" => rustix::process::geteuid().is_root(),
-        client if INTEROP.contains(&client) => interop(&format!("{client}.stamp")).exists(),
+        client if INTEROP.contains(&client) => interop::folder().join(format!("{client}.stamp")).exists(),
         program => path_of(program).is_some(),
     }
-}
-
-/// A file of what `tests/interop/setup.sh` installed.
-pub fn interop(file: &str) -> PathBuf {
-    let folder =
-        env::var_os("INTEROP_ENV_DIR").map_or_else(|| Path::new(ROOT).join("tests/interop/.env"), PathBuf::from);
-    folder.join(file)
 }
 
 /// Where a program is: among those that were built or fetched for the tests, or where the system has it.
