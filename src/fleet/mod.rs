@@ -87,7 +87,7 @@ type Candidates = SmallVec<[Candidate; 16]>;
 
 impl Fleet {
     /// The servers of a site, with the state that the runtime knows of them. A server given by name has no address before
-    /// the name [is resolved](Self::resolved). The site is measured under this name.
+    /// the name is resolved. The site is measured under this name.
     pub fn new(site: &Site, name: Option<&SiteName>, runtime: Arc<Runtime>) -> Self {
         Fleet {
             name: name.cloned(),
