@@ -39,6 +39,7 @@ pub mod cli;
 pub mod config;
 pub mod discovery;
 pub mod edge;
+pub mod explain;
 pub mod fleet;
 pub mod framing;
 pub mod generation;

@@ -215,7 +215,8 @@ fn a_wrong_command_line_is_exit_code_2_and_help_is_for_operators() {
     }
 }
 
-const COMMANDS: [&str; 8] = ["run", "check", "discover", "verify", "import", "upgrade", "schema", "completions"];
+const COMMANDS: [&str; 10] =
+    ["run", "check", "config", "explain", "discover", "verify", "import", "upgrade", "schema", "completions"];
 
 #[test]
 fn every_command_has_a_manual_page_and_the_programs_own_names_them() {

@@ -1,9 +1,12 @@
 //! The commands: from arguments to an exit code.
 
+mod config;
+mod explain;
 mod found;
 mod import;
 mod outcome;
 mod pages;
+mod report;
 mod run;
 mod show;
 mod summary;
@@ -19,12 +22,13 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use self::{
-    outcome::{load, written},
+    outcome::{Format, load, written},
+    report::check_for_program,
     run::run,
     show::{check, discover},
     upgrade::upgrade,
 };
-use crate::config::{self, Loaded};
+use crate::config::{Loaded, json_schema};
 
 /// A reverse proxy in front of a fleet of Bifrost AI gateways. It answers MCP OAuth discovery
 /// (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
@@ -44,6 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   bridgehead                              run with conf/proxy.yaml
   bridgehead check -c /etc/bridgehead/proxy.yaml
+  bridgehead explain -X POST https://gw.example.com/mcp --from 192.0.2.7
   bridgehead discover | grep issuer
   bridgehead verify --format json
   bridgehead import config.json --into conf/proxy.yaml
@@ -79,7 +84,15 @@ enum Command {
         /// Exit with 1 if there are warnings, too
         #[arg(long)]
         strict: bool,
+
+        /// How the result is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
+    /// Print the configuration as it is understood, with every default, or compare it with another one
+    Config(config::Arguments),
+    /// Say what would become of a request, step by step, and which keys decide
+    Explain(explain::Arguments),
     /// Print the discovery documents of each public URL, without serving
     Discover,
     /// Ask every server what it answers for discovery, and compare: 1 if one does not agree
@@ -115,7 +128,10 @@ pub fn main() -> ExitCode {
         return import::run(import);
     }
     if let Command::Schema = command {
-        return written(io::stdout().write_all(config::json_schema().as_bytes()), ExitCode::SUCCESS);
+        return written(io::stdout().write_all(json_schema().as_bytes()), ExitCode::SUCCESS);
+    }
+    if let Command::Check { strict, format: Format::Json } = command {
+        return check_for_program(&file, strict);
     }
     if let Command::Completions { shell } = command {
         return pages::completions(shell);
@@ -129,12 +145,14 @@ pub fn main() -> ExitCode {
         eprintln!("configuration {}", file.display());
     }
     let done = match command {
-        Command::Check { strict } => {
+        Command::Check { strict, .. } => {
             let has_failed = strict && !loaded.warnings.is_empty();
             let code = if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             return written(check(&loaded), code);
         }
         Command::Discover => discover(&loaded),
+        Command::Config(config) => return config::run(&loaded, &config),
+        Command::Explain(explain) => return explain::run(&loaded, &explain),
         Command::Verify(verify) => {
             for warning in loaded.certificate_warnings() {
                 eprintln!("warning: {}", warning.in_file(&loaded.file));

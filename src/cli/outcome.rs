@@ -2,7 +2,19 @@
 
 use std::{io, path::Path, process::ExitCode};
 
+use clap::ValueEnum;
+
 use crate::config::Loaded;
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For a person
+    #[default]
+    Table,
+    /// For a program
+    Json,
+}
 
 /// The exit code of a command that has written to standard output.
 pub(super) fn written(done: io::Result<()>, code: ExitCode) -> ExitCode {

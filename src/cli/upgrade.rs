@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::config::Loaded;
 
@@ -89,7 +89,7 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// When there is none, or another one answers in its place, or it goes on.
 pub fn upgrade(loaded: &Loaded) -> Result<(i32, i32), UpgradeError> {
     let address = reachable(loaded.config.edge.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
-    let before = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
+    let before: Status = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
     let old = before.pid;
     match is_edge(old) {
         Ok(true) => {}
@@ -107,7 +107,7 @@ pub fn upgrade(loaded: &Loaded) -> Result<(i32, i32), UpgradeError> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         sleep(INTERVAL);
-        match ask(address) {
+        match ask::<Status>(address) {
             Ok(now) if now.pid != old && now.phase == "serving" => return Ok((old, now.pid)),
             Ok(now) if now.pid == old && now.replacement.failed > before.replacement.failed => {
                 return Err(UpgradeError::Failed(old, now.replacement.why.unwrap_or_default()));
@@ -130,7 +130,7 @@ impl Configuration {
 }
 
 /// Where a listener on all addresses can be reached.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -147,7 +147,8 @@ fn is_edge(process: i32) -> io::Result<bool> {
     Ok(program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bridgehead")))
 }
 
-fn ask(address: SocketAddr) -> io::Result<Status> {
+/// What the edge behind an admin listener says of itself, as far as it is asked for.
+pub(super) fn ask<T: DeserializeOwned>(address: SocketAddr) -> io::Result<T> {
     let mut connection = TcpStream::connect_timeout(&address, ANSWER)?;
     connection.set_read_timeout(Some(ANSWER))?;
     connection.set_write_timeout(Some(ANSWER))?;

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::outcome::written;
+use super::outcome::{Format, written};
 use crate::{
     api::Credentials,
     config::Loaded,
@@ -24,15 +24,6 @@ pub(super) struct Arguments {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
-    /// For a person
-    #[default]
-    Table,
-    /// For a program
-    Json,
 }
 
 const HELP: &str = "\

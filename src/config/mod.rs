@@ -11,14 +11,17 @@
 //! ```
 
 mod checks;
+mod difference;
 mod files;
 mod keys;
 mod load;
 mod problem;
+mod understood;
 mod values;
 
 pub use self::{
     checks::fixed::Fixed,
+    difference::{Difference, differences},
     files::{contents::Contents, life::CertificateLife, listener_tls::FileFault},
     keys::{
         access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
@@ -40,6 +43,7 @@ pub use self::{
     load::{
         Loaded,
         json_schema::json_schema,
+        spots::Spot,
         text::{MOST_BYTES, read},
     },
     problem::{KeyPath, Place, Problem, Problems, Step},

@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod phases;
 mod plugin;
 mod proxy;
+mod rehearsal;
 mod service;
 mod snapshot;
 mod tcp;
@@ -26,6 +27,7 @@ pub use self::{
     downstream::{Listener, Listeners, ListeningSocket, listen},
     plugin::DiscoveryFilter,
     proxy::Edge,
+    rehearsal::{End, Forwarded, Heard, Rehearsal},
     service::service,
     snapshot::{Servers, Site, Snapshot, VerifyPlan, system_authorities},
 };

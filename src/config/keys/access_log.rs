@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::config::values::null;
 
 /// One line for each request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {
     /// The form of a line.

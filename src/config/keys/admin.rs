@@ -3,17 +3,18 @@
 use std::{fmt, net::SocketAddr};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::values::{
     environment::other_reference,
     null::empty_when_null,
     patterns,
     public_url::{check_host, check_no_secret, shown, split_port},
+    text::written_as_text,
 };
 
 /// The admin listener.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// IP address and port, for example `127.0.0.1:8001`.
@@ -140,6 +141,8 @@ fn check_path(path: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+written_as_text!(AdminAddress: 0, AdminHost: 0, ReadinessPath: 0);
 
 #[cfg(test)]
 mod tests {

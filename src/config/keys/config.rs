@@ -39,7 +39,7 @@ pub struct Config {
 }
 
 /// The keys that hold for the whole process.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeKeys {
     /// Where clients connect. At least one.

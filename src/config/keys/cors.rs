@@ -1,7 +1,7 @@
 //! The key `cors`.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::values::{
     null::empty_when_null,
@@ -11,7 +11,7 @@ use crate::config::values::{
 /// Which web pages may read what the edge itself says in a server's stead: its errors, and its responses to
 /// preflights (Fetch standard) that no server can answer. Give both keys what Bifrost has under the same names in
 /// `client`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cors {
     /// The origins of the pages, read as Bifrost reads them: an origin, one with `*` for one or more characters other

@@ -15,7 +15,7 @@ use crate::config::values::{
 };
 
 /// One Bifrost server, or several behind one name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Host and port, for example `10.0.0.7:8080` or `bifrost.internal:8080`.
@@ -43,7 +43,7 @@ pub struct Server {
 }
 
 /// What the addresses of a name are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Addresses {
     /// Each is a server of its own.
@@ -53,7 +53,7 @@ pub enum Addresses {
 }
 
 /// How a server is chosen for a request.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = shapes::hash_needs_its_key)]
 pub struct Balance {
@@ -100,7 +100,7 @@ pub enum HashKey {
 }
 
 /// The active checks of every server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthChecks {
     /// Whether servers are checked at all. Default true.
@@ -134,7 +134,7 @@ pub struct HealthChecks {
 pub struct HealthyStatus(pub StatusCode);
 
 /// When a server is given a pause because of what became of its requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerOptions {
     /// Whether there is a breaker. Default true.
@@ -164,7 +164,7 @@ pub struct BreakerOptions {
 }
 
 /// How often a request may be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retries {
     /// Attempts to deliver one request, the first included, each to another server. Default 4.
@@ -283,5 +283,15 @@ impl Retries {
 impl Default for Retries {
     fn default() -> Self {
         Retries { attempts: 4, budget: 50 }
+    }
+}
+
+impl Serialize for HashKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            HashKey::Header(name) => serializer.collect_str(&format_args!("header:{name}")),
+            HashKey::Cookie(name) => serializer.collect_str(&format_args!("cookie:{name}")),
+            HashKey::ClientAddress => serializer.serialize_str("client_address"),
+        }
     }
 }

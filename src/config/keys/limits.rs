@@ -12,7 +12,7 @@ use serde::{
 use crate::config::values::patterns::{self, Wait};
 
 /// What the edge takes from clients, and how long it waits for them.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Open connections on all listeners together. Default 10,000. What is above is closed at once, and

@@ -4,14 +4,14 @@ use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Visitor},
 };
 
-use crate::config::values::{environment::other_reference, null::not_null, patterns};
+use crate::config::values::{environment::other_reference, null::not_null, patterns, text::written_as_text};
 
 /// One address that clients connect to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port, for example `0.0.0.0:8000`, where port 0 lets the system choose; or the path of a
@@ -58,7 +58,7 @@ pub enum ListenAddress {
 pub struct Mode(pub u32);
 
 /// How clients connect with TLS. Files are PEM; a relative path starts at the folder of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("anyOf" = [
     {"required": ["client_ca"]}, {"properties": {"client_certificates": {"const": "required"}}}
@@ -82,7 +82,7 @@ pub struct ListenerTls {
 }
 
 /// A certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateFiles {
     /// The certificate, with the chain after it.
@@ -203,5 +203,13 @@ impl<'de> Deserialize<'de> for Mode {
         }
 
         deserializer.deserialize_any(ModeVisitor)
+    }
+}
+
+written_as_text!(ListenAddress:);
+
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:04o}", self.0))
     }
 }

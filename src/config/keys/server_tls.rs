@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::config::values::{patterns, public_url::check_host};
+use crate::config::values::{patterns, public_url::check_host, text::written_as_text};
 
 /// How the edge connects to a server with TLS (1.2 or 1.3). The server's certificate is always
 /// verified. Files are PEM; a relative path starts at the folder of the configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("dependencies" = {"certificate": ["key"], "key": ["certificate"]}))]
 pub struct ServerTls {
@@ -61,3 +61,5 @@ impl std::fmt::Debug for TlsFiles {
         write!(f, "TlsFiles {{ ca: {}, chain: {} }}", self.ca.len(), self.chain.len())
     }
 }
+
+written_as_text!(ServerName: 0);

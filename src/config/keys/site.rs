@@ -29,7 +29,7 @@ use crate::config::{
 };
 
 /// The public URLs that share one profile, one MCP client table and one fleet.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = shapes::profile_has_its_switch)]
 pub struct Site {
@@ -111,7 +111,7 @@ pub struct Site {
 }
 
 /// What the edge takes from clients for one site; the other limits hold for all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SiteLimits {
     /// The largest body of a request. Default 100 MiB, as in Bifrost.
@@ -131,7 +131,7 @@ pub enum UnknownHosts {
 }
 
 /// How discovery is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoveryOptions {
     /// How long a client or a shared cache may keep a document, in whole seconds. Default 0:
@@ -143,7 +143,7 @@ pub struct DiscoveryOptions {
 
 /// Which client addresses may reach a path and all below it, in whatever spelling, and the same below the path of each
 /// public URL. Addresses that nothing is said of may.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = shapes::access_rule_names_a_network)]
 pub struct AccessRule {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::values::{null::empty_when_null, path_prefix::PathPrefix, patterns::Wait};
 
 /// How long the edge waits for a server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For a connection to be made, TLS included. Default 5 s.
@@ -49,7 +49,7 @@ pub struct Timeouts {
 }
 
 /// The limits of the paths under a prefix. What is left out is as for all.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathTimeouts {
     /// The path as Bifrost has it and everything below it, and the same below the path of each public URL.

@@ -16,7 +16,19 @@ pub(super) struct Resolver<'a> {
     pub environment: Environment<'a>,
     /// The names that were used.
     pub names: BTreeSet<String>,
+    pub references: Vec<Reference>,
     pub problems: Vec<Problem>,
+}
+
+/// A value that comes from the environment.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Reference {
+    /// Where it is written.
+    pub place: Place,
+    /// How it is written.
+    pub text: String,
+    /// What it stands for.
+    pub resolved: Value,
 }
 
 /// The MCP client table, at the top level and in a site.
@@ -34,7 +46,12 @@ enum Part<'a> {
     Broken,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    /// Nothing has been resolved yet.
+    pub fn new(environment: Environment<'a>) -> Self {
+        Resolver { environment, names: BTreeSet::new(), references: Vec::new(), problems: Vec::new() }
+    }
+
     /// Resolves the references of a whole file.
     pub fn resolve(&mut self, tree: &mut Value, place: &Place) {
         let Value::Mapping(top) = tree else { return };
@@ -104,7 +121,12 @@ impl Resolver<'_> {
             is_good = false;
             self.problems.push(Problem::new(place.clone(), missing));
         }
-        is_good.then(|| if has_reference { scalar(resolved) } else { Value::String(resolved) })
+        if !is_good || !has_reference {
+            return is_good.then_some(Value::String(resolved));
+        }
+        let resolved = scalar(resolved);
+        self.references.push(Reference { place: place.clone(), text: text.to_owned(), resolved: resolved.clone() });
+        Some(resolved)
     }
 }
 
@@ -164,7 +186,7 @@ mod tests {
             "VERSION" => Some("1.10".to_owned()),
             _ => None,
         };
-        let mut resolver = Resolver { environment: &environment, names: BTreeSet::new(), problems: Vec::new() };
+        let mut resolver = Resolver::new(&environment);
         let mut tree: Value = serde_yaml::from_str("a: {b: [x]}").unwrap();
         tree["a"]["b"][0] = text.into();
         resolver.resolve(&mut tree, &Place::default());
@@ -205,7 +227,7 @@ mod tests {
         let text = "mcp_clients: [{name: \"${A}\"}]\nsites: [{mcp_clients: [{name: \"${A}\"}], name: \"${A}\"}]\n";
         let mut tree: Value = serde_yaml::from_str(text).unwrap();
         let environment = |_: &str| Some("x".to_owned());
-        let mut resolver = Resolver { environment: &environment, names: BTreeSet::new(), problems: Vec::new() };
+        let mut resolver = Resolver::new(&environment);
         resolver.resolve(&mut tree, &Place::default());
         assert_eq!(tree["mcp_clients"][0]["name"], "${A}");
         assert_eq!(tree["sites"][0]["mcp_clients"][0]["name"], "${A}");

@@ -6,12 +6,12 @@ use super::keys::FOR_EVERY_SITE;
 use crate::config::problem::{KeyPath, Place, Step};
 
 /// The sections of the top level that hold for every site.
-#[derive(Default)]
-pub(super) struct Inherited(Mapping);
+#[derive(Debug, Clone, Default)]
+pub(in crate::config) struct Inherited(Mapping);
 
 /// Which values of sites are the top level's.
-#[derive(Default)]
-pub(super) struct Inheritance {
+#[derive(Debug, Clone, Default)]
+pub(in crate::config) struct Inheritance {
     pub common: Inherited,
     /// The place of each site, and the sections that it has of its own.
     pub sites: Vec<(Place, Mapping)>,

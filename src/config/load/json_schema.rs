@@ -66,7 +66,8 @@ pub(super) fn names<T: JsonSchema>() -> BTreeSet<String> {
 }
 
 /// Leaves out what says nothing to somebody who writes YAML: the widths of Rust's numbers, which some editors
-/// warn of, in favour of the greatest number that fits, and that what is left out is null.
+/// warn of, in favour of the greatest number that fits, that what is left out is null, and the defaults
+/// of whole sections and lists that may be null.
 fn plain(schema: &mut Schema) {
     let most = match schema.remove("format").as_ref().and_then(Value::as_str) {
         Some("uint16") => Some(u64::from(u16::MAX)),
@@ -78,7 +79,15 @@ fn plain(schema: &mut Schema) {
     {
         schema.insert("maximum".into(), most.into());
     }
-    if schema.get("default").is_some_and(Value::is_null) {
+    // The keys of a section have theirs.
+    let may_be_null = schema.get("anyOf").is_some()
+        || schema.get("type").and_then(Value::as_array).is_some_and(|types| types.contains(&"null".into()));
+    let says_nothing = schema.get("default").is_some_and(|default| match default {
+        Value::Null => true,
+        Value::Object(_) | Value::Array(_) => may_be_null,
+        _ => false,
+    });
+    if says_nothing {
         schema.remove("default");
     }
 }

@@ -9,11 +9,11 @@ use super::json_schema::names;
 use crate::config::keys::{config::EdgeKeys, site::Site};
 
 /// The list of sites, and the files that have more of them.
-pub(super) const SITES: &str = "sites";
+pub(in crate::config) const SITES: &str = "sites";
 pub(super) const INCLUDE: &str = "include";
 
 /// What the top level says for every site that says nothing else. Of `limits`, only what a site has.
-pub(super) const FOR_EVERY_SITE: [&str; 10] =
+pub(in crate::config) const FOR_EVERY_SITE: [&str; 10] =
     ["discovery", "balance", "health", "breaker", "retries", "verify", "timeouts", "access", "cors", "limits"];
 
 /// The keys of the whole process.

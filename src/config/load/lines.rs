@@ -46,6 +46,20 @@ pub(super) fn locate(text: &str, problems: &mut [&mut Problem]) {
     }
 }
 
+/// The line of each of these paths that is in the text.
+pub(super) fn lines_of(text: &str, paths: &[&KeyPath]) -> Vec<Option<usize>> {
+    let mut wanted: HashMap<&KeyPath, Option<usize>> = paths.iter().map(|path| (*path, None)).collect();
+    let mut missing = wanted.len();
+    walk(text, |path, line| {
+        if let Some(found @ None) = wanted.get_mut(path) {
+            *found = Some(line);
+            missing -= 1;
+        }
+        if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    paths.iter().map(|path| wanted.get(path).copied().flatten()).collect()
+}
+
 /// The first key that its mapping has already, which makes a file no valid YAML.
 pub(super) fn first_repeated_key(text: &str) -> Option<Problem> {
     let mut seen = HashSet::new();

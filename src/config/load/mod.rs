@@ -10,12 +10,13 @@ pub(super) mod json_schema;
 mod keys;
 mod lines;
 mod sources;
+pub(super) mod spots;
 pub(super) mod text;
 mod tree;
 mod whole;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     env, mem,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -23,6 +24,10 @@ use std::{
 
 use serde_yaml::Value;
 
+pub(super) use self::{
+    environment::Reference,
+    keys::{FOR_EVERY_SITE, SITES},
+};
 use self::{environment::Resolver, include::Included, inherit::Inheritance, sources::Source, tree::Tree, whole::Whole};
 use crate::config::{
     checks::{self, certificates, fixed::Fixed},
@@ -53,6 +58,9 @@ pub struct Loaded {
     pub named: Vec<PathBuf>,
     /// The names whose values it takes from the environment.
     pub environment: Vec<String>,
+    /// Where it does, and how that is written.
+    pub(in crate::config) references: Vec<Reference>,
+    pub(in crate::config) inheritance: Inheritance,
 }
 
 /// What was read, before it is judged.
@@ -62,6 +70,7 @@ struct Read {
     inheritance: Inheritance,
     watched: Vec<PathBuf>,
     environment: Vec<String>,
+    references: Vec<Reference>,
 }
 
 impl Loaded {
@@ -111,7 +120,7 @@ impl Loaded {
     /// Every problem of the texts.
     pub fn with_included(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let Read { config, sources, inheritance, watched, environment } = read(file, text, instead)?;
+        let Read { config, sources, inheritance, watched, environment, references } = read(file, text, instead)?;
         let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
         let mut momentary = certificates::warnings(&config, SystemTime::now());
         for remarks in [&mut warnings, &mut momentary, &mut notes] {
@@ -132,6 +141,8 @@ impl Loaded {
             contents,
             named,
             environment,
+            references,
+            inheritance,
         })
     }
 }
@@ -155,6 +166,7 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
                     inheritance: Inheritance::default(),
                     watched: Vec::new(),
                     environment: Vec::new(),
+                    references: Vec::new(),
                 });
             }
             return Err(located(file, &sources, problems));
@@ -166,7 +178,7 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
         Ok(tree) => tree,
         Err(problem) => return Err(Problems::new(file, vec![problem])),
     };
-    let resolver = Resolver { environment: &|name| env::var(name).ok(), names: BTreeSet::new(), problems: Vec::new() };
+    let resolver = Resolver::new(&|name| env::var(name).ok());
     let mut read = Tree::new(resolver);
     read.included = Included::of(file, instead);
     read.read(file, tree);
@@ -182,11 +194,12 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
     });
     let mut sources = vec![Source { file: None, text: text.to_owned() }];
     sources.append(&mut read.included.sources);
-    let environment = read.resolver.names.into_iter().collect();
+    let Resolver { names, references, .. } = read.resolver;
+    let environment = names.into_iter().collect();
     match (config, fault) {
         (Some(config), None) if problems.is_empty() => {
             let (inheritance, watched) = (read.inheritance, read.included.watched);
-            return Ok(Read { config, sources, inheritance, watched, environment });
+            return Ok(Read { config, sources, inheritance, watched, environment, references });
         }
         (_, Some(fault)) if problems.is_empty() => problems.push(syntax_problem(&fault, text)),
         _ => {}

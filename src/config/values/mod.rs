@@ -10,4 +10,5 @@ pub(super) mod patterns;
 pub(super) mod public_url;
 pub(super) mod server_address;
 pub(super) mod site_name;
+pub(super) mod text;
 pub(super) mod wait;

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::patterns;
+use super::{patterns, text::written_as_text};
 
 /// A network, or a single address, in CIDR notation, without host bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -33,6 +33,8 @@ impl TryFrom<String> for Network {
         Ok(Network(network))
     }
 }
+
+written_as_text!(Network: 0);
 
 #[cfg(test)]
 mod tests {

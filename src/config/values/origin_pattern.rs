@@ -4,7 +4,7 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{patterns, public_url::shown};
+use super::{patterns, public_url::shown, text::written_as_text};
 
 /// Longer ones are no origins.
 const LONGEST: usize = 300;
@@ -102,6 +102,8 @@ impl TryFrom<String> for AllowedHeader {
         Ok(AllowedHeader { text })
     }
 }
+
+written_as_text!(OriginPattern: text, AllowedHeader: text);
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{patterns, public_url::shown};
 
@@ -69,6 +69,12 @@ impl TryFrom<String> for PathPrefix {
             return Err(format!("{text} is no path prefix; write one such as \"/v1\", without a query or wildcard"));
         }
         Ok(PathPrefix { text: text.trim_end_matches('/').to_owned() })
+    }
+}
+
+impl Serialize for PathPrefix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.text.is_empty() { "/" } else { &self.text })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv6Addr};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{environment::other_reference, patterns};
+use super::{environment::other_reference, patterns, text::written_as_text};
 use crate::host::Host;
 
 /// An origin (RFC 6454), and the path below which a gateway is, if it has one: no slash at its end, and no character
@@ -227,6 +227,8 @@ pub(in crate::config) fn check_host(host: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+written_as_text!(PublicUrl: text);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use super::{
     environment::other_reference,
     patterns,
     public_url::{check_host, check_no_secret, check_port, shown, split_port},
+    text::written_as_text,
 };
 
 /// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
@@ -86,6 +87,8 @@ fn check(text: &str) -> Result<(), String> {
     check_port(port.ok_or("the port is missing")?)?;
     Ok(())
 }
+
+written_as_text!(ServerAddress: text);
 
 #[cfg(test)]
 mod tests {

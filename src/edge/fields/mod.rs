@@ -6,5 +6,5 @@ mod response;
 
 pub(super) use self::{
     request::{RequestRules, write_request},
-    response::{ResponseRules, interim_header, write_interim},
+    response::{ResponseRules, interim_header, own_url, write_interim},
 };

@@ -230,6 +230,6 @@ fn passes(name: &[u8], status: StatusCode, nominated: &[&[u8]]) -> bool {
 }
 
 /// The public URL that the request is for, or the origin that is derived from it.
-pub(super) fn own_url<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
+pub(in crate::edge) fn own_url<'a>(client: &Client<'_>, origins: &'a Origins) -> Option<Cow<'a, PublicUrl>> {
     origins.of_request(client.host()?, client.path(), client.scheme())
 }

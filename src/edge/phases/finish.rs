@@ -33,14 +33,19 @@ pub(in crate::edge) fn finish(session: &Session, exchange: &mut Exchange, counte
     }
 }
 
-/// What is counted of it.
-fn finished(session: &Session, exchange: &Exchange) -> Finished {
-    let account = &exchange.account;
-    let class = match account.discovery {
+/// What it is counted as.
+pub(in crate::edge) fn class_of(session: &Session, exchange: &Exchange) -> Class {
+    match exchange.account.discovery {
         Some(_) => Class::Discovery,
         None if exchange.is_websocket => Class::Websocket,
         None => Class::of_path(exchange.bifrost_path(session)),
-    };
+    }
+}
+
+/// What is counted of it.
+fn finished(session: &Session, exchange: &Exchange) -> Finished {
+    let account = &exchange.account;
+    let class = class_of(session, exchange);
     let is_answer = |status: &StatusCode| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS;
     let status = session.response_written().map(|head| head.status).filter(is_answer);
     let status = account.written.as_ref().map(|written| written.status).or(status);

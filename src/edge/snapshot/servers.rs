@@ -67,8 +67,16 @@ impl Servers {
 
     /// Tells the limits for a path.
     pub(in crate::edge) fn waits(&self, path: &[u8]) -> Waits {
-        let below = self.waits_by_path.iter().find(|(prefix, _)| prefix.covers(path));
-        below.map_or(self.waits, |(_, waits)| *waits)
+        self.below(path).map_or(self.waits, |(_, waits)| *waits)
+    }
+
+    /// Tells for which prefix it has these limits; none when they are those for all.
+    pub(in crate::edge) fn waits_of(&self, path: &[u8]) -> Option<&PathPrefix> {
+        self.below(path).map(|(prefix, _)| prefix)
+    }
+
+    fn below(&self, path: &[u8]) -> Option<&(PathPrefix, Waits)> {
+        self.waits_by_path.iter().find(|(prefix, _)| prefix.covers(path))
     }
 
     /// Makes a peer for a health check of a server.

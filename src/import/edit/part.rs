@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_part_has_its_lines_and_columns_and_no_more() {
         let text = "a: 1\nsites: # all\n  # one\n  - name: é # 1\n    t: |\n      x\n\n# left\n    l:\n  # two\n  -\n    name: y\nz: 1\n";
-        assert_eq!(part(text, 0), "    name: é # 1\n    t: |\n      x\n\n# left\n    l:\n  # two\n");
+        assert_eq!(part(text, 0), "    name: é # 1\n    t: |\n      x\n\n# left\n    l:\n");
         assert_eq!(part(text, 1), "    name: y\n");
         let flow = "sites: [{\"name\": \"é\"}, {name: b,\n  l: [1]}] # c\n";
         assert_eq!(

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Visitor},
 };
 
@@ -125,6 +125,12 @@ impl JsonSchema for AuthType {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let known = KNOWN.map(|known| known.name().to_owned());
         json_schema!({"anyOf": [{"enum": known}, {"type": ["string", "null"]}]})
+    }
+}
+
+impl Serialize for AuthType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -10,7 +10,7 @@ mod schema;
 use std::{fmt, ops::Deref};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_yaml::{Mapping, Value};
@@ -23,13 +23,14 @@ use crate::config::{
 };
 
 /// One entry of the MCP client table, of which is kept what the edge needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct McpClient {
     /// The name operators know it by; unique in the table.
     pub name: String,
     /// How Bifrost's users authenticate to it. Bifrost's default: `headers`.
     pub auth_type: AuthType,
     /// Its place in the list as it is written.
+    #[serde(skip)]
     place: usize,
 }
 
@@ -45,7 +46,7 @@ pub struct McpClients {
 
 impl McpClient {
     /// Its place in the list as it is written, where entries may be empty.
-    pub(in crate::config) fn place(&self) -> usize {
+    pub fn place(&self) -> usize {
         self.place
     }
 }
@@ -87,7 +88,14 @@ impl Deref for McpClients {
     }
 }
 
-// === impl Deserialize ===
+// === impl Serialize, Deserialize ===
+
+impl Serialize for McpClients {
+    /// What is kept of them.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.clients.serialize(serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for McpClients {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
