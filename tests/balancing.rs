@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use bridgehead::fleet::State;
+
 use crate::support::{bifrost::Bifrost, edge::Edge, nobody, until};
 
 fn fleet<const N: usize>() -> [Bifrost; N] {
@@ -167,4 +169,32 @@ fn a_backup_takes_over_when_no_other_is_left() {
         ask(&edge, "");
     }
     assert_eq!(backup.recorded().len(), 10);
+}
+
+/// Although it gets no requests any more, once a primary is back.
+#[test]
+fn a_backup_whose_breaker_has_opened_is_probed_after_its_pause() {
+    for health in ["health: {interval: 20ms, timeout: 5s}\n", "health: {enabled: false}\n"] {
+        let (primary, backup, gone) = (Bifrost::start(), Bifrost::start(), nobody());
+        let yaml = |primary: SocketAddr| {
+            format!(
+                "servers: [{{address: \"{}\", backup: true}}, {{address: \"{primary}\"}}]\n{health}\
+                 breaker: {{failures: 2, server_errors: 2, server_error_share: 50, open: 300ms, longest_open: 300ms}}\n",
+                backup.address()
+            )
+        };
+        let edge = Edge::start(&yaml(gone));
+        until("the backup's breaker opens", || {
+            assert_eq!(edge.get("/status/500").status, 500);
+            edge.report_of(&backup.address()).state == State::Open
+        });
+        edge.reload(&yaml(primary.address()));
+        until("the backup is well again", || {
+            assert_eq!(edge.get("/echo").status, 200);
+            matches!(edge.report_of(&backup.address()).state, State::Up | State::Unknown)
+        });
+        let asked = backup.recorded().len();
+        assert_eq!(edge.get("/echo").status, 200);
+        assert_eq!(backup.recorded().len(), asked, "the primary is asked");
+    }
 }

@@ -139,7 +139,7 @@ fn at_start_the_log_says_what_is_served() {
     let mut edge = Running::start(file.path());
     edge.wait_for(&format!("configuration {}", file.path().display()));
     let address = edge.address();
-    edge.wait_for("discovery on, profile per_user_oauth: 1 of 1 MCP clients with auth_type per_user_oauth: github");
+    edge.wait_for("discovery on, profile per_user_oauth: 1 of 1 MCP client with auth_type per_user_oauth: github");
     edge.wait_for("public URLs: http://gw.example.com");
     edge.wait_for("forwarding to 2 servers, least_requests: 127.0.0.1:1, 127.0.0.1:2");
     edge.wait_for("http://gw.example.com is plain http");

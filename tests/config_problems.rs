@@ -196,3 +196,94 @@ fn a_value_of_which_all_is_wrong_is_not_called_empty() {
     let found = problems("listeners: [7]\nservers: []\n");
     assert_eq!(found, ["f.yaml:1: listeners[0]: found a whole number; write a mapping of keys to values"]);
 }
+
+/// What means one thing to one program and another to the next is never taken for either.
+#[test]
+fn a_unit_that_could_mean_two_things_says_what_to_write() {
+    for (more, line) in [
+        (
+            "limits: {request_body: 5M}\n",
+            "f.yaml:3: limits.request_body: \"5M\" could be decimal or binary; write for example \"5MiB\" (1 KiB is 1024 \
+             bytes), or \"5MB\" (1 KB is 1000)",
+        ),
+        ("limits: {head: 524k}\n", "f.yaml:3: limits.head: \"524k\" could be decimal or binary; write"),
+        ("limits: {head: 24 G}\n", "f.yaml:3: limits.head: \"24 G\" could be decimal or binary; write"),
+        (
+            "limits: {idle: 5M}\n",
+            "f.yaml:3: limits.idle: M could be minutes or months; write m for minutes, d for days",
+        ),
+        ("limits: {idle: 1m30}\n", "f.yaml:3: limits.idle: a number has no unit; write for example 1m 30s"),
+        ("limits: {idle: 1 30s}\n", "f.yaml:3: limits.idle: a number has no unit; write for example 1m 30s"),
+        ("timeouts: {request: 2months}\n", "f.yaml:3: timeouts.request: months and years have no fixed length"),
+    ] {
+        let found = problem(more);
+        assert!(found.starts_with(line), "{found}");
+    }
+    let taken = "limits: {idle: 5 s, head_time: 1m30s, request_body: 5MiB, head: 524KB}\n";
+    let config = bridgehead::config::Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}{taken}")).unwrap().config;
+    let limits = &config.edge.limits;
+    assert_eq!((limits.idle.as_secs(), limits.head_time.as_secs()), (5, 90));
+    assert_eq!((limits.request_body.0, limits.head.0), (Some(5 * 1024 * 1024), Some(524_000)));
+}
+
+#[test]
+fn a_tab_in_the_indentation_is_named() {
+    for text in [
+        "listeners:\n\t- address: \"127.0.0.1:0\"\nservers: []\n",
+        "servers: []\n \tlisteners: []\n",
+        "limits:\n\thead: 5KiB\nservers: []\n",
+    ] {
+        let found = problems(text);
+        assert_eq!(
+            found,
+            ["f.yaml:2: the line is indented with a tab, which YAML does not allow; write spaces in its place"]
+        );
+    }
+}
+
+#[test]
+fn another_way_to_name_a_variable_says_how_it_is_done_here() {
+    let remedy = |name: &str| format!("write \"${{{name}}}\"");
+    for (server, name) in [("env.BIFROST", "BIFROST"), ("$BIFROST", "BIFROST"), ("$bifrost", "bifrost")] {
+        let found =
+            problems(&format!("listeners: [{{address: \"127.0.0.1:1\"}}]\nservers: [{{address: \"{server}\"}}]\n"));
+        let begins = format!("f.yaml:2: servers[0].address: \"{server}\" names a variable of the environment: ");
+        assert!(found.len() == 1 && found[0].starts_with(&begins) && found[0].ends_with(&remedy(name)), "{found:?}");
+    }
+    for (more, key) in [("admin: {address: $ADMIN}\n", "admin.address"), ("public_urls: [env.URL]\n", "public_urls[0]")]
+    {
+        let found = problem(more);
+        assert!(found.starts_with(&format!("f.yaml:3: {key}: ")) && found.contains("; write \"${"), "{found}");
+    }
+    let found = problems("listeners: [{address: $LISTEN}]\nservers: []\n");
+    assert!(found.len() == 1 && found[0].ends_with(&remedy("LISTEN")), "{found:?}");
+}
+
+#[test]
+fn a_fault_is_shown_in_the_operators_own_letters() {
+    let server = |text: &str| {
+        problems(&format!("listeners: [{{address: \"127.0.0.1:1\"}}]\nservers: [{{address: \"{text}\"}}]\n")).join("\n")
+    };
+    assert!(server("Bifrost.Internal").contains("\"Bifrost.Internal\" is no server address: the port is missing"));
+    assert!(server("Big Frost:80").contains("the host \"Big Frost\" is no DNS name"), "{}", server("Big Frost:80"));
+}
+
+#[test]
+fn a_key_in_capital_letters_is_one_problem() {
+    let found = problems("Listeners: [{address: \"127.0.0.1:1\"}]\nservers: [{Address: \"a:1\"}]\n");
+    assert_eq!(
+        found,
+        [
+            "f.yaml:1: Listeners: unknown key: upper and lower case are told apart; write \"listeners\"",
+            "f.yaml:2: servers[0].Address: unknown key: upper and lower case are told apart; write \"address\"",
+        ]
+    );
+}
+
+#[test]
+fn a_merge_key_is_named_as_one() {
+    assert_eq!(
+        problem("limits: &a {head: 1KiB}\ntimeouts: {<<: *a}\n"),
+        "f.yaml:4: timeouts.<<: the merge key << is not followed; write its keys out here"
+    );
+}

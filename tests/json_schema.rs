@@ -92,12 +92,12 @@ fn every_spelling_that_the_edge_takes_is_taken() {
         "stop: {delay: 0, idle: 1.5s, grace: 0}\n",
         "discovery: {max_age: 0}\n",
         "breaker: {open: 250ms, longest_open: 1 hour 2min3s}\n",
-        "timeouts: {connect: 7000000 µs, first_byte: 1d, silence: 2weeks, request: 1M, idle: 5 secs}\n",
+        "timeouts: {connect: 7000000 µs, first_byte: 1d, silence: 2weeks, request: 1m 30 s, idle: 5 secs}\n",
         "limits: {head: 1KiB}\n",
         "limits: {head: 512 KiB}\n",
         "limits: {head: \"524288\"}\n",
         "limits: {head: 0.5MiB}\n",
-        "limits: {head: 64k, connections: 18446744073709551615}\n",
+        "limits: {head: 64KB, connections: 18446744073709551615}\n",
         "trusted_proxies: [10.0.0.0/08]\n",
         "admin: {address: \"127.0.0.1:08001\"}\n",
         "mcp_clients: [{name: 5, client_id: 7, endpoint_slug: true, connection_type: inprocess, tools_to_execute: [1]}]\n",
@@ -117,6 +117,12 @@ fn nonsense_is_refused_by_the_edge_and_by_the_schema() {
     for more in [
         "health: {interval: 5 bananas}\n",
         "health: {interval: 5S}\n",
+        "health: {interval: 5M}\n",
+        "health: {interval: 1m30}\n",
+        "health: {interval: 1 30s}\n",
+        "health: {interval: 1month}\n",
+        "limits: {request_body: 5M}\n",
+        "limits: {head: 524k}\n",
         "health: {interval: 5}\n",
         "health: {interval: 0.0s}\n",
         "stop: {grace: 1.s}\n",
@@ -187,8 +193,9 @@ fn a_list_of_servers_with_nothing_in_it_is_judged_alike_however_it_is_written() 
 #[test]
 fn the_units_of_time_are_those_that_the_edge_reads() {
     const UNITS: &str = "nanos nsec ns usec us µs millis msec ms seconds second secs sec s minutes minute min mins m \
-                         hours hour hr hrs h days day d weeks week wk wks w months month M years year yr yrs y";
-    const OTHERS: &str = "bananas S MIN H D W Y hs ds ws ys Ms mo micros µsec msecs nsecs";
+                         hours hour hr hrs h days day d weeks week wk wks w";
+    const OTHERS: &str =
+        "months month M years year yr yrs y bananas S MIN H D W Y hs ds ws ys Ms mo micros µsec msecs nsecs";
     let with = |unit: &str| format!("{GOOD}stop: {{delay: 0{unit} 0 {unit}}}\n");
     for unit in UNITS.split(' ') {
         assert!(Loaded::from_text("f.yaml".as_ref(), &with(unit)).is_ok(), "{unit}");

@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::support::{
     bifrost::Bifrost,
     edge::Edge,
+    nobody,
+    tls_server::{Authority, Folder},
     tools::{lacks, path_of},
     until,
 };
@@ -45,7 +47,14 @@ fn monitoring(file: &str) -> PathBuf {
 
 fn scrape() -> String {
     let bifrost = Bifrost::start();
-    let edge = Edge::with(&[bifrost.address()], "verify: {interval: 20ms}\n");
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let ca = folder.write("ca.pem", authority.pem());
+    let edge = Edge::start(&format!(
+        "servers: [{{address: \"{}\"}}, {{address: \"{}\", weight: 0, tls: {{ca: \"{}\"}}}}]\nverify: {{interval: 20ms}}\n",
+        bifrost.address(),
+        nobody(),
+        ca.display()
+    ));
     assert_eq!(edge.get("/echo").status, 200);
     until("the servers have been verified", || edge.metrics().contains("bridgehead_verify_agreement{"));
     edge.metrics()

@@ -238,3 +238,28 @@ fn the_command_says_what_came_of_it() {
     assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
     edge.stop();
 }
+
+/// Two configurations with one admin address by mistake: the one that runs is not replaced for the other.
+#[test]
+fn an_edge_of_another_configuration_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("admin: {{address: \"{}\"}}\nservers: []\n", nobody_yet());
+    let file = configured(folder.path(), &text);
+    let other = folder.path().join("other.yaml");
+    fs::copy(&file, &other).unwrap();
+    let edge = Generations::start(&file);
+    let (code, said) = upgrade(&other);
+    let (theirs, own) = (file.display(), other.display());
+    let belongs =
+        format!("belongs to process {}, which runs with {theirs}, not with {own}: it is left alone", edge.process);
+    assert!(code == 1 && said.contains(&belongs), "{said}");
+    assert!(Connection::to(edge.address).ask("GET", "/x", "x", "").status == 503, "it goes on");
+    // By another name it is the same file.
+    let link = folder.path().join("link.yaml");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let (code, said) = upgrade(&link);
+    assert_eq!(code, 0, "{said}");
+    drop(edge);
+    let new: u32 = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    crate::support::program::signal(new, "TERM");
+}

@@ -1,7 +1,7 @@
 //! Where what `/status` says comes from.
 
 use std::{
-    process,
+    path, process,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -9,12 +9,13 @@ use std::{
 use super::{
     Admin,
     status::{
-        Available, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus, MOST_DIFFERENCES,
-        MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, SiteStatus, Status, UrlStatus,
+        Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus,
+        MOST_DIFFERENCES, MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, SiteStatus, Status,
+        UrlStatus,
     },
 };
 use crate::{
-    config::McpServerAuthMode,
+    config::{CertificateLife, McpServerAuthMode},
     discovery::{CLAUDE_CODE_METADATA, Discovery, SiteDiscovery, places},
     edge::{Site, Snapshot},
     fleet::{Report, ServerReport, SiteReport, State},
@@ -30,6 +31,7 @@ impl Admin {
         let readiness = control.readiness();
         let snapshot = control.snapshot();
         let report = snapshot.report();
+        let certificates = CertificateStatus::all(&snapshot, control);
         Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: process::id(),
@@ -39,7 +41,8 @@ impl Admin {
             phase: readiness.stage.name(),
             reasons: readiness.reasons(),
             replacement: ReplacementStatus::of(control),
-            configuration: Configuration::of(&snapshot, control),
+            configuration: Configuration::of(&snapshot, control, &certificates),
+            certificates,
             fleet: FleetStatus::of(&report),
             sites: sites(&snapshot, &report, &control.verification()),
             more_sites: snapshot.sites.len().saturating_sub(MOST_SHOWN),
@@ -64,21 +67,39 @@ impl ReplacementStatus {
 }
 
 impl Configuration {
-    fn of(snapshot: &Snapshot, control: &Control) -> Self {
+    fn of(snapshot: &Snapshot, control: &Control, certificates: &[CertificateStatus]) -> Self {
         let reloads = control.reloads();
         let remarks = control.remarks();
         let (certificates_read, certificates_refused) = control.counters().reloads();
         Configuration {
             file: control.file().map(|file| file.display().to_string()),
+            path: control.file().and_then(|file| path::absolute(file).ok()).map(|path| path.display().to_string()),
             certificates_read,
             certificates_refused,
             generation: snapshot.generation,
             reloads: reloads.used(),
             reloads_refused: reloads.refused(),
             last_reload: reloads.last().map(|last| Reload::of(&last)),
-            warnings: remarks.warnings.clone(),
+            warnings: {
+                let of_certificates = certificates.iter().filter_map(|certificate| certificate.trouble.clone());
+                remarks.warnings.iter().cloned().chain(of_certificates).collect()
+            },
             notes: remarks.notes.clone(),
         }
+    }
+}
+
+impl CertificateStatus {
+    fn all(snapshot: &Snapshot, control: &Control) -> Vec<Self> {
+        let now = SystemTime::now();
+        let status = |life: CertificateLife| CertificateStatus {
+            trouble: life.trouble(now, snapshot.expires_soon),
+            file: life.file.display().to_string(),
+            name: life.name,
+            not_before: life.begins,
+            not_after: life.ends,
+        };
+        control.certificates().into_iter().map(status).collect()
     }
 }
 

@@ -18,7 +18,12 @@ use super::{
     crowd::{Crowd, Progress},
     request::Request,
 };
-use crate::{accept::recover, background::keep_going, framing::end_of_head, telemetry::Background};
+use crate::{
+    accept::{Spares, recover},
+    background::keep_going,
+    framing::end_of_head,
+    telemetry::Background,
+};
 
 /// A head is there whole so long after its connection was opened.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -46,15 +51,24 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
 async fn accept(listener: &TcpListener, admin: &Arc<Admin>) -> io::Result<Infallible> {
     let crowd = Arc::new(Crowd::default());
     let mut connections = JoinSet::new();
+    let mut spares = Spares::open();
     loop {
-        let socket = match listener.accept().await {
+        let accepted = select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => {
+                spares.refill();
+                continue;
+            }
+        };
+        let socket = match accepted {
             Ok((socket, _)) => socket,
+            Err(error) if spares.give_for(&error) => continue,
             Err(error) => {
                 recover("the admin listener", &error).await;
                 continue;
             }
         };
-        while connections.try_join_next().is_some() {}
+        spares.refill();
         crowd.make_room();
         let (admin, whole, progress) = (Arc::clone(admin), Arc::clone(&crowd), Progress::default());
         let seen = progress.clone();

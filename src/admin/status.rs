@@ -24,6 +24,8 @@ pub struct Status {
     pub reasons: Vec<String>,
     pub replacement: ReplacementStatus,
     pub configuration: Configuration,
+    /// Those of listeners and for servers, a file each.
+    pub certificates: Vec<CertificateStatus>,
     /// The servers of all sites.
     pub fleet: FleetStatus,
     /// In the order of the configuration; one where it has no `sites`.
@@ -52,6 +54,8 @@ pub struct ReplacementStatus {
 pub struct Configuration {
     /// The file, as the operator named it; null when it came from elsewhere.
     pub file: Option<String>,
+    /// The same as an absolute path; symbolic links are not followed.
+    pub path: Option<String>,
     /// Counts the configurations that were served, from 1.
     pub generation: u64,
     /// Reloads that changed what is served, and those that were refused.
@@ -66,6 +70,19 @@ pub struct Configuration {
     pub warnings: Vec<String>,
     /// What need not be acted on, a line each.
     pub notes: Vec<String>,
+}
+
+/// How long what is in a certificate's file is valid.
+#[derive(Debug, Serialize)]
+pub struct CertificateStatus {
+    /// The file, as the operator named it.
+    pub file: String,
+    /// The name in the certificate that decides.
+    pub name: String,
+    pub not_before: i64,
+    pub not_after: i64,
+    /// What is wrong with it at this moment; null when nothing is.
+    pub trouble: Option<String>,
 }
 
 /// How a reload went.

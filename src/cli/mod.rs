@@ -153,7 +153,12 @@ pub fn main() -> ExitCode {
         Command::Discover => discover(&loaded),
         Command::Config(config) => return config::run(&loaded, &config),
         Command::Explain(explain) => return explain::run(&loaded, &explain),
-        Command::Verify(verify) => return verify::run(&loaded, &verify),
+        Command::Verify(verify) => {
+            for warning in loaded.certificate_warnings() {
+                eprintln!("warning: {}", warning.in_file(&loaded.file));
+            }
+            return verify::run(&loaded, &verify);
+        }
         Command::Upgrade => return replace_running(&loaded),
         // They need no configuration that was read here.
         Command::Run | Command::Import(_) | Command::Schema | Command::Completions { .. } | Command::Man { .. } => {
@@ -164,7 +169,7 @@ pub fn main() -> ExitCode {
 }
 
 fn replace_running(loaded: &Loaded) -> ExitCode {
-    match upgrade(&loaded.config) {
+    match upgrade(loaded) {
         Ok((old, new)) => {
             println!("process {new} serves from now on, process {old} finishes what it has");
             ExitCode::SUCCESS

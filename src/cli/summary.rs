@@ -54,13 +54,17 @@ fn discovery_line(discovery: &SiteDiscovery) -> String {
     let on_or_off = if discovery.is_on() { "on" } else { "off (404)" };
     let why = match (discovery.mode(), discovery.deciding_count()) {
         (Some(mode), _) => format!("mcp_server_auth_mode is {}; no MCP client decides ({clients} listed)", mode.name()),
-        (None, 0) => format!("none of {clients} MCP clients has auth_type per_user_oauth"),
+        (None, 0) => format!("none of {} has auth_type per_user_oauth", counted(clients)),
         (None, deciding) => {
             let names = first_few(discovery.deciding_clients(), deciding);
-            format!("{deciding} of {clients} MCP clients with auth_type per_user_oauth: {names}")
+            format!("{deciding} of {} with auth_type per_user_oauth: {names}", counted(clients))
         }
     };
     format!("discovery {on_or_off}, profile {profile}: {why}")
+}
+
+fn counted(clients: usize) -> String {
+    format!("{clients} MCP client{}", if clients == 1 { "" } else { "s" })
 }
 
 /// The first of so many.

@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::{self, Path, PathBuf},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::config::Config;
+use crate::config::Loaded;
 
 /// Why an edge was not replaced.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,21 @@ pub enum UpgradeError {
     /// Another program says that it is the edge.
     #[error("process {0} is no bridgehead, so it is left alone")]
     Stranger(i32),
+    /// It is another edge, or serves another configuration.
+    #[error(
+        "the admin listener {address} belongs to process {process}, which runs with {theirs}, not with {own}: it is left \
+         alone, and nothing was replaced; name its file with --config, or give each edge an admin.address of its own"
+    )]
+    Other {
+        /// Where it answers.
+        address: SocketAddr,
+        /// Which process that is.
+        process: i32,
+        /// Its configuration.
+        theirs: String,
+        /// The one that was named.
+        own: String,
+    },
     /// It cannot be told.
     #[error("process {0} cannot be told: {1}; run this as its user, or as root")]
     NotTold(i32, rustix::io::Errno),
@@ -45,6 +61,14 @@ struct Status {
     pid: i32,
     phase: String,
     replacement: Replacement,
+    configuration: Configuration,
+}
+
+#[derive(Debug, Deserialize)]
+struct Configuration {
+    file: Option<PathBuf>,
+    /// An older edge does not say it.
+    path: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,9 +86,9 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Replaces the edge that runs with this configuration; returns the old process and the new one.
 ///
 /// # Errors
-/// When there is none, or it goes on.
-pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
-    let address = reachable(config.edge.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
+/// When there is none, or another one answers in its place, or it goes on.
+pub fn upgrade(loaded: &Loaded) -> Result<(i32, i32), UpgradeError> {
+    let address = reachable(loaded.config.edge.admin.as_ref().ok_or(UpgradeError::NoAdmin)?.address.0);
     let before: Status = ask(address).map_err(|error| UpgradeError::NoAnswer(address, error))?;
     let old = before.pid;
     match is_edge(old) {
@@ -73,6 +97,10 @@ pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
             return Err(UpgradeError::NotTold(old, rustix::io::Errno::ACCESS));
         }
         Ok(false) | Err(_) => return Err(UpgradeError::Stranger(old)),
+    }
+    if let Some(theirs) = before.configuration.unlike(&loaded.file) {
+        let own = loaded.file.display().to_string();
+        return Err(UpgradeError::Other { address, process: old, theirs: theirs.display().to_string(), own });
     }
     let process = Pid::from_raw(old).ok_or(UpgradeError::Stranger(old))?;
     kill_process(process, Signal::USR2).map_err(|error| UpgradeError::NotTold(old, error))?;
@@ -89,6 +117,16 @@ pub fn upgrade(config: &Config) -> Result<(i32, i32), UpgradeError> {
         }
     }
     Err(UpgradeError::Late(old))
+}
+
+impl Configuration {
+    /// The file, if it is another one than this, as far as an older edge says.
+    fn unlike(&self, file: &Path) -> Option<&Path> {
+        let said = self.path.as_deref().or_else(|| self.file.as_deref().filter(|file| file.is_absolute()))?;
+        // By whatever links either is named; what is not there any more is compared as it is written.
+        let followed = |file: &Path| file.canonicalize().or_else(|_| path::absolute(file)).unwrap_or(file.to_owned());
+        (followed(said) != followed(file)).then_some(said)
+    }
 }
 
 /// Where a listener on all addresses can be reached.

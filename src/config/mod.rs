@@ -22,11 +22,11 @@ mod values;
 pub use self::{
     checks::fixed::Fixed,
     difference::{Difference, differences},
-    files::{contents::Contents, listener_tls::FileFault},
+    files::{contents::Contents, life::CertificateLife, listener_tls::FileFault},
     keys::{
         access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
-        config::{Config, EdgeKeys},
+        config::{Config, EdgeKeys, TlsOptions},
         cors::Cors,
         dns::Dns,
         fleet::{Addresses, Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},

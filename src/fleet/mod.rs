@@ -138,6 +138,13 @@ impl Fleet {
         table.find(name, address).map(|member| (member.configured, Arc::clone(&member.server)))
     }
 
+    /// The result of a health check, for a server that gets no requests by which its breaker could find out that it may
+    /// close again: a backup, or one without a weight.
+    pub fn probed(&self, configured: usize, server: &Server, is_good: bool) -> Option<Change> {
+        let is_idle = self.configured.get(configured).is_some_and(|server| server.backup || server.weight == 0);
+        if is_idle { server.probed(is_good, &self.breaker) } else { None }
+    }
+
     /// Gives the request to a server that has not had it yet: an available one, a backup only when no
     /// other is; when none is available, one that is not. `None` when there is none left. The server of the
     /// attempt before is released.
@@ -148,6 +155,9 @@ impl Fleet {
         }
         let table = Arc::clone(attempts.table.get_or_insert_with(|| self.table.load_full()));
         let now = Instant::now();
+        if let Some(found) = self.backup_to_probe(&table, attempts, now) {
+            return Some(given(&table, attempts, found));
+        }
         for (is_available, tier) in
             [(true, &table.primaries), (true, &table.backups), (false, &table.primaries), (false, &table.backups)]
         {
@@ -165,21 +175,24 @@ impl Fleet {
                 }
                 None
             });
-            let Some((place, lease)) = found else { continue };
+            let Some(found) = found else { continue };
             if !is_available {
                 self.measured.last_resorts.fetch_add(1, Ordering::Relaxed);
             }
-            attempts.made += 1;
-            attempts.tried.push(place);
-            attempts.last = Some(Last { place, lease });
-            let member = &table.members[place];
-            return Some(Picked {
-                configured: member.configured,
-                address: member.server.address(),
-                needs_new_connection: attempts.is_stale,
-            });
+            return Some(given(&table, attempts, found));
         }
         None
+    }
+
+    /// A backup whose breaker is open, and whose pause is over. Where no health checks ask it, a request finds out
+    /// whether it is well again.
+    fn backup_to_probe(&self, table: &Table, attempts: &Attempts, now: Instant) -> Option<(usize, Lease)> {
+        if self.is_checked || !self.breaker.enabled || attempts.made > 0 {
+            return None;
+        }
+        let places = table.backups.places.iter().map(|(place, _)| (*place, &table.members[*place].server));
+        let mut due = places.filter(|(_, server)| server.is_probe_due(now));
+        due.find_map(|(place, server)| Some((place, server.lease(self.breaker, now, false)?)))
     }
 
     /// Whether the request may be tried once more; if so, the retry is paid for.
@@ -235,6 +248,15 @@ impl Fleet {
         };
         chosen.map(|candidate| candidate.place)
     }
+}
+
+/// Takes note of the server that an attempt is given to.
+fn given(table: &Table, attempts: &mut Attempts, (place, lease): (usize, Lease)) -> Picked {
+    attempts.made += 1;
+    attempts.tried.push(place);
+    attempts.last = Some(Last { place, lease });
+    let member = &table.members[place];
+    Picked { configured: member.configured, address: member.server.address(), needs_new_connection: attempts.is_stale }
 }
 
 /// A random number below another.

@@ -247,6 +247,45 @@ impl Server {
         }
     }
 
+    /// Whether its breaker is open, and its pause over.
+    pub(super) fn is_probe_due(&self, now: Instant) -> bool {
+        if !self.is_disturbed.load(Ordering::Relaxed) {
+            return false;
+        }
+        let breaker = self.breaker.lock();
+        breaker.is_open() && breaker.permits(now)
+    }
+
+    /// The result of a health check stands for a request that probes it, if one is due.
+    pub(super) fn probed(&self, is_good: bool, options: &BreakerOptions) -> Option<Change> {
+        if !options.enabled || !self.is_probe_due(Instant::now()) {
+            return None;
+        }
+        self.change_breaker(options, |breaker, options, now| {
+            let sent = breaker.begin(options, now);
+            breaker.record(if is_good { Verdict::Good } else { Verdict::Failed }, sent, options, now);
+        })
+    }
+
+    fn change_breaker(
+        &self,
+        options: &BreakerOptions,
+        change: impl FnOnce(&mut Breaker, &BreakerOptions, Instant),
+    ) -> Option<Change> {
+        let mut breaker = self.breaker.lock();
+        let was_open = breaker.is_open();
+        change(&mut breaker, options, Instant::now());
+        self.is_disturbed.store(!breaker.is_at_rest(), Ordering::Relaxed);
+        match (was_open, breaker.is_open()) {
+            (false, true) => {
+                self.counts.breaker_openings.fetch_add(1, Ordering::Relaxed);
+                Some(Change::Opened)
+            }
+            (true, false) => Some(Change::Closed),
+            _ => None,
+        }
+    }
+
     /// Waits until it cannot be connected to, or a health check is bad.
     pub async fn failed(&self) {
         self.has_failed.notified().await;
@@ -311,18 +350,7 @@ impl Lease {
     }
 
     fn change_breaker(&self, change: impl FnOnce(&mut Breaker, &BreakerOptions, Instant)) -> Option<Change> {
-        let mut breaker = self.server.breaker.lock();
-        let was_open = breaker.is_open();
-        change(&mut breaker, &self.breaker, Instant::now());
-        self.server.is_disturbed.store(!breaker.is_at_rest(), Ordering::Relaxed);
-        match (was_open, breaker.is_open()) {
-            (false, true) => {
-                self.server.counts.breaker_openings.fetch_add(1, Ordering::Relaxed);
-                Some(Change::Opened)
-            }
-            (true, false) => Some(Change::Closed),
-            _ => None,
-        }
+        self.server.change_breaker(&self.breaker, change)
     }
 }
 

@@ -26,6 +26,12 @@ impl OpenFiles {
         self.most
     }
 
+    /// The first number of a file that a new client's connection must not have: numbers are given from 0 on, so that all
+    /// below it are in use. What is left is for the admin listener, health checks and reloads.
+    pub fn first_kept_from_clients(self) -> usize {
+        self.most - (RESERVED / 2).min(self.most / 4)
+    }
+
     /// The share of clients' connections: a half.
     pub fn connections(self) -> usize {
         self.eighths(4)
@@ -58,5 +64,7 @@ mod tests {
             assert!(shared <= (most as u128).max(3), "{most}: {shared}");
         }
         assert_eq!(OpenFiles { most: 1024 }.requests(), 360);
+        let kept = [0, 64, 1024].map(|most| OpenFiles { most }.first_kept_from_clients());
+        assert_eq!(kept, [0, 48, 992]);
     }
 }

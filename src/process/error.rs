@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// An address that cannot be listened on.
-    #[error("cannot listen on {address}: {source}; stop what uses it, or change {key}")]
+    #[error("cannot listen on {address}: {source}; {}, or change {key}", remedy(source))]
     Address {
         /// Where it stands in the configuration.
         key: KeyPath,
@@ -43,4 +43,16 @@ pub enum ServeError {
     /// The listeners ended.
     #[error("the listeners ended unexpectedly{}", .0.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default())]
     Ended(Option<JoinError>),
+}
+
+/// What mends it, besides another address.
+fn remedy(fault: &io::Error) -> &'static str {
+    match fault.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address (ip address lists those it has); use 0.0.0.0 for all of IPv4, [::] for \
+             all"
+        }
+        io::ErrorKind::PermissionDenied => "a port below 1024 needs CAP_NET_BIND_SERVICE, a Unix socket its folder",
+        _ => "stop what uses it",
+    }
 }

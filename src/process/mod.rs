@@ -156,7 +156,8 @@ impl Process {
         let control = self.control.clone();
         let sockets = self.named_sockets().map_err(ServeError::Listener)?;
         let (counters, certificates) = (Arc::clone(control.counters()), self.certificates());
-        let _certificates = AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, counters)));
+        let _certificates =
+            AbortOnDropHandle::new(tokio::spawn(edge::keep_reading(certificates, control.shared_snapshot(), counters)));
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(control.supervise()));
         let _verifier = AbortOnDropHandle::new(tokio::spawn(control.keep_verifying()));
         let predecessor = self.predecessor.take();

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api::Credentials,
-    config::Config,
+    config::{CertificateLife, Config},
     edge::{Snapshot, keep_verifying, resolve_new, supervise},
     fleet::{Fleet, Report, Runtime},
     readiness::{Readiness, Stage},
@@ -134,6 +134,20 @@ impl Control {
     /// Takes note that the file is again what is served, after it was refused.
     pub(super) fn restored(&self) {
         self.reloads.restored(self.snapshot.load().generation);
+    }
+
+    /// How long the certificates hold that are in use, each file once.
+    pub fn certificates(&self) -> Vec<CertificateLife> {
+        let mut all = self.counters.certificates();
+        all.extend(self.snapshot.load().server_certificates.iter().cloned());
+        all.sort_by(|one, other| (&one.file, &one.name, one.ends).cmp(&(&other.file, &other.name, other.ends)));
+        all.dedup_by(|one, other| (&one.file, &one.name) == (&other.file, &other.name));
+        all
+    }
+
+    /// What is served, and whatever will be.
+    pub fn shared_snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.snapshot)
     }
 
     /// How the reloads went.

@@ -1,7 +1,9 @@
 //! What is counted at the listeners.
 
 use std::{
-    array, fmt,
+    array,
+    collections::BTreeMap,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,6 +13,7 @@ use std::{
 
 use log::info;
 use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
 
 use super::{
     BackgroundCounters, SitesCounters,
@@ -18,7 +21,10 @@ use super::{
     lines::LineCounts,
     log_limit::LogLimit,
 };
-use crate::{config, limits::Concurrency};
+use crate::{
+    config::{self, CertificateLife},
+    limits::Concurrency,
+};
 
 /// What the edge has done with clients so far.
 pub struct Counters {
@@ -34,6 +40,8 @@ pub struct Counters {
     missed: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
+    /// How long the certificates hold that listeners use, by the listeners' names.
+    certificates: Mutex<BTreeMap<String, Vec<CertificateLife>>>,
     /// By the place in [`Closed::ALL`].
     closed: [AtomicU64; Closed::ALL.len()],
     logged: LogLimit,
@@ -46,6 +54,8 @@ pub enum Closed {
     Limit,
     /// There were too many of this client's.
     ClientLimit,
+    /// The process has hardly any open files left.
+    OpenFiles,
     /// The header of the PROXY protocol was missing, malformed, late, or of a peer that is not trusted.
     ProxyProtocol,
     /// The TLS handshake failed or took too long.
@@ -62,9 +72,10 @@ pub enum Closed {
 
 impl Closed {
     /// All of them.
-    pub const ALL: [Closed; 8] = [
+    pub const ALL: [Closed; 9] = [
         Closed::Limit,
         Closed::ClientLimit,
+        Closed::OpenFiles,
         Closed::ProxyProtocol,
         Closed::TlsHandshake,
         Closed::PlainHttp,
@@ -78,6 +89,7 @@ impl Closed {
         match self {
             Closed::Limit => "connections",
             Closed::ClientLimit => "connections_per_client",
+            Closed::OpenFiles => "open_files",
             Closed::ProxyProtocol => "proxy_protocol",
             Closed::TlsHandshake => "tls_handshake",
             Closed::PlainHttp => "plain_http",
@@ -93,6 +105,7 @@ impl fmt::Display for Closed {
         f.write_str(match self {
             Closed::Limit => "too many connections",
             Closed::ClientLimit => "too many connections of this client",
+            Closed::OpenFiles => "too many open files",
             Closed::ProxyProtocol => "no header of the PROXY protocol that can be believed",
             Closed::TlsHandshake => "no TLS",
             Closed::PlainHttp => "plain HTTP where TLS is spoken",
@@ -118,6 +131,7 @@ impl Default for Counters {
             missed: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
+            certificates: Mutex::default(),
             closed: array::from_fn(|_| AtomicU64::new(0)),
             logged: LogLimit::default(),
         }
@@ -231,6 +245,16 @@ impl Counters {
     /// How often certificates were read again and used, and how often something was wrong with them.
     pub fn reloads(&self) -> (u64, u64) {
         (self.reloads.load(Ordering::Relaxed), self.failed_reloads.load(Ordering::Relaxed))
+    }
+
+    /// A listener of this name uses certificates that hold so long.
+    pub fn certificates_are(&self, listener: &str, lives: Vec<CertificateLife>) {
+        self.certificates.lock().insert(listener.to_owned(), lives);
+    }
+
+    /// How long the certificates hold that listeners use.
+    pub fn certificates(&self) -> Vec<CertificateLife> {
+        self.certificates.lock().values().flatten().cloned().collect()
     }
 
     /// How many connections were closed for each reason.

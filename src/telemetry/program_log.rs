@@ -49,6 +49,8 @@ struct ProgramScribe {
     counts: Arc<LineCounts>,
     /// Lines that were dropped, as far as the log says so.
     told: u64,
+    /// Why the last lines could not be written.
+    fault: Option<String>,
 }
 
 /// Starts the log of this process. Whoever logs never waits for standard error: 1024 lines may wait to be written,
@@ -58,7 +60,7 @@ struct ProgramScribe {
 /// When the process has a log already, or there is no thread to be had.
 pub fn start() -> io::Result<RunningLog> {
     let stderr = io::stderr().as_fd().try_clone_to_owned()?.into();
-    let scribe = ProgramScribe { stderr, counts: Arc::clone(&COUNTS), told: 0 };
+    let scribe = ProgramScribe { stderr, counts: Arc::clone(&COUNTS), told: 0, fault: None };
     let (lines, running) = Lines::start("log", QUEUE, scribe, Arc::clone(&COUNTS))?;
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
     builder.format_target(false).target(Target::Pipe(Box::new(Pipe(lines))));
@@ -108,13 +110,18 @@ impl Scribe for ProgramScribe {
     }
 
     fn has_written(&mut self, fault: Option<&io::Error>, _: bool, to: &mut Vec<u8>) {
+        if let Some(fault) = fault {
+            self.fault = Some(fault.to_string());
+            return;
+        }
         let dropped = self.counts.read().dropped();
-        if dropped == self.told || fault.is_some() {
+        if dropped == self.told {
             return;
         }
         let (now, lines) = (humantime::format_rfc3339_seconds(SystemTime::now()), dropped - self.told);
         // A vector takes everything.
-        let _written = writeln!(to, "[{now} WARN ] {lines} lines of this log were dropped: they were not read in time");
+        let why = self.fault.take().unwrap_or_else(|| "they were not read in time".into());
+        let _written = writeln!(to, "[{now} WARN ] {lines} lines of this log were dropped: {why}");
         self.told = dropped;
     }
 }
@@ -173,8 +180,12 @@ mod tests {
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(b"\n").is_ok() {}
         let counts = Arc::<LineCounts>::default();
-        let scribe =
-            ProgramScribe { stderr: std::os::fd::OwnedFd::from(writer).into(), counts: Arc::clone(&counts), told: 0 };
+        let scribe = ProgramScribe {
+            stderr: std::os::fd::OwnedFd::from(writer).into(),
+            counts: Arc::clone(&counts),
+            told: 0,
+            fault: None,
+        };
         let (lines, running) = Lines::start("test", 16, scribe, Arc::clone(&counts)).unwrap();
         let mut pipe = Pipe(lines);
         // More than the batch and the queue have room for.

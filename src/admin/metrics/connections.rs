@@ -3,10 +3,12 @@
 use super::families::{Families, precise};
 use crate::{
     reason::Reason,
+    state::Control,
     telemetry::{Closed, Counters},
 };
 
-pub(super) fn collect(families: &mut Families, counters: &Counters) {
+pub(super) fn collect(families: &mut Families, control: &Control) {
+    let counters = control.counters();
     let open = counters.connections().open() as u64;
     families.gauge("bridgehead_connections", "Connections of clients that are open.", precise(open));
     families.counter(
@@ -17,7 +19,7 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
     families.counters(
         "bridgehead_connections_closed_total",
         "Connections closed at once or before their time: connections and connections_per_client (the limits of that \
-         name), proxy_protocol, tls_handshake, plain_http (on a listener with TLS), http2_handshake, http2_resets, http2_malformed.",
+         name), open_files (the last ones are kept for the admin listener), proxy_protocol, tls_handshake, plain_http (on a listener with TLS), http2_handshake, http2_resets, http2_malformed.",
         ["reason"],
         counters.closures().map(|(reason, count)| ([reason.name().to_owned()], count)),
     );
@@ -39,6 +41,16 @@ pub(super) fn collect(families: &mut Families, counters: &Counters) {
         limits(counters).into_iter().map(|(limit, count)| ([limit.to_owned()], count)),
     );
     tls(families, counters);
+    families.gauges(
+        "bridgehead_certificate_not_after_seconds",
+        "When what is in a certificate's file expires, in seconds since 1970.",
+        ["file", "name"],
+        control.certificates().into_iter().map(|life| {
+            #[expect(clippy::cast_precision_loss, reason = "exact until the year 9999")]
+            let ends = life.ends as f64;
+            ([life.file.display().to_string(), life.name], ends)
+        }),
+    );
 }
 
 fn tls(families: &mut Families, counters: &Counters) {

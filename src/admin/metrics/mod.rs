@@ -27,7 +27,7 @@ pub fn render(control: &Control) -> Result<String> {
     let mut families = Families::default();
     requests::collect(&mut families, counters);
     fleet::collect(&mut families, &report);
-    connections::collect(&mut families, counters);
+    connections::collect(&mut families, control);
     running::collect(&mut families, control);
     verification::collect(&mut families, &control.verification());
     process::collect(&mut families, counters.started());

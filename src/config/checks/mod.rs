@@ -2,6 +2,7 @@
 
 mod access;
 mod addresses;
+pub(super) mod certificates;
 mod clients;
 pub(super) mod fixed;
 mod fleet;

@@ -13,7 +13,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::{certificates::Certificates, pem};
+use super::{certificates::Certificates, life::CertificateLife, pem};
 use crate::config::{
     keys::listener::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion},
     problem::{KeyPath, Problem},
@@ -59,6 +59,21 @@ impl ListenerTls {
         self.config(pairs, authorities.and_then(Result::ok), has_http2).map_err(|error| {
             vec![FileFault { path: KeyPath::default(), message: format!("rustls refuses it: {error}") }]
         })
+    }
+
+    /// How long the certificates hold, pair by pair, by what their files hold now; `None` for one that cannot be read.
+    pub fn pairs(&self) -> impl Iterator<Item = Option<CertificateLife>> + '_ {
+        self.certificates.iter().map(|pair| {
+            let chain = pem::read_certificates(&self.folder.join(&pair.certificate), &pair.certificate).ok()?;
+            CertificateLife::of_chain(&pair.certificate, chain.iter().map(AsRef::as_ref))
+        })
+    }
+
+    /// The same of the authorities of clients.
+    pub fn authorities(&self) -> Option<CertificateLife> {
+        let file = self.client_ca.as_ref()?;
+        let all = pem::read_certificates(&self.folder.join(file), file).ok()?;
+        CertificateLife::of_authorities(file, all.iter().map(AsRef::as_ref))
     }
 
     fn read_pair(&self, files: &CertificateFiles, path: &KeyPath) -> Result<CertifiedKey, FileFault> {

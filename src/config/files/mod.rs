@@ -4,6 +4,7 @@
 mod access_log;
 mod certificates;
 pub(super) mod contents;
+pub(super) mod life;
 pub(super) mod listener_tls;
 mod pem;
 mod server_tls;

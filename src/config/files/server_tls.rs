@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 
-use super::pem;
+use super::{life::CertificateLife, pem};
 use crate::config::{
     keys::server_tls::ServerTls,
     problem::{Place, Problem},
@@ -27,6 +27,16 @@ impl ServerTls {
         checked("certificate", self.read_chain(folder));
         checked("key", self.read_key(folder));
         problems
+    }
+
+    /// How long what its files hold is valid, each with its key.
+    pub fn lives(&self) -> Vec<(&'static str, CertificateLife)> {
+        fn slices(all: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+            all.iter().map(Vec::as_slice)
+        }
+        let ca = self.ca.as_ref().and_then(|file| CertificateLife::of_authorities(file, slices(&self.files.ca)));
+        let own = self.certificate.as_ref().and_then(|file| CertificateLife::of_chain(file, slices(&self.files.chain)));
+        ca.map(|life| ("ca", life)).into_iter().chain(own.map(|life| ("certificate", life))).collect()
     }
 
     fn read_ca(&mut self, folder: &Path) -> Result<(), String> {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::values::{
+    environment::other_reference,
     null::empty_when_null,
     patterns,
     public_url::{check_host, check_no_secret, shown, split_port},
@@ -70,7 +71,10 @@ impl TryFrom<String> for AdminAddress {
 
     fn try_from(text: String) -> Result<Self, String> {
         let address = text.parse().map(AdminAddress);
-        address.map_err(|_| format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\""))
+        address.map_err(|_| {
+            let not_one = || format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\"");
+            other_reference(&text).unwrap_or_else(not_one)
+        })
     }
 }
 

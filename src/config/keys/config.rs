@@ -4,6 +4,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    time::Duration,
 };
 
 use schemars::JsonSchema;
@@ -22,6 +23,7 @@ use super::{
 use crate::config::values::{
     network::Network,
     null::{default_when_null, empty_when_null},
+    patterns::WaitOrNone,
 };
 
 /// What the operator wrote in `conf/proxy.yaml`, and in the files that it includes.
@@ -61,6 +63,10 @@ pub struct EdgeKeys {
     /// that must check the port of the traffic. Default: none.
     #[serde(default)]
     pub readiness_path: Option<ReadinessPath>,
+    /// What is so of all certificates.
+    #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<TlsOptions>")]
+    pub tls: TlsOptions,
     /// How the names of servers are looked up.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<Dns>")]
@@ -77,6 +83,22 @@ pub struct EdgeKeys {
     #[serde(default, deserialize_with = "empty_when_null")]
     #[schemars(with = "Option<Vec<Network>>")]
     pub trusted_proxies: Vec<Network>,
+}
+
+/// What is so of all certificates, of listeners and for servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsOptions {
+    /// A certificate is warned of when it expires within this time. Default 14 days.
+    #[serde(with = "crate::config::values::wait")]
+    #[schemars(with = "WaitOrNone")]
+    pub expires_soon: Duration,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        TlsOptions { expires_soon: Duration::from_hours(14 * 24) }
+    }
 }
 
 // === impl ===

@@ -13,7 +13,7 @@ use crate::config::values::patterns::Wait;
 pub struct Dns {
     /// Between two lookups of a name. Default 10 s. A name that does not resolve keeps its last
     /// addresses.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub interval: Duration,
 }

@@ -109,11 +109,11 @@ pub struct HealthChecks {
     #[schemars(regex(pattern = "^/[!-~]*$"))]
     pub path: String,
     /// Between two checks of one server, give or take a tenth. Default 5 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub interval: Duration,
     /// For one check, from connecting to the end of the answer. Default 5 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub timeout: Duration,
     /// So many good checks in a row bring a server up. Default 2. The first check of all decides alone.
@@ -153,12 +153,12 @@ pub struct BreakerOptions {
     pub server_error_share: u32,
     /// How long it stays open at first; then one request probes the server. Each failed probe doubles
     /// the time. Default 1 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub open: Duration,
     /// It stays open no longer than this, and a probe that has said nothing for so long is followed by
     /// another. Default 30 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub longest_open: Duration,
 }

@@ -37,12 +37,12 @@ pub struct Limits {
     pub headers: usize,
     /// From the first byte of a request to the last one of its head; and for all that comes before the first
     /// request: the header of the PROXY protocol and the TLS handshake. Default 10 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub head_time: Duration,
     /// How long a connection is kept without a request on it. Default 75 s: a little more than the minute that
     /// load balancers keep theirs, so that the edge is not the first to close.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub idle: Duration,
     /// Requests on one connection, which then is closed in good order. Default 10,000.
@@ -63,7 +63,7 @@ pub struct Limits {
     /// Bytes a second that a body must bring on average, after its first 20 s. Default 500.
     pub body_rate: Size,
     /// How long a client may be silent within a body, or read nothing of what there is for it. Default 60 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub client_silence: Duration,
     /// Requests of one client address, or of one IPv6 network of 64 bits, discovery aside. Default 1,000 a
@@ -221,6 +221,15 @@ impl TryFrom<String> for Size {
     fn try_from(text: String) -> Result<Self, String> {
         if text == "unlimited" {
             return Ok(Size(None));
+        }
+        if text.trim_start_matches(|sign: char| sign.is_ascii_digit() || " .".contains(sign)).len() == 1
+            && let Some(unit) = text.chars().last().filter(|unit| "kKmMgGtTpPeE".contains(*unit))
+        {
+            let unit = unit.to_ascii_uppercase();
+            return Err(format!(
+                "{text:?} could be decimal or binary; write for example \"5{unit}iB\" (1 KiB is 1024 bytes), or \
+                 \"5{unit}B\" (1 KB is 1000)"
+            ));
         }
         match text.parse::<ByteSize>() {
             Ok(size) if size.as_u64() > 0 => Ok(Size(Some(size.as_u64()))),

@@ -8,7 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use crate::config::values::{null::not_null, patterns, text::written_as_text};
+use crate::config::values::{environment::other_reference, null::not_null, patterns, text::written_as_text};
 
 /// One address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -171,10 +171,12 @@ impl TryFrom<String> for ListenAddress {
             };
         }
         text.parse().map(ListenAddress::Ip).map_err(|_| {
-            format!(
-                "{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\", \"[::]:8000\" or \
+            other_reference(&text).unwrap_or_else(|| {
+                format!(
+                    "{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\", \"[::]:8000\" or \
                  \"unix:/run/bridgehead.sock\""
-            )
+                )
+            })
         })
     }
 }

@@ -136,7 +136,7 @@ pub enum UnknownHosts {
 pub struct DiscoveryOptions {
     /// How long a client or a shared cache may keep a document, in whole seconds. Default 0:
     /// `Cache-Control: no-store`.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "WaitOrNone")]
     pub max_age: Duration,
 }

@@ -13,15 +13,15 @@ use crate::config::values::patterns::WaitOrNone;
 pub struct StopOptions {
     /// It is not ready for so long before it takes no more connections, so that load balancers notice. Default
     /// 0 s; a replaced edge does not wait.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "WaitOrNone")]
     pub delay: Duration,
     /// Then a connection without a request is kept for so long, in case one is on its way. Default 1 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "WaitOrNone")]
     pub idle: Duration,
     /// And requests may take so long before they are cut. Default 30 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "WaitOrNone")]
     pub grace: Duration,
 }

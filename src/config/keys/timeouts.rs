@@ -12,32 +12,32 @@ use crate::config::values::{null::empty_when_null, path_prefix::PathPrefix, patt
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For a connection to be made, TLS included. Default 5 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub connect: Duration,
     /// For the first byte of an answer, after the last byte of the request. Default 15 min, because
     /// Bifrost sends nothing until the provider's first token.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub first_byte: Duration,
     /// Between two bytes of an answer, a WebSocket aside, and how long a server may take nothing of a request or of a
     /// WebSocket. Default 15 min.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub silence: Duration,
     /// For a whole request, from its head to the last byte of its answer. Default: no limit. Does not
     /// apply to a WebSocket.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Option<Wait>")]
     pub request: Option<Duration>,
     /// How long an idle connection to a server is kept. Default 60 s; keep it below the server's own. One that says
     /// `Keep-Alive: timeout=N` is believed: its connections are kept a second less, if that is less.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub idle: Duration,
     /// To a server with `http2`: so often it is asked whether it lives (PING, RFC 9113 section 6.7). One that does not
     /// answer within 5 s loses the connection, and what may be repeated of its requests goes on another one. Default 10 s.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Wait")]
     pub ping: Duration,
     /// What becomes of a request whose client of HTTP/1 has closed its sending side. Default `abort`.
@@ -55,19 +55,19 @@ pub struct PathTimeouts {
     /// The path as Bifrost has it and everything below it, and the same below the path of each public URL.
     pub prefix: PathPrefix,
     /// As `timeouts.connect`.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "crate::config::values::wait")]
     #[schemars(with = "Option<Wait>")]
     pub connect: Option<Duration>,
     /// As `timeouts.first_byte`.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "crate::config::values::wait")]
     #[schemars(with = "Option<Wait>")]
     pub first_byte: Option<Duration>,
     /// As `timeouts.silence`.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "crate::config::values::wait")]
     #[schemars(with = "Option<Wait>")]
     pub silence: Option<Duration>,
     /// As `timeouts.request`.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "crate::config::values::wait")]
     #[schemars(with = "Option<Wait>")]
     pub request: Option<Duration>,
     /// As `timeouts.half_close`.

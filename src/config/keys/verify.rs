@@ -15,7 +15,7 @@ pub struct Verify {
     /// they show which generation of Bifrost it is, and a warning says when that is not the profile's.
     pub at_start: bool,
     /// Between two times that every server is asked for everything, give or take a tenth. Default: never.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::values::wait")]
     #[schemars(with = "Option<Wait>")]
     pub interval: Option<Duration>,
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::config::{
     problem::{KeyPath, Problem, Step},
-    values::nearest::suggestion,
+    values::nearest::unknown_key,
 };
 
 /// How many values that do not fit are collected before giving up.
@@ -53,7 +53,10 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value, at: &KeyPath) -
         };
         let path = fault.path.unwrap_or_else(|| at.clone());
         // A key that is missing because it was left out has been reported already.
-        let known = matches!(&fault.kind, Kind::Missing(key) if left_out.contains(&path.key(key)));
+        let known = match &fault.kind {
+            Kind::Missing(key) => left_out.contains(&path.key(key)) || notes.borrow().is_misspelt(&path, key),
+            _ => false,
+        };
         if !known {
             let message = match &fault.kind {
                 Kind::WholeNumber(found) => format!("{found}; write {}", whole_number(&path, at)),
@@ -78,6 +81,16 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value, at: &KeyPath) -
 struct Notes {
     seen: HashSet<KeyPath>,
     problems: Vec<Problem>,
+}
+
+impl Notes {
+    /// Whether the key is there with other capital letters, which has been said.
+    fn is_misspelt(&self, path: &KeyPath, key: &str) -> bool {
+        self.seen.iter().any(|seen| {
+            let is_key = |step: &Step| matches!(step, Step::Key(seen) if seen.eq_ignore_ascii_case(key));
+            seen.0.len() == path.0.len() + 1 && seen.0.starts_with(&path.0) && seen.0.last().is_some_and(is_key)
+        })
+    }
 }
 
 impl LeftOut {
@@ -165,7 +178,7 @@ impl<'de, 'c> Node<'de, 'c> {
             if let Some(Step::Key(key)) = node.path.0.last() {
                 let mut notes = self.notes.borrow_mut();
                 if notes.seen.insert(node.path.clone()) {
-                    let message = format!("unknown key; {}", suggestion(key, known));
+                    let message = unknown_key(key, known);
                     notes.problems.push(Problem::new(node.path.clone(), message));
                 }
             }

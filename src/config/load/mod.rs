@@ -19,6 +19,7 @@ use std::{
     collections::HashSet,
     env, mem,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde_yaml::Value;
@@ -29,7 +30,7 @@ pub(super) use self::{
 };
 use self::{environment::Resolver, include::Included, inherit::Inheritance, sources::Source, tree::Tree, whole::Whole};
 use crate::config::{
-    checks::{self, fixed::Fixed},
+    checks::{self, certificates, fixed::Fixed},
     files::contents::{self, Contents},
     keys::{
         config::{Config, EdgeKeys},
@@ -47,6 +48,8 @@ pub struct Loaded {
     pub config: Config,
     /// What the operator should know about it.
     pub warnings: Vec<Problem>,
+    /// So many of them, the last ones, are of the moment: of certificates that have expired, or do so soon.
+    momentary: usize,
     /// What the operator may want to know, and need not act on.
     pub notes: Vec<Problem>,
     /// What the file held, and the files that it names.
@@ -79,6 +82,16 @@ impl Loaded {
         Self::from_text(file, &text::read(file)?)
     }
 
+    /// The warnings that are so for as long as the configuration is the same.
+    pub fn lasting_warnings(&self) -> &[Problem] {
+        self.warnings.split_at(self.warnings.len().saturating_sub(self.momentary)).0
+    }
+
+    /// The warnings of certificates, which time brings and new files end.
+    pub fn certificate_warnings(&self) -> &[Problem] {
+        self.warnings.split_at(self.warnings.len().saturating_sub(self.momentary)).1
+    }
+
     /// Checks the text of a file for an edge that runs already.
     ///
     /// # Errors
@@ -109,17 +122,21 @@ impl Loaded {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let Read { config, sources, inheritance, watched, environment, references } = read(file, text, instead)?;
         let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
-        for remarks in [&mut warnings, &mut notes] {
+        let mut momentary = certificates::warnings(&config, SystemTime::now());
+        for remarks in [&mut warnings, &mut momentary, &mut notes] {
             once_each(remarks, |place| inheritance.written(place));
             sources::locate(&sources, remarks);
         }
         let texts: Vec<_> = sources.iter().map(|source| &*source.text).collect();
         let contents = Contents::of(&texts, &config);
         let named = watched.into_iter().chain(contents::named(&config, file)).collect();
+        let certificates = momentary.len();
+        warnings.append(&mut momentary);
         Ok(Loaded {
             file: file.to_owned(),
             config,
             warnings,
+            momentary: certificates,
             notes,
             contents,
             named,
@@ -184,7 +201,7 @@ fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read,
             let (inheritance, watched) = (read.inheritance, read.included.watched);
             return Ok(Read { config, sources, inheritance, watched, environment, references });
         }
-        (_, Some(fault)) if problems.is_empty() => problems.push(syntax_problem(&fault)),
+        (_, Some(fault)) if problems.is_empty() => problems.push(syntax_problem(&fault, text)),
         _ => {}
     }
     Err(located(file, &sources, problems))
@@ -221,7 +238,7 @@ fn parse(text: &str) -> Result<Value, Problem> {
     match serde_yaml::from_str(text) {
         Ok(Value::Null) => Err(Problem::of_file("the file is empty; start from the conf/proxy.yaml that is shipped")),
         Ok(tree) => Ok(tree),
-        Err(syntax) => Err(lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax))),
+        Err(syntax) => Err(lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax, text))),
     }
 }
 
@@ -288,9 +305,16 @@ fn too_deep(text: &str) -> Option<usize> {
     lines::first_deeper_than(before, DEEPEST)
 }
 
-fn syntax_problem(fault: &serde_yaml::Error) -> Problem {
+fn syntax_problem(fault: &serde_yaml::Error, text: &str) -> Problem {
+    let line = fault.location().map(|place| place.line());
+    let faulty = line.and_then(|line| text.lines().nth(line.checked_sub(1)?)).unwrap_or_default();
+    let indentation = &faulty[..faulty.len() - faulty.trim_start_matches([' ', '\t']).len()];
+    if indentation.contains('\t') {
+        let message = "the line is indented with a tab, which YAML does not allow; write spaces in its place";
+        return Problem { line, ..Problem::of_file(message) };
+    }
     Problem {
-        line: fault.location().map(|place| place.line()),
+        line,
         ..Problem::of_file(format!("not valid YAML: {fault}; look at the indentation, quotes and brackets there"))
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::config::{
     keys::{config::EdgeKeys, site::Site},
     problem::{KeyPath, Place, Problem},
-    values::nearest::suggestion,
+    values::nearest::unknown_key,
 };
 
 /// What could be read, and everything that was wrong.
@@ -83,6 +83,7 @@ impl<'a> Tree<'a> {
     fn one_site(&mut self, top: Mapping) {
         let (mut edge, mut site) = (Mapping::new(), Mapping::new());
         for (key, value) in top {
+            let key = self.in_small_letters(key);
             let name = key.as_str().unwrap_or("?");
             if EDGE.contains(name) {
                 edge.insert(key, value);
@@ -98,11 +99,23 @@ impl<'a> Tree<'a> {
         self.sites.extend(site);
     }
 
+    /// A key of the top level, as what it is but for its capital letters, of which is said that they are wrong.
+    fn in_small_letters(&mut self, key: Value) -> Value {
+        let Some(name) = key.as_str() else { return key };
+        let small = name.to_ascii_lowercase();
+        let is_key = |name: &str| EDGE.contains(name) || SITE.contains(name) && name != "name";
+        if name == small || !(is_key(&small) || small == SITES || small == INCLUDE) {
+            return key;
+        }
+        self.unknown(name);
+        Value::String(small)
+    }
+
     /// A key of the top level that is none.
     fn unknown(&mut self, name: &str) {
         let of_both = EDGE.union(&SITE).map(String::as_str).filter(|known| *known != "name");
         let known: Vec<_> = of_both.chain([SITES, INCLUDE]).collect();
-        self.problems.push(Problem::new(KeyPath::root(name), format!("unknown key; {}", suggestion(name, &known))));
+        self.problems.push(Problem::new(KeyPath::root(name), unknown_key(name, &known)));
     }
 
     /// A file with `sites`, its own or included ones: its top level has the keys of the process, and what holds for every
@@ -111,6 +124,7 @@ impl<'a> Tree<'a> {
         let (mut edge, mut common) = (Mapping::new(), Mapping::new());
         let (mut sites, mut include) = (None, None);
         for (key, value) in top {
+            let key = self.in_small_letters(key);
             let name = key.as_str().unwrap_or("?").to_owned();
             match &*name {
                 SITES => sites = Some(value),

@@ -1,5 +1,6 @@
 //! Single values that are more than text: each is checked where it is read.
 
+pub(super) mod environment;
 pub(super) mod nearest;
 pub(super) mod network;
 pub(super) mod null;
@@ -10,3 +11,4 @@ pub(super) mod public_url;
 pub(super) mod server_address;
 pub(super) mod site_name;
 pub(super) mod text;
+pub(super) mod wait;

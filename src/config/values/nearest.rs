@@ -19,6 +19,15 @@ pub(crate) fn suggestion(typed: &str, known: &[&str]) -> String {
     }
 }
 
+/// What to say about a key that nobody knows.
+pub(in crate::config) fn unknown_key(key: &str, known: &[&str]) -> String {
+    match known.iter().find(|known| known.eq_ignore_ascii_case(key)) {
+        _ if key == "<<" => "the merge key << is not followed; write its keys out here".to_owned(),
+        Some(known) => format!("unknown key: upper and lower case are told apart; write {known:?}"),
+        None => format!("unknown key; {}", suggestion(key, known)),
+    }
+}
+
 /// Whether a text is nearly this name, whatever its capital letters and what stands between its words: two letters more,
 /// fewer or other ones.
 pub(in crate::config) fn is_near_miss(typed: &str, name: &str) -> bool {

@@ -84,15 +84,16 @@ pub(in crate::config) const HASH_KEY: &str = "^(client_address|(header|cookie): 
 pub(in crate::config) const MODE: &str = "^0?[0-7]{1,3}$";
 
 /// A number of bytes, or `unlimited`.
-pub(in crate::config) const SIZE: &str = "^(unlimited|(?=.*[1-9])[0-9]+([.][0-9]+)? *([kKmMgGtTpPeE][iI]?)?[bB]?)$";
+pub(in crate::config) const SIZE: &str =
+    "^(unlimited|(?=.*[1-9])[0-9]+([.][0-9]+)? *([kKmMgGtTpPeE]([iI][bB]?|[bB])|[bB])?)$";
 
 /// A size from 1 KiB to 512 KiB, but for the last digits of a size with a unit of a thousand or a million.
 pub(in crate::config) fn head_size() -> String {
     let bytes = "(102[4-9]|10[3-9][0-9]|1[1-9][0-9]{2}|[2-9][0-9]{3}|[1-9][0-9]{4}|[1-4][0-9]{5}|5[01][0-9]{4}|\
                  52[0-3][0-9]{3}|524[01][0-9]{2}|5242[0-7][0-9]|52428[0-8])([.][0-9]+)? *";
     let kibi = "([1-9]|[1-9][0-9]|[1-4][0-9]{2}|50[0-9]|51[01])([.][0-9]+)? *[kK][iI][bB]?|512([.]0+)? *[kK][iI][bB]?";
-    let kilo = "(1[.][0-9]+|([2-9]|[1-9][0-9]|[1-4][0-9]{2}|5[01][0-9]|52[0-4])([.][0-9]+)?) *[kK][bB]?";
-    let mega = "0[.](00[1-9]|0[1-9]|[1-5])[0-9]* *[mM][iI]?[bB]?";
+    let kilo = "(1[.][0-9]+|([2-9]|[1-9][0-9]|[1-4][0-9]{2}|5[01][0-9]|52[0-4])([.][0-9]+)?) *[kK][bB]";
+    let mega = "0[.](00[1-9]|0[1-9]|[1-5])[0-9]* *[mM]([iI][bB]?|[bB])";
     format!("^0*({bytes}[bB]?|{kibi}|{kilo}|{mega})$")
 }
 
@@ -113,14 +114,14 @@ fn host(letters: &str) -> String {
 
 // === impl JsonSchema ===
 
-/// What the crate `humantime` reads: numbers, each with its unit. Spaces may be anywhere but within a unit.
+/// Numbers, each with its unit, and spaces between them.
 fn duration(start: &str, or: &str) -> Schema {
     let unit = "(n(anos|sec|s)|[uµ]s|usec|m(illis|sec|s)|s(ec(ond)?s?)?|m(in(ute)?s?)?|h((r|our)s?)?|d(ays?)?|\
-                w((k|eek)s?)?|M|months?|y((r|ear)s?)?)";
-    let number = "[0-9][0-9 ]*([.][0-9 ]*[0-9][0-9 ]*)?";
+                w((k|eek)s?)?)";
+    let number = "[0-9]+([.][0-9]+)?";
     json_schema!({
         "type": "string",
-        "pattern": format!("^{start}( *({number}{unit} *)+{or})$"),
+        "pattern": format!("^{start}( *({number} *{unit} *)+{or})$"),
         "examples": ["5s", "10m", "1h 30m"],
     })
 }

@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv6Addr};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{patterns, text::written_as_text};
+use super::{environment::other_reference, patterns, text::written_as_text};
 use crate::host::Host;
 
 /// An origin (RFC 6454), and the path below which a gateway is, if it has one: no slash at its end, and no character
@@ -97,6 +97,9 @@ impl TryFrom<String> for PublicUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        if let Some(other) = other_reference(&text) {
+            return Err(other);
+        }
         let (scheme, path) = check(&text).map_err(|fault| format!("{} is no public URL: {fault}", shown(&text)))?;
         Ok(PublicUrl { text, scheme, path })
     }

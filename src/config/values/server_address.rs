@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    environment::other_reference,
     patterns,
     public_url::{check_host, check_no_secret, check_port, shown, split_port},
     text::written_as_text,
@@ -59,9 +60,11 @@ impl TryFrom<String> for ServerAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let text = text.to_ascii_lowercase();
+        if let Some(other) = other_reference(&text) {
+            return Err(other);
+        }
         match check(&text) {
-            Ok(()) => Ok(ServerAddress { text: text.into() }),
+            Ok(()) => Ok(ServerAddress { text: text.to_ascii_lowercase().into() }),
             Err(fault) => Err(format!(
                 "{} is no server address: {fault}; write host and port, for example \"10.0.0.7:8080\"",
                 shown(&text)
@@ -79,7 +82,8 @@ fn check(text: &str) -> Result<(), String> {
         return Err("it has a path".into());
     }
     let (host, port) = split_port(text);
-    check_host(host)?;
+    // The message shows the operator's own letters.
+    check_host(&host.to_ascii_lowercase()).map_err(|fault| fault.replace(&host.to_ascii_lowercase(), host))?;
     check_port(port.ok_or("the port is missing")?)?;
     Ok(())
 }

@@ -7,17 +7,18 @@ use std::{
     io,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
-use log::{error, info};
+use log::{error, info, warn};
 use rustls::ServerConfig;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
     background::keep_going,
-    config::{FileFault, ListenerTls},
+    config::{CertificateLife, FileFault, ListenerTls},
+    edge::snapshot::Snapshot,
     telemetry::{Background, Counters},
 };
 
@@ -30,6 +31,8 @@ pub struct TlsListener {
     used: Arc<ArcSwap<ServerConfig>>,
     /// What the files held before they were read for the first time.
     first: Contents,
+    /// How long the certificates hold that were read then.
+    lives: Vec<CertificateLife>,
 }
 
 /// What the files held when they were looked at; `None` for one that cannot be read.
@@ -47,7 +50,7 @@ impl TlsListener {
     pub fn new(name: String, tls: &ListenerTls, has_http2: bool) -> Result<Self, Vec<FileFault>> {
         let first = contents(tls);
         let used = Arc::new(ArcSwap::from_pointee(tls.load(has_http2)?));
-        Ok(TlsListener { name, tls: tls.clone(), has_http2, used, first })
+        Ok(TlsListener { name, tls: tls.clone(), has_http2, used, first, lives: lives(tls) })
     }
 
     /// What handshakes use, now and later.
@@ -56,12 +59,15 @@ impl TlsListener {
     }
 
     /// Uses what the files hold now; if something is wrong with them, what was used before.
-    fn reload(&self, counters: &Counters) {
+    fn reload(&self, counters: &Counters, soon: Duration) {
         match self.tls.load(self.has_http2) {
             Ok(config) => {
                 self.used.store(Arc::new(config));
                 counters.reloaded(true);
-                info!("{}: new certificates are used from now on", self.name);
+                let lives = lives(&self.tls);
+                info!("{}: new certificates are used from now on: {}", self.name, shown(&lives));
+                self.warn(&lives, soon);
+                counters.certificates_are(&self.name, lives);
             }
             Err(faults) => {
                 counters.reloaded(false);
@@ -70,6 +76,23 @@ impl TlsListener {
             }
         }
     }
+}
+
+impl TlsListener {
+    fn warn(&self, lives: &[CertificateLife], soon: Duration) {
+        for trouble in lives.iter().filter_map(|life| life.trouble(SystemTime::now(), soon)) {
+            warn!("{}: {trouble}", self.name);
+        }
+    }
+}
+
+/// How long what the files of a listener hold is valid.
+fn lives(tls: &ListenerTls) -> Vec<CertificateLife> {
+    tls.pairs().chain([tls.authorities()]).flatten().collect()
+}
+
+fn shown(lives: &[CertificateLife]) -> String {
+    lives.iter().map(CertificateLife::shown).collect::<Vec<_>>().join("; ")
 }
 
 fn contents(tls: &ListenerTls) -> Contents {
@@ -82,11 +105,19 @@ fn contents(tls: &ListenerTls) -> Contents {
 }
 
 /// Looks after the files of these listeners for as long as it is polled.
-pub async fn keep_reading(listeners: Vec<TlsListener>, counters: Arc<Counters>) {
-    keep_going(Background::Certificates, &counters, || read_again_and_again(&listeners, &counters)).await;
+pub async fn keep_reading(listeners: Vec<TlsListener>, snapshot: Arc<ArcSwap<Snapshot>>, counters: Arc<Counters>) {
+    for listener in &listeners {
+        info!("{}: {}", listener.name, shown(&listener.lives));
+        counters.certificates_are(&listener.name, listener.lives.clone());
+    }
+    keep_going(Background::Certificates, &counters, || read_again_and_again(&listeners, &snapshot, &counters)).await;
 }
 
-async fn read_again_and_again(listeners: &[TlsListener], counters: &Arc<Counters>) -> io::Result<Infallible> {
+async fn read_again_and_again(
+    listeners: &[TlsListener],
+    snapshot: &ArcSwap<Snapshot>,
+    counters: &Arc<Counters>,
+) -> io::Result<Infallible> {
     let mut used: Vec<_> = listeners.iter().map(|listener| listener.first.clone()).collect();
     let mut seen = used.clone();
     loop {
@@ -99,7 +130,8 @@ async fn read_again_and_again(listeners: &[TlsListener], counters: &Arc<Counters
             if now[place] == seen[place] && now[place] != used[place] {
                 used[place].clone_from(&now[place]);
                 let (listener, counters) = (listener.clone(), Arc::clone(counters));
-                spawn_blocking(move || listener.reload(&counters)).await?;
+                let soon = snapshot.load().expires_soon;
+                spawn_blocking(move || listener.reload(&counters, soon)).await?;
             }
         }
         seen = now;

@@ -216,6 +216,9 @@ async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snap
         if let Some(change) = server.checked(result.is_ok(), &site.health) {
             log_change(&server, change, result.as_ref().err());
         }
+        if let Some(change) = site.servers.fleet().probed(configured, &server, result.is_ok()) {
+            log_change(&server, change, None);
+        }
         let interval = site.health.interval;
         drop((server, current));
         sleep(jittered(interval)).await;

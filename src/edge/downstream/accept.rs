@@ -1,6 +1,6 @@
 //! Listeners: connections are accepted and counted.
 
-use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -95,7 +95,13 @@ async fn take(
 }
 
 fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
-    let most = listeners.snapshot.load().connections;
+    let snapshot = listeners.snapshot.load();
+    let (most, first_kept_file) = (snapshot.connections, snapshot.first_kept_file);
+    drop(snapshot);
+    if usize::try_from(socket.as_raw_fd()).is_ok_and(|file| file >= first_kept_file) {
+        let why = "the last open files are kept for the admin listener; raise ulimit -n (LimitNOFILE in systemd)";
+        return listeners.close(Closed::OpenFiles, peer, why);
+    }
     let connections = listeners.counters.connections();
     // The last tenth is kept free by closing idle connections early.
     if connections.open() >= most - most / 10 {

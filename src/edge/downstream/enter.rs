@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     http1, http2,
     listeners::{Listener, Listeners},
-    plain_http::{plain_http, refuse},
+    plain_http::{FirstWord, first_word, refuse},
 };
 use crate::{
     edge::client::{About, ClientStream, Connection, Socket, Transport, slot},
@@ -36,20 +36,27 @@ pub(in crate::edge) async fn serve(
 ) {
     let entered = enter(&listeners, &listener, &mut socket, accepted_from, &mut slot).await;
     let (peer, is_anonymous) = match entered {
-        Ok(entered) => entered,
+        Ok(Some(entered)) => entered,
+        Ok(None) => return,
         Err(Ended(closed, why)) => return listeners.close(closed, accepted_from, &why),
     };
     let id = socket.as_raw_fd();
     let handshake = Instant::now() + listeners.snapshot.load().limits.head_time;
-    if listener.tls.is_some()
-        && let Ok(Some(request)) = timeout_at(handshake, plain_http(&socket)).await
-    {
-        listeners.close(Closed::PlainHttp, peer, "it is answered 400");
-        let connection = Arc::new(Connection::new(false, false, false, peer));
-        if let Some(client) = client(&listeners, &connection, id, Transport::Plain(socket), None) {
-            refuse(&client, request).await;
+    let first = match listener.tls {
+        Some(_) => timeout_at(handshake, first_word(&socket)).await.unwrap_or(FirstWord::Other),
+        None => FirstWord::Other,
+    };
+    match first {
+        FirstWord::Nothing => return,
+        FirstWord::Plain(request) => {
+            listeners.close(Closed::PlainHttp, peer, "it is answered 400");
+            let connection = Arc::new(Connection::new(false, false, false, peer));
+            if let Some(client) = client(&listeners, &connection, id, Transport::Plain(socket), None) {
+                refuse(&client, request).await;
+            }
+            return;
         }
-        return;
+        FirstWord::Other => {}
     }
     let (transport, tls, is_http2) = match secure(&listeners, &listener, socket, handshake).await {
         Ok(secured) => secured,
@@ -68,14 +75,14 @@ pub(in crate::edge) async fn serve(
 }
 
 /// Finds out who is at the other end, whether that is somebody whom a proxy does not know, and whether there is room
-/// for it.
+/// for it. Nobody, when a proxy has left without a byte: it only saw whether somebody listens.
 async fn enter(
     listeners: &Listeners,
     listener: &Listener,
     socket: &mut Socket,
     accepted_from: Option<SocketAddr>,
     slot: &mut Slot,
-) -> Result<(Option<SocketAddr>, bool), Ended> {
+) -> Result<Option<(Option<SocketAddr>, bool)>, Ended> {
     let snapshot = listeners.snapshot.load_full();
     let is_trusted = |peer: Option<SocketAddr>| snapshot.trusted.contains_peer(peer);
     let (mut peer, mut is_anonymous) = (accepted_from, false);
@@ -85,10 +92,11 @@ async fn enter(
         }
         let deadline = Instant::now() + snapshot.limits.head_time;
         match timeout_at(deadline, read_proxy_header(socket)).await {
-            Ok(Ok(Header::Client(client))) => peer = Some(client),
-            Ok(Ok(Header::Local)) => {}
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Ok(Some(Header::Client(client)))) => peer = Some(client),
+            Ok(Ok(Some(Header::Local))) => {}
             // The connection's own addresses count then, as without a header (proxy-protocol.txt section 2.1).
-            Ok(Ok(Header::Unknown)) => is_anonymous = true,
+            Ok(Ok(Some(Header::Unknown))) => is_anonymous = true,
             Ok(Err(why)) => return Err(Ended(Closed::ProxyProtocol, why)),
             Err(_) => return Err(Ended(Closed::ProxyProtocol, "no header in time".into())),
         }
@@ -99,11 +107,14 @@ async fn enter(
             return Err(Ended(Closed::ClientLimit, "limits.connections_per_client".into()));
         }
     }
-    Ok((peer, is_anonymous))
+    Ok(Some((peer, is_anonymous)))
 }
 
-/// Reads not a byte more than the header: what follows may be TLS.
-async fn read_proxy_header(socket: &mut Socket) -> Result<Header, String> {
+/// Reads not a byte more than the header: what follows may be TLS. None when nothing comes at all.
+async fn read_proxy_header(socket: &mut Socket) -> Result<Option<Header>, String> {
+    if let Ok(0) | Err(_) = socket.peek(&mut [0]).await {
+        return Ok(None);
+    }
     let mut header = Vec::with_capacity(108);
     let mut wanted = proxy_header::SHORTEST;
     loop {
@@ -111,7 +122,7 @@ async fn read_proxy_header(socket: &mut Socket) -> Result<Header, String> {
         header.resize(wanted, 0);
         socket.read_exact(&mut header[has..]).await.map_err(|error| error.to_string())?;
         match proxy_header::parse(&header).map_err(|fault| fault.to_string())? {
-            Parsed::Complete { header, .. } => return Ok(header),
+            Parsed::Complete { header, .. } => return Ok(Some(header)),
             Parsed::Incomplete(more) => wanted = more.max(wanted + 1),
         }
     }

@@ -65,8 +65,9 @@ impl Listeners {
     pub(super) fn close(&self, closed: Closed, peer: Option<SocketAddr>, why: &str) {
         self.counters.closed(closed);
         if self.counters.may_log(closed.name()) {
-            // The limit of all connections is the operator's business more than the client's.
-            let level = if closed == Closed::Limit { Level::Warn } else { Level::Info };
+            // A limit of the whole process is the operator's business more than the client's.
+            let is_operators = matches!(closed, Closed::Limit | Closed::OpenFiles);
+            let level = if is_operators { Level::Warn } else { Level::Info };
             log!(level, "{}: connection closed, {closed}: {why}", shown(peer));
         }
     }

@@ -14,14 +14,29 @@ pub(super) struct PlainHttp {
     is_head: bool,
 }
 
+/// What a client begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstWord {
+    /// Nothing: it has left without a byte, as load balancers do that only see whether somebody listens.
+    Nothing,
+    /// A request of HTTP.
+    Plain(PlainHttp),
+    /// Anything else.
+    Other,
+}
+
 /// Waits for the first bytes of a client, and tells whether a request of HTTP begins with them: a method in capital
 /// letters. A record of TLS begins with a number below 32. They stay where they are.
-pub(super) async fn plain_http(socket: &Socket) -> Option<PlainHttp> {
+pub(super) async fn first_word(socket: &Socket) -> FirstWord {
     let mut first = [0; 16];
-    // Whatever is wrong with the connection the handshake finds, too.
-    let length = socket.peek(&mut first).await.ok()?;
-    let first = &first[..length];
-    begins_a_request(first).then(|| PlainHttp { is_head: first.starts_with(b"HEAD ") })
+    match socket.peek(&mut first).await {
+        // The end, or a reset.
+        Ok(0) | Err(_) => FirstWord::Nothing,
+        Ok(length) if begins_a_request(&first[..length]) => {
+            FirstWord::Plain(PlainHttp { is_head: first.starts_with(b"HEAD ") })
+        }
+        Ok(_) => FirstWord::Other,
+    }
 }
 
 fn begins_a_request(first: &[u8]) -> bool {

@@ -5,7 +5,7 @@ mod servers;
 mod site;
 mod waits;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 pub(super) use self::{peer::ServerTls, servers::Upstream, waits::Waits};
 pub use self::{
@@ -15,7 +15,10 @@ pub use self::{
 };
 use super::plugin::DiscoveryFilter;
 use crate::{
-    config::{self, AdminHost, Config, Count, Dns, Limits, ReadinessPath, ServerAddress, StopOptions, UnknownHosts},
+    config::{
+        self, AdminHost, CertificateLife, Config, Count, Dns, Limits, ReadinessPath, ServerAddress, StopOptions,
+        UnknownHosts,
+    },
     fleet::{self, Fleet, Report, Runtime},
     limits::OpenFiles,
     telemetry::SitesCounters,
@@ -43,6 +46,12 @@ pub struct Snapshot {
     pub trusted: Arc<TrustedProxies>,
     /// How many connections clients may have, as far as there are open files for them.
     pub connections: usize,
+    /// Certificates that expire within this time are warned of.
+    pub expires_soon: Duration,
+    /// How long the certificates for connections to servers hold.
+    pub server_certificates: Vec<CertificateLife>,
+    /// A new connection of a client whose file has this number, or a higher one, is closed.
+    pub first_kept_file: usize,
     /// How many requests may be forwarded at a time.
     pub in_flight: InFlight,
     /// What is taken from clients.
@@ -83,6 +92,9 @@ impl Snapshot {
             has_http2: sites.iter().flat_map(|site| &site.servers).any(|server| server.http2),
             dns: edge.dns,
             connections: edge.limits.connections.0.map_or(usize::MAX, |most| most.min(files.connections())),
+            expires_soon: edge.tls.expires_soon,
+            server_certificates: server_certificates(sites),
+            first_kept_file: files.first_kept_from_clients(),
             in_flight: InFlight::new(&edge.limits, files),
             limits: edge.limits.clone(),
             stop: edge.stop,
@@ -123,6 +135,12 @@ impl Snapshot {
     pub fn forget_other_names(&self) {
         self.runtime.keep_names_of(&self.fleets());
     }
+}
+
+/// How long what the TLS files of servers hold is valid.
+fn server_certificates(sites: &[config::Site]) -> Vec<CertificateLife> {
+    let servers = sites.iter().flat_map(|site| &site.servers).filter_map(|server| server.tls.as_ref());
+    servers.flat_map(|tls| tls.lives().into_iter().map(|(_, life)| life)).collect()
 }
 
 impl InFlight {

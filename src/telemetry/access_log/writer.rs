@@ -123,9 +123,15 @@ impl Complaints {
 
     /// Says that lines were dropped, if that is news, and if it was not said just now, unless it is the last word.
     pub fn complain(&self, is_last_word: bool) {
+        if let Some(news) = self.news(is_last_word) {
+            warn!("{news}");
+        }
+    }
+
+    fn news(&self, is_last_word: bool) -> Option<String> {
         let dropped = self.counts.read().dropped();
         if dropped == self.told.load(Ordering::Relaxed) {
-            return;
+            return None;
         }
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let last = self.last.load(Ordering::Relaxed);
@@ -134,11 +140,30 @@ impl Complaints {
         if is_early && !is_last_word
             || self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
-            return;
+            return None;
         }
         let lines = dropped.saturating_sub(self.told.fetch_max(dropped, Ordering::Relaxed));
         let fault = self.fault.lock().clone();
         let (how, why) = fault.map_or((" fast enough", String::new()), |fault| ("", format!(": {fault}")));
-        warn!("the access log cannot be written{how}, lines dropped since this was said last: {lines}{why}");
+        Some(format!("the access log cannot be written{how}, lines dropped since this was said last: {lines}{why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_runs_over_behind_a_full_disk_is_not_called_too_slow() {
+        let counts = Arc::new(LineCounts::default());
+        counts.overflowed();
+        let complaints = Complaints::new(Arc::clone(&counts));
+        complaints.has_written(Some(&io::Error::from_raw_os_error(28)));
+        let news = complaints.news(false).unwrap();
+        assert!(news.ends_with(": No space left on device (os error 28)") && !news.contains("fast"), "{news}");
+        counts.overflowed();
+        complaints.has_written(None);
+        let news = complaints.news(true).unwrap();
+        assert!(news.contains("cannot be written fast enough"), "{news}");
     }
 }

@@ -27,7 +27,7 @@ impl LineCounts {
         self.failed.fetch_add(failed, Ordering::Relaxed);
     }
 
-    pub(super) fn overflowed(&self) {
+    pub(in crate::telemetry) fn overflowed(&self) {
         self.overflowed.fetch_add(1, Ordering::Relaxed);
     }
 
