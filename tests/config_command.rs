@@ -81,7 +81,7 @@ access_log: {format: json, to: logs/access.log}
 threads: 3
 readiness_path: /edge-readyz
 dns: {interval: 11s}
-stop: {delay: 2s}
+stop: {delay: 2s, grace: 45d 1s}
 limits: {connections: unlimited, request_body: 3MiB, requests: unlimited, logins: {per_second: 0.5, burst: 2}, requests_in_flight: 77}
 cors: {allowed_origins: [\"https://*.example.com\"], allowed_headers: [x-one]}
 trusted_proxies: [10.0.0.0/8, 192.0.2.1]

@@ -4,15 +4,30 @@
 use std::{fmt, time::Duration};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serializer,
     de::{self, Unexpected, Visitor},
 };
-
-pub(in crate::config) use humantime_serde::serialize;
 
 /// A duration, or none.
 pub(in crate::config) trait Wait: Sized {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+
+    /// How long it is, if there is one.
+    fn length(&self) -> Option<Duration>;
+}
+
+/// Writes one as it can be read: in days and less, as months and years are refused.
+pub(in crate::config) fn serialize<T: Wait, S: Serializer>(wait: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    const DAY: u64 = 24 * 60 * 60;
+    const DAYS: u64 = 30;
+    let Some(length) = wait.length() else { return serializer.serialize_none() };
+    let days = length.as_secs() / DAY;
+    let rest = length.saturating_sub(Duration::from_secs(days * DAY));
+    match days {
+        ..DAYS => serializer.collect_str(&humantime::format_duration(length)),
+        _ if rest.is_zero() => serializer.collect_str(&format_args!("{days}days")),
+        _ => serializer.collect_str(&format_args!("{days}days {}", humantime::format_duration(rest))),
+    }
 }
 
 /// Reads one.
@@ -61,6 +76,10 @@ fn parse(text: &str) -> Result<Duration, Fault> {
 }
 
 impl Wait for Duration {
+    fn length(&self) -> Option<Duration> {
+        Some(*self)
+    }
+
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
 
@@ -84,6 +103,10 @@ impl Wait for Duration {
 }
 
 impl Wait for Option<Duration> {
+    fn length(&self) -> Option<Duration> {
+        *self
+    }
+
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Written(Duration);
 
