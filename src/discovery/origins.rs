@@ -75,9 +75,8 @@ impl Origins {
         Self::of(urls.collect(), of_sites.collect(), sites.len() == 1)
     }
 
-    /// The public URLs of a single site.
-    #[cfg(test)]
-    pub(super) fn of_urls(urls: Vec<PublicUrl>) -> Self {
+    /// Compiles the public URLs of a single site.
+    pub fn of_urls(urls: Vec<PublicUrl>) -> Self {
         let sites = vec![0; urls.len()];
         Self::of(urls, sites, true)
     }

@@ -147,64 +147,64 @@ impl Loaded {
     }
 }
 
-/// Reads a text that has passed every check. A good file that is one site is decoded straight from its text; any other
-/// one is looked at as a tree.
+/// Reads and judges a text. A good file that is one site is decoded straight from its text; any other one is looked at as
+/// a tree.
 fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read, Problems> {
     // What cannot be parsed is not tried.
-    let deep = too_deep(text);
-    let whole = (deep.is_none() && !text.contains("${")).then(|| serde_yaml::from_str(text));
-    let fault = match whole {
-        Some(Ok(Whole::OneSite(keys))) => {
-            let (edge, site) = *keys;
-            let mut config = one_site(edge, site);
-            let problems = judge(&mut config, file);
-            let sources = vec![Source { file: None, text: text.to_owned() }];
-            if problems.is_empty() {
-                return Ok(Read {
-                    config,
-                    sources,
-                    inheritance: Inheritance::default(),
-                    watched: Vec::new(),
-                    environment: Vec::new(),
-                    references: Vec::new(),
-                });
-            }
-            return Err(located(file, &sources, problems));
-        }
+    let may_be_whole = too_deep(text).is_none() && !text.contains("${");
+    let fault = match may_be_whole.then(|| serde_yaml::from_str(text)) {
+        Some(Ok(Whole::OneSite(keys))) => return read_one_site(file, text, *keys),
         Some(Err(fault)) => Some(fault),
         Some(Ok(Whole::Sites)) | None => None,
     };
-    let tree = match parse(text) {
-        Ok(tree) => tree,
-        Err(problem) => return Err(Problems::new(file, vec![problem])),
-    };
-    let resolver = Resolver::new(&|name| env::var(name).ok());
-    let mut read = Tree::new(resolver);
-    read.included = Included::of(file, instead);
+    let tree = parse(text).map_err(|problem| Problems::new(file, vec![problem]))?;
+    let mut read = Tree::new(Resolver::new(&|name| env::var(name).ok()), Included::of(file, instead));
     read.read(file, tree);
-    let mut problems = mem::take(&mut read.problems);
-    let config = config_of(&mut read).map(|mut config| {
-        let mut checked = judge(&mut config, file);
-        once_each(&mut checked, |place| read.in_file(place));
+    read_tree(file, text, read, fault)
+}
+
+/// Judges a file that decoded as one site.
+fn read_one_site(file: &Path, text: &str, (edge, site): (EdgeKeys, Site)) -> Result<Read, Problems> {
+    let mut config = one_site(edge, site);
+    let problems = judge(&mut config, file);
+    let sources = vec![Source { file: None, text: text.to_owned() }];
+    if !problems.is_empty() {
+        return Err(located(file, &sources, problems));
+    }
+    Ok(Read {
+        config,
+        sources,
+        inheritance: Inheritance::default(),
+        watched: Vec::new(),
+        environment: Vec::new(),
+        references: Vec::new(),
+    })
+}
+
+/// Judges what was read by way of a tree; a `fault` is why it was not decoded straight from its text.
+fn read_tree(file: &Path, text: &str, mut tree: Tree<'_>, fault: Option<serde_yaml::Error>) -> Result<Read, Problems> {
+    let mut problems = mem::take(&mut tree.problems);
+    let mut config = config_of(&mut tree);
+    if let Some(config) = &mut config {
+        let mut checked = judge(config, file);
+        once_each(&mut checked, |place| tree.in_file(place));
         // A value of which parts were left out cannot be judged as a whole.
         let is_whole =
-            |problem: &Problem| !read.is_partial(&Place { file: problem.file.clone(), path: problem.path.clone() });
+            |problem: &Problem| !tree.is_partial(&Place { file: problem.file.clone(), path: problem.path.clone() });
         problems.extend(checked.into_iter().filter(is_whole));
-        config
-    });
-    let mut sources = vec![Source { file: None, text: text.to_owned() }];
-    sources.append(&mut read.included.sources);
-    let Resolver { names, references, .. } = read.resolver;
-    let environment = names.into_iter().collect();
-    match (config, fault) {
-        (Some(config), None) if problems.is_empty() => {
-            let (inheritance, watched) = (read.inheritance, read.included.watched);
-            return Ok(Read { config, sources, inheritance, watched, environment, references });
-        }
-        (_, Some(fault)) if problems.is_empty() => problems.push(syntax_problem(&fault, text)),
-        _ => {}
     }
-    Err(located(file, &sources, problems))
+    // Something was wrong with it, whatever that was.
+    problems.extend(fault.filter(|_| problems.is_empty()).map(|fault| syntax_problem(&fault, text)));
+    let Tree { resolver: Resolver { names, references, .. }, included, inheritance, .. } = tree;
+    let mut sources = vec![Source { file: None, text: text.to_owned() }];
+    sources.extend(included.sources);
+    match config {
+        Some(config) if problems.is_empty() => {
+            let environment = names.into_iter().collect();
+            Ok(Read { config, sources, inheritance, watched: included.watched, environment, references })
+        }
+        _ => Err(located(file, &sources, problems)),
+    }
 }
 
 /// The whole configuration of a file that is one site.

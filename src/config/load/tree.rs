@@ -34,14 +34,14 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    pub fn new(resolver: Resolver<'a>) -> Self {
+    pub fn new(resolver: Resolver<'a>, included: Included) -> Self {
         Tree {
             resolver,
             edge: None,
             sites: Vec::new(),
             unsited: None,
             problems: Vec::new(),
-            included: Included::default(),
+            included,
             inheritance: Inheritance::default(),
             left_out: HashMap::new(),
         }

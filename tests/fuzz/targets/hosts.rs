@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     for url in urls.iter().filter(|url| url.path().is_empty()) {
         is_derived(url);
     }
-    let origins = Origins::new(&urls);
+    let origins = Origins::of_urls(urls);
     is_found(&origins, host);
     is_redirected(&origins, host);
     for scheme in [Scheme::Http, Scheme::Https] {
@@ -140,7 +140,8 @@ fn is_found(origins: &Origins, host: &[u8]) {
         let below = format!("{}/x", url.path());
         let longer = origins.find(url.authority().as_bytes(), below.as_bytes()).unwrap();
         assert!(longer == url || longer.path() == below);
-        assert_eq!(origins.base_length(url.authority().as_bytes(), below.as_bytes()), Some(longer.path().len()));
+        let base = origins.base(url.authority().as_bytes(), below.as_bytes());
+        assert_eq!(base.map(|base| base.length), Some(longer.path().len()));
         for spelling in &spellings(url) {
             let found = origins.find(spelling.to_ascii_uppercase().as_bytes(), b"");
             // With the default port it may also be another one's own host.
