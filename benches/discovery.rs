@@ -35,6 +35,16 @@ fn paths(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn get<'a>(target: &'a str, host: &'a str) -> Request<'a> {
+    Request {
+        method: &http::Method::GET,
+        target: target.as_bytes(),
+        host: Some(host.as_bytes()),
+        scheme: Scheme::Http,
+        if_none_match: None,
+    }
+}
+
 fn decision(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     for clients in TABLES {
@@ -44,13 +54,7 @@ fn decision(criterion: &mut Criterion) {
             ("host_in_upper_case", DOCUMENT, "GW.example.com"),
             ("forwarded", "/v1/chat/completions", "gw.example.com"),
         ] {
-            let request = Request {
-                method: &http::Method::GET,
-                target: target.as_bytes(),
-                host: Some(host.as_bytes()),
-                scheme: Scheme::Http,
-                if_none_match: None,
-            };
+            let request = get(target, host);
             group.bench_function(BenchmarkId::new(name, clients), |bencher| {
                 bencher.iter(|| discovery.decide(black_box(&request)));
             });
@@ -69,13 +73,7 @@ fn decision_among_sites(criterion: &mut Criterion) {
             ("document_of_a_host", DOCUMENT, "gw0.example.com"),
             ("document_of_a_path", below.as_str(), "gw.example.com"),
         ] {
-            let request = Request {
-                method: &http::Method::GET,
-                target: target.as_bytes(),
-                host: Some(host.as_bytes()),
-                scheme: Scheme::Http,
-                if_none_match: None,
-            };
+            let request = get(target, host);
             group.bench_function(BenchmarkId::new(name, sites), |bencher| {
                 bencher.iter(|| discovery.decide(black_box(&request)));
             });

@@ -116,6 +116,37 @@ fn a_server_that_does_not_agree_about_discovery_is_named() {
 }
 
 #[test]
+fn each_site_has_a_section_and_the_headline_names_one_without_a_server() {
+    if lacks(&["chromium"]) {
+        return;
+    }
+    let [one, two] = [Bifrost::start(), Bifrost::start()];
+    let site = |name: &str, url: &str, bifrost: &Bifrost| {
+        let clients = CLIENTS.trim_end().replace('\n', "\n  ");
+        let servers = format!("servers: [{{address: \"{}\"}}]", bifrost.address());
+        format!("- name: {name}\n  public_urls: [\"{url}\"]\n  {servers}\n  {clients}\n")
+    };
+    let first = site("first", "https://gw.example", &one);
+    let second = site("second", "https://gw.example/two", &two);
+    let edge = Edge::start(&format!("{HEALTH}sites:\n{first}{second}"));
+    until("all are up", || edge.report().servers.iter().all(|server| server.state == State::Up));
+    let mut page = open(edge.admin);
+    assert_eq!(page.text("site-name"), "Site first: discovery");
+    assert_eq!(page.text("site-name-2"), "Site second: discovery");
+    assert!(page.text("site-fleet-2").ends_with("1 of 1 server available"));
+    let shown = page.value("[...document.querySelectorAll('#urls-2 a')].map((link) => link.textContent)");
+    let shown = shown.as_array().unwrap();
+    assert_eq!(shown[0], "/.well-known/oauth-authorization-server/two");
+    assert_eq!(shown[2], "/two/.well-known/oauth-authorization-server");
+    two.set_red(true);
+    page.until("document.getElementById('why').textContent.includes('site second has none')");
+    edge.reload(&format!("{HEALTH}sites:\n{first}"));
+    page.until("document.getElementById('site-name').textContent === 'Discovery'");
+    page.until("document.getElementById('sites').children.length === 1");
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn under_oauth2_the_mode_is_named_and_a_server_of_another_generation() {
     if lacks(&["chromium"]) {
         return;

@@ -214,7 +214,7 @@ function discovery(site, part) {
     say(name, url);
     return make("li", "", name, ...documents.map((document) => {
       const link = make(isOn ? "a" : "span", isOn ? "" : "plain");
-      say(link, document.slice(url.length));
+      say(link, document.slice(new URL(url).origin.length));
       if (isOn) Object.assign(link, { href: document, target: "_blank", rel: "noreferrer" });
       return link;
     }));
