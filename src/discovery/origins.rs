@@ -27,26 +27,28 @@ pub struct Base {
     pub length: usize,
 }
 
-/// The public URLs of one host, found by their paths.
+/// The public URLs of one host, found by their paths: as fast when there are a thousand.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bases {
-    /// In the order of the paths.
-    by_path: Vec<(Box<[u8]>, usize)>,
+    by_path: HashMap<Box<[u8]>, usize>,
     /// The longest of the paths, in bytes.
     longest: usize,
+    /// The one with the first path of all, in their order.
+    first: Option<(Box<[u8]>, usize)>,
 }
 
 impl Bases {
     fn add(&mut self, path: &str, place: usize) {
         self.longest = self.longest.max(path.len());
-        let at = self.by_path.partition_point(|(known, _)| **known < *path.as_bytes());
-        self.by_path.insert(at, (path.as_bytes().into(), place));
+        if self.first.as_ref().is_none_or(|(first, _)| **first > *path.as_bytes()) {
+            self.first = Some((path.as_bytes().into(), place));
+        }
+        self.by_path.insert(path.as_bytes().into(), place);
     }
 
     /// The place of the one with exactly this path.
     pub fn at(&self, path: &[u8]) -> Option<usize> {
-        let found = self.by_path.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
-        self.by_path.get(found).map(|(_, place)| *place)
+        self.by_path.get(path).copied()
     }
 
     /// The place of the one with the longest path that this is, or is below.
@@ -63,7 +65,7 @@ impl Bases {
 
     /// The same, or above all of them, any: they have one scheme.
     pub fn find(&self, path: &[u8]) -> Option<usize> {
-        self.above(path).or_else(|| self.by_path.first().map(|(_, place)| *place))
+        self.above(path).or_else(|| self.first.as_ref().map(|(_, place)| *place))
     }
 }
 
