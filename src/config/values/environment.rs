@@ -13,8 +13,13 @@ pub(in crate::config) fn other_reference(text: &str) -> Option<String> {
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && (text.starts_with('$') || !name.contains(|sign: char| sign.is_ascii_lowercase()));
     let is_rest = rest.is_empty() || rest.starts_with([':', '/']);
-    (is_name && is_rest)
-        .then(|| format!("{text:?} names a variable of the environment: {how}; write \"${{{name}}}{rest}\""))
+    // What follows one of these, or stands before it, may be secret.
+    let shown = if rest.contains(['@', '?', '#']) { "" } else { rest };
+    let written = &text[..text.len() - rest.len()];
+    (is_name && is_rest).then(|| {
+        let written = format!("{written}{shown}");
+        format!("{written:?} names a variable of the environment: {how}; write \"${{{name}}}{shown}\"")
+    })
 }
 
 #[cfg(test)]
@@ -28,6 +33,9 @@ mod tests {
             ("env.BIFROST_1:8080", "write \"${BIFROST_1}:8080\""),
             ("$bifrost:8080", "write \"${bifrost}:8080\""),
             ("$URL/x", "write \"${URL}/x\""),
+            ("$HOST:80#secret", "\"$HOST\" names a variable of the environment: $NAME is a shell's; write \"${HOST}\""),
+            ("$HOST:secret@h", "\"$HOST\" names a variable of the environment: $NAME is a shell's; write \"${HOST}\""),
+            ("env.HOST/x?secret", "write \"${HOST}\""),
         ] {
             assert!(other_reference(text).is_some_and(|said| said.ends_with(remedy)), "{text}");
         }
