@@ -184,6 +184,8 @@ fn read_one_site(file: &Path, text: &str, (edge, site): (EdgeKeys, Site)) -> Res
 /// Judges what was read by way of a tree; a `fault` is why it was not decoded straight from its text.
 fn read_tree(file: &Path, text: &str, mut tree: Tree<'_>, fault: Option<serde_yaml::Error>) -> Result<Read, Problems> {
     let mut problems = mem::take(&mut tree.problems);
+    // A file with sites is never decoded straight.
+    let fault = fault.filter(|_| tree.unsited.is_none());
     let mut config = config_of(&mut tree);
     if let Some(config) = &mut config {
         let mut checked = judge(config, file);

@@ -40,7 +40,8 @@ impl<'de> Visitor<'de> for TopLevel {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Whole, A::Error> {
         let mut keys = SiteKeys { map, edge: Mapping::new(), has_sites: false };
-        let site = Site::deserialize(MapAccessDeserializer::new(&mut keys));
+        // An error ends it: of a mapping that was left in its middle, serde_yaml cannot find the end.
+        let site = Site::deserialize(MapAccessDeserializer::new(&mut keys))?;
         if keys.has_sites {
             return Ok(Whole::Sites);
         }
@@ -52,7 +53,7 @@ impl<'de> Visitor<'de> for TopLevel {
         if !problems.is_empty() {
             return Err(de::Error::custom("a key of the process is wrong"));
         }
-        Ok(Whole::OneSite(Box::new((edge, site?))))
+        Ok(Whole::OneSite(Box::new((edge, site))))
     }
 }
 
