@@ -161,9 +161,9 @@ impl Process {
         let _supervisor = AbortOnDropHandle::new(tokio::spawn(control.supervise()));
         let _verifier = AbortOnDropHandle::new(tokio::spawn(control.keep_verifying()));
         let predecessor = self.predecessor.take();
-        let mut running = self.start(sockets)?;
-
+        // Before the first connection is let in: a request on it may ask whether the edge is ready.
         control.enter(Stage::Serving);
+        let mut running = self.start(sockets)?;
         manager::serving();
         if let Some(predecessor) = &predecessor {
             predecessor.ready();
