@@ -189,9 +189,8 @@ impl Available {
 
 impl ServerStatus {
     fn of(server: &ServerReport, report: &Report) -> Self {
-        let sites = server.sites.iter().filter_map(|place| report.sites.get(*place)?.name.as_ref());
         ServerStatus {
-            sites: sites.map(ToString::to_string).collect(),
+            sites: report.site_names(server).map(ToString::to_string).collect(),
             server: server.server.clone(),
             address: server.address.to_string(),
             state: server.state.name(),

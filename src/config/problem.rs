@@ -22,7 +22,7 @@ pub enum Step {
 pub struct KeyPath(pub(super) Vec<Step>);
 
 /// Where a value stands: its path, and the file if it is an included one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file; `None` for the one that was loaded.
     pub file: Option<Arc<Path>>,

@@ -13,12 +13,12 @@ use super::{
         listener::{ListenAddress, Listener},
         site::Site,
     },
-    load::{FOR_EVERY_SITE, Loaded, Reference, SITES, folder},
+    load::{FOR_EVERY_SITE, Loaded, Reference, SITES, TABLE, folder},
     problem::{KeyPath, Place, Step},
 };
 
-/// The table is its Bifrost's: of its values nothing is a reference.
-const TABLE: &str = "mcp_clients";
+/// Of these a site has a part alone.
+const LIMITS: &str = "limits";
 
 impl Loaded {
     /// What it says, with every default filled in. Of MCP clients there is what is kept of them, `name` and `auth_type`.
@@ -30,19 +30,17 @@ impl Loaded {
         if let [site] = &config.sites[..]
             && *site.place() == Place::default()
         {
-            let site = mapping(site).into_iter().filter(|(key, _)| key != "limits");
-            top.extend(site);
+            top.extend(mapping(site).into_iter().filter(|(key, _)| key != LIMITS));
             without_nulls(&mut top);
             return top;
         }
-        for key in FOR_EVERY_SITE.iter().filter(|key| **key != "limits") {
-            top.extend(unsited.get(key).map(|value| (Value::from(*key), value.clone())));
-        }
+        let shared = || FOR_EVERY_SITE.into_iter().filter(|key| *key != LIMITS);
+        top.extend(shared().filter_map(|key| Some((key.into(), unsited.get(key)?.clone()))));
         without_nulls(&mut top);
         let sites = config.sites.iter().map(|site| {
             let mut site = mapping(site);
             without_nulls(&mut site);
-            for key in FOR_EVERY_SITE.iter().filter(|key| **key != "limits") {
+            for key in shared() {
                 if let (Some(Value::Mapping(common)), Some(Value::Mapping(said))) = (top.get(key), site.get_mut(key)) {
                     deny(common, said);
                 }
@@ -59,6 +57,7 @@ impl Loaded {
         let mut top = self.understood();
         for (key, value) in &mut top {
             match key.as_str() {
+                // The table is its Bifrost's: of its values nothing is a reference.
                 Some(TABLE) => {}
                 Some(SITES) => {
                     let sites = value.as_sequence_mut().into_iter().flatten().filter_map(Value::as_mapping_mut);

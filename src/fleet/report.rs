@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Fleet, Report, Runtime, Server, ServerReport, State};
+use crate::config::SiteName;
 
 /// What the servers of these fleets, one for each site, have done so far, and those that only finish what they have.
 pub fn report(runtime: &Runtime, fleets: &[&Fleet]) -> Report {
@@ -27,5 +28,12 @@ pub fn report(runtime: &Runtime, fleets: &[&Fleet]) -> Report {
     Report {
         servers: servers.iter().filter_map(&mut report).collect(),
         sites: fleets.iter().map(|fleet| fleet.measured.report(fleet.name.as_ref())).collect(),
+    }
+}
+
+impl Report {
+    /// The names of the sites that a server belongs to.
+    pub fn site_names(&self, server: &ServerReport) -> impl Iterator<Item = &SiteName> {
+        server.sites.iter().filter_map(|place| self.sites.get(*place)?.name.as_ref())
     }
 }

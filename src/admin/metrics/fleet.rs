@@ -77,8 +77,7 @@ pub(super) fn collect(families: &mut Families, report: &Report) {
 
 /// A server that several sites name has all of their names, so that its counts are there once.
 fn labels(report: &Report, server: &ServerReport) -> [String; 3] {
-    let sites = server.sites.iter().filter_map(|place| report.sites.get(*place)?.name.as_ref());
-    let sites: Vec<_> = sites.map(SiteName::as_str).collect();
+    let sites: Vec<_> = report.site_names(server).map(SiteName::as_str).collect();
     [sites.join(","), server.server.clone(), server.address.to_string()]
 }
 

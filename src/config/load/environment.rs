@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_yaml::Value;
 
-use super::keys::SITES;
+use super::keys::{SITES, TABLE};
 use crate::config::problem::{Place, Problem};
 
 /// What the environment has under a name.
@@ -30,9 +30,6 @@ pub(in crate::config) struct Reference {
     /// What it stands for.
     pub resolved: Value,
 }
-
-/// The MCP client table, at the top level and in a site.
-const TABLE: &str = "mcp_clients";
 
 /// What a scalar says.
 #[derive(Debug, PartialEq, Eq)]

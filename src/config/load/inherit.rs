@@ -1,5 +1,7 @@
 //! What the top level says for every site that says nothing else, key by key.
 
+use std::collections::HashMap;
+
 use serde_yaml::{Mapping, Value};
 
 use super::keys::FOR_EVERY_SITE;
@@ -13,19 +15,21 @@ pub(in crate::config) struct Inherited(Mapping);
 #[derive(Debug, Clone, Default)]
 pub(in crate::config) struct Inheritance {
     pub common: Inherited,
-    /// The place of each site, and the sections that it has of its own.
-    pub sites: Vec<(Place, Mapping)>,
+    /// The sections that each site has of its own, by its place.
+    pub sites: HashMap<Place, Mapping>,
 }
 
 impl Inheritance {
     /// Where a value is written that is found at this place: at the top level if that says it.
     pub fn written(&self, place: Place) -> Place {
-        let depth = |site: &Place| site.path.0.len();
-        let is_below = |(site, _): &&(Place, Mapping)| {
-            site.file == place.file && place.path.0.starts_with(&site.path.0) && place.path.0.len() > depth(site)
-        };
-        let Some((site, own)) = self.sites.iter().find(is_below) else { return place };
-        let path = &place.path.0[depth(site)..];
+        // A site is an entry of `sites`, or a whole file that is included.
+        let depths = (0..place.path.0.len()).filter(|depth| [0, 2].contains(depth));
+        let found = depths.rev().find_map(|depth| {
+            let site = Place { file: place.file.clone(), path: KeyPath(place.path.0[..depth].to_vec()) };
+            Some((depth, self.sites.get(&site)?))
+        });
+        let Some((depth, own)) = found else { return place };
+        let path = &place.path.0[depth..];
         if self.common.is_own(own, path) { place } else { Place { file: None, path: KeyPath(path.to_vec()) } }
     }
 }

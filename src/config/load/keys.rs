@@ -12,6 +12,9 @@ use crate::config::keys::{config::EdgeKeys, site::Site};
 pub(in crate::config) const SITES: &str = "sites";
 pub(super) const INCLUDE: &str = "include";
 
+/// The MCP client table of a site.
+pub(in crate::config) const TABLE: &str = "mcp_clients";
+
 /// What the top level says for every site that says nothing else. Of `limits`, only what a site has.
 pub(in crate::config) const FOR_EVERY_SITE: [&str; 10] =
     ["discovery", "balance", "health", "breaker", "retries", "verify", "timeouts", "access", "cors", "limits"];

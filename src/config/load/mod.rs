@@ -9,11 +9,11 @@ mod inherit;
 pub(super) mod json_schema;
 mod keys;
 mod lines;
+mod outline;
 mod sources;
 pub(super) mod spots;
 pub(super) mod text;
 mod tree;
-mod whole;
 
 use std::{
     collections::HashSet,
@@ -26,9 +26,16 @@ use serde_yaml::Value;
 
 pub(super) use self::{
     environment::Reference,
-    keys::{FOR_EVERY_SITE, SITES},
+    keys::{FOR_EVERY_SITE, SITES, TABLE},
 };
-use self::{environment::Resolver, include::Included, inherit::Inheritance, sources::Source, tree::Tree, whole::Whole};
+use self::{
+    environment::Resolver,
+    include::Included,
+    inherit::Inheritance,
+    outline::{Outline, Tables},
+    sources::Source,
+    tree::Tree,
+};
 use crate::config::{
     checks::{self, certificates, fixed::Fixed},
     files::contents::{self, Contents},
@@ -147,45 +154,12 @@ impl Loaded {
     }
 }
 
-/// Reads and judges a text. A good file that is one site is decoded straight from its text; any other one is looked at as
-/// a tree.
+/// Reads and judges a text.
 fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read, Problems> {
-    // What cannot be parsed is not tried.
-    let may_be_whole = too_deep(text).is_none() && !text.contains("${");
-    let fault = match may_be_whole.then(|| serde_yaml::from_str(text)) {
-        Some(Ok(Whole::OneSite(keys))) => return read_one_site(file, text, *keys),
-        Some(Err(fault)) => Some(fault),
-        Some(Ok(Whole::Sites)) | None => None,
-    };
-    let tree = parse(text).map_err(|problem| Problems::new(file, vec![problem]))?;
-    let mut read = Tree::new(Resolver::new(&|name| env::var(name).ok()), Included::of(file, instead));
-    read.read(file, tree);
-    read_tree(file, text, read, fault)
-}
-
-/// Judges a file that decoded as one site.
-fn read_one_site(file: &Path, text: &str, (edge, site): (EdgeKeys, Site)) -> Result<Read, Problems> {
-    let mut config = one_site(edge, site);
-    let problems = judge(&mut config, file);
-    let sources = vec![Source { file: None, text: text.to_owned() }];
-    if !problems.is_empty() {
-        return Err(located(file, &sources, problems));
-    }
-    Ok(Read {
-        config,
-        sources,
-        inheritance: Inheritance::default(),
-        watched: Vec::new(),
-        environment: Vec::new(),
-        references: Vec::new(),
-    })
-}
-
-/// Judges what was read by way of a tree; a `fault` is why it was not decoded straight from its text.
-fn read_tree(file: &Path, text: &str, mut tree: Tree<'_>, fault: Option<serde_yaml::Error>) -> Result<Read, Problems> {
+    let outline = parse(text).map_err(|problem| Problems::new(file, vec![problem]))?;
+    let mut tree = Tree::new(Resolver::new(&|name| env::var(name).ok()), Included::of(file, instead));
+    tree.read(file, outline);
     let mut problems = mem::take(&mut tree.problems);
-    // A file with sites is never decoded straight.
-    let fault = fault.filter(|_| tree.unsited.is_none());
     let mut config = config_of(&mut tree);
     if let Some(config) = &mut config {
         let mut checked = judge(config, file);
@@ -195,8 +169,6 @@ fn read_tree(file: &Path, text: &str, mut tree: Tree<'_>, fault: Option<serde_ya
             |problem: &Problem| !tree.is_partial(&Place { file: problem.file.clone(), path: problem.path.clone() });
         problems.extend(checked.into_iter().filter(is_whole));
     }
-    // Something was wrong with it, whatever that was.
-    problems.extend(fault.filter(|_| problems.is_empty()).map(|fault| syntax_problem(&fault, text)));
     let Tree { resolver: Resolver { names, references, .. }, included, inheritance, .. } = tree;
     let mut sources = vec![Source { file: None, text: text.to_owned() }];
     sources.extend(included.sources);
@@ -220,7 +192,7 @@ fn one_site(edge: EdgeKeys, mut site: Site) -> Config {
     Config { edge, sites: vec![site], unsited }
 }
 
-/// The same of a tree, as far as it could be read.
+/// The configuration, as far as it could be read.
 fn config_of(tree: &mut Tree<'_>) -> Option<Config> {
     let edge = tree.edge.take()?;
     let mut sites = mem::take(&mut tree.sites);
@@ -231,15 +203,19 @@ fn config_of(tree: &mut Tree<'_>) -> Option<Config> {
     }
 }
 
-/// The tree of a text, or why it is none.
-fn parse(text: &str) -> Result<Value, Problem> {
+/// What a text says, or why it says nothing. Where a table is not good, it is part of the tree, as is all that is said of
+/// it.
+fn parse(text: &str) -> Result<Outline, Problem> {
     if let Some(line) = too_deep(text) {
         let message = "nested deeper than any configuration; look for a bracket that is never closed";
         return Err(Problem { line: Some(line), ..Problem::of_file(message) });
     }
+    if let Ok(outline) = serde_yaml::from_str(text) {
+        return Ok(outline);
+    }
     match serde_yaml::from_str(text) {
         Ok(Value::Null) => Err(Problem::of_file("the file is empty; start from the conf/proxy.yaml that is shipped")),
-        Ok(tree) => Ok(tree),
+        Ok(tree) => Ok(Outline { tree, tables: Tables::new() }),
         Err(syntax) => Err(lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax, text))),
     }
 }

@@ -1,6 +1,9 @@
 //! Where values are written, for whoever asks what decides.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use super::{Loaded, lines::lines_of, text::read_text};
 use crate::config::problem::{KeyPath, Place};
@@ -22,8 +25,7 @@ impl Loaded {
     pub fn spots(&self, places: &[Place]) -> Vec<Option<Spot>> {
         let places: Vec<Place> = places.iter().map(|place| self.inheritance.written(place.clone())).collect();
         let mut spots = vec![None; places.len()];
-        let mut files: Vec<_> = places.iter().map(|place| &place.file).collect();
-        files.dedup();
+        let files: HashSet<_> = places.iter().map(|place| &place.file).collect();
         for of in files {
             let file: &Path = of.as_deref().unwrap_or(&self.file);
             let Ok(text) = read_text(file) else { continue };

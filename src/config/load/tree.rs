@@ -1,5 +1,5 @@
-//! A configuration by way of its YAML tree: one with sites, with references to the environment, or with faults, of which
-//! all are found.
+//! From the outlines of files to typed keys: references to the environment are resolved, sites get what the top level says
+//! for every site, and all faults are found.
 
 use std::{collections::HashMap, mem, path::Path, sync::Arc};
 
@@ -12,10 +12,11 @@ use super::{
     include::Included,
     inherit::{Inheritance, Inherited, inherit},
     keys::{EDGE, FOR_EVERY_SITE, INCLUDE, SITE, SITES},
+    outline::Outline,
     sources::Source,
 };
 use crate::config::{
-    keys::{config::EdgeKeys, site::Site},
+    keys::{config::EdgeKeys, mcp_client::McpClients, site::Site},
     problem::{KeyPath, Place, Problem},
     values::nearest::unknown_key,
 };
@@ -31,6 +32,8 @@ pub(super) struct Tree<'a> {
     pub included: Included,
     pub inheritance: Inheritance,
     left_out: HashMap<Option<Arc<Path>>, LeftOut>,
+    /// By the place of the site that has them.
+    tables: HashMap<Place, McpClients>,
 }
 
 impl<'a> Tree<'a> {
@@ -44,14 +47,14 @@ impl<'a> Tree<'a> {
             included,
             inheritance: Inheritance::default(),
             left_out: HashMap::new(),
+            tables: HashMap::new(),
         }
     }
 
-    /// Reads the file that is loaded, whose text says this, and those that it includes.
-    pub fn read(&mut self, file: &Path, mut tree: Value) {
+    /// Reads the file that is loaded, which says this, and those that it includes.
+    pub fn read(&mut self, file: &Path, outline: Outline) {
         let place = Place::default();
-        self.resolver.resolve(&mut tree, &place);
-        match tree {
+        match self.resolved(outline, &place) {
             Value::Mapping(top) if is_there(&top, SITES) || is_there(&top, INCLUDE) => self.sites(file, top),
             Value::Mapping(top) => self.one_site(top),
             other => self.edge = self.decode(&other, &place),
@@ -79,6 +82,13 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The tree of a file with its references resolved; its tables are put aside.
+    fn resolved(&mut self, Outline { mut tree, tables }: Outline, root: &Place) -> Value {
+        self.tables.extend(tables.into_iter().map(|(path, table)| (root.join(&path), table)));
+        self.resolver.resolve(&mut tree, root);
+        tree
+    }
+
     /// A file without `sites`: the keys of one stand among those of the process.
     fn one_site(&mut self, top: Mapping) {
         let (mut edge, mut site) = (Mapping::new(), Mapping::new());
@@ -95,7 +105,7 @@ impl<'a> Tree<'a> {
         }
         let root = Place::default();
         self.edge = self.decode(&edge.into(), &root);
-        let site = self.decode::<Site>(&site.into(), &root);
+        let site = self.decode_site(site, &root);
         self.sites.extend(site);
     }
 
@@ -186,15 +196,13 @@ impl<'a> Tree<'a> {
         }
         let own = common.add_to(&mut site);
         let before = self.problems.len();
-        let decoded = self.decode::<Site>(&site.into(), place);
+        let decoded = self.decode_site(site, place);
         // What is wrong at the top level is said of that.
         let depth = place.path.0.len();
-        let mut count = 0;
-        self.problems.retain(|problem| {
-            count += 1;
-            count <= before || common.is_own(&own, problem.path.0.get(depth..).unwrap_or_default())
-        });
-        self.inheritance.sites.push((place.clone(), own));
+        let found = self.problems.split_off(before);
+        let is_own = |problem: &Problem| common.is_own(&own, problem.path.0.get(depth..).unwrap_or_default());
+        self.problems.extend(found.into_iter().filter(is_own));
+        self.inheritance.sites.insert(place.clone(), own);
         self.sites.extend(decoded.map(|site| Site { place: place.clone(), ..site }));
     }
 
@@ -211,17 +219,16 @@ impl<'a> Tree<'a> {
     /// An included file is one site, or has `sites`, and may include more.
     fn included_file(&mut self, path: &Path, text: String, common: &Inherited) {
         let root = Place { file: Some(path.into()), path: KeyPath::default() };
-        let tree = match super::parse(&text) {
-            Ok(tree) => Some(tree),
+        let outline = match super::parse(&text) {
+            Ok(outline) => Some(outline),
             Err(problem) => {
                 self.problems.push(Problem { file: root.file.clone(), ..problem });
                 None
             }
         };
         self.included.sources.push(Source { file: root.file.clone(), text });
-        let Some(mut tree) = tree else { return };
-        self.resolver.resolve(&mut tree, &root);
-        match tree {
+        let Some(outline) = outline else { return };
+        match self.resolved(outline, &root) {
             Value::Mapping(mut top) if is_there(&top, SITES) || is_there(&top, INCLUDE) => {
                 let (sites, include) = (top.shift_remove(SITES), top.shift_remove(INCLUDE));
                 for key in top.keys().filter_map(Value::as_str) {
@@ -236,6 +243,14 @@ impl<'a> Tree<'a> {
             }
             site => self.site(site, &root, common),
         }
+    }
+
+    fn decode_site(&mut self, site: Mapping, place: &Place) -> Option<Site> {
+        let mut site = self.decode::<Site>(&site.into(), place)?;
+        if let Some(table) = self.tables.remove(place) {
+            site.mcp_clients = table;
+        }
+        Some(site)
     }
 
     fn decode<T: for<'de> Deserialize<'de>>(&mut self, tree: &Value, place: &Place) -> Option<T> {
