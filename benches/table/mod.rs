@@ -4,6 +4,7 @@ use bridgehead::config::{Config, Loaded};
 
 pub fn yaml(clients: usize) -> String {
     let head = "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{address: \"10.0.0.1:8080\"}]\n\
+                profile: per_user_oauth\n\
                 public_urls: [\"https://gw.example.com\"]\nmcp_clients:\n";
     head.to_owned() + &(0..clients).map(|number| client_yaml(number, "")).collect::<String>()
 }
@@ -19,7 +20,8 @@ pub fn yaml_of_sites(sites: usize, clients: usize) -> String {
         };
         let clients = (0..of_each).map(|client| client_yaml(number * of_each + client, "    "));
         format!(
-            "- name: site{number}\n  public_urls: [\"{url}\"]\n  servers: [{{address: \"10.0.0.1:8080\"}}]\n  mcp_clients:\n{}",
+            "- name: site{number}\n  public_urls: [\"{url}\"]\n  profile: per_user_oauth\n  \
+             servers: [{{address: \"10.0.0.1:8080\"}}]\n  mcp_clients:\n{}",
             clients.collect::<String>()
         )
     };

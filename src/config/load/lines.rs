@@ -19,10 +19,11 @@ enum Frame {
 /// Fills in the line of each problem whose path, or the nearest path above it, is in the text.
 pub(super) fn locate(text: &str, problems: &mut [&mut Problem]) {
     let mut wanted: HashMap<KeyPath, Option<usize>> = HashMap::new();
+    let mut keys: HashMap<&str, bool> = HashMap::new();
     for problem in problems.iter().filter(|problem| problem.line.is_none()) {
         for (place, step) in problem.path.0.iter().enumerate() {
             // A key that is nowhere in the text need not be looked for in all of a large table.
-            if matches!(step, Step::Key(key) if !text.contains(key.as_str())) {
+            if matches!(step, Step::Key(key) if !*keys.entry(key).or_insert_with(|| text.contains(key.as_str()))) {
                 break;
             }
             wanted.insert(KeyPath(problem.path.0[..=place].to_vec()), None);
