@@ -27,7 +27,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         Ok(loaded) => is_consistent(&loaded, text),
         Err(problems) => say_something(&problems, text),
     }
-    if !text.starts_with('\u{feff}') {
+    // Loading twice costs half of the inputs, and what a mark does depends on little of the text.
+    if text.len().is_multiple_of(16) && !text.starts_with('\u{feff}') {
         let marked = Loaded::from_text(Path::new(FILE), &format!("\u{feff}{text}"));
         assert_eq!(marked.is_ok(), is_good, "a byte order mark decides");
     }
