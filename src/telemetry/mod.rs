@@ -6,6 +6,7 @@ mod counters;
 mod discovery;
 mod lines;
 mod log_limit;
+mod log_record;
 mod program_log;
 mod sites;
 mod traffic;
@@ -16,7 +17,7 @@ pub use self::{
     counters::{Closed, Counters},
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},
-    program_log::{RunningLog, start},
+    program_log::{RunningLog, say_without_log, start},
     sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},
 };
