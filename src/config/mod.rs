@@ -24,7 +24,6 @@ pub use self::{
     difference::{Difference, differences},
     files::{contents::Contents, life::CertificateLife, listener_tls::FileFault},
     keys::{
-        access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
         config::{Config, EdgeKeys, TlsOptions},
         cors::Cors,
@@ -37,6 +36,10 @@ pub use self::{
         server_tls::{ServerName, ServerTls, TlsFiles},
         site::{AccessRule, DiscoveryOptions, Site, SiteLimits, UnknownHosts},
         stop::StopOptions,
+        telemetry::{
+            access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
+            tracing::{Endpoint, Headers, OtlpProtocol, Share, TraceTrust, Tracing},
+        },
         timeouts::{HalfClose, PathTimeouts, Timeouts},
         verify::Verify,
     },

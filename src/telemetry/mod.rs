@@ -8,6 +8,7 @@ mod lines;
 mod log_limit;
 mod program_log;
 mod sites;
+pub mod tracing;
 mod traffic;
 
 pub(crate) use self::program_log::lines_dropped;

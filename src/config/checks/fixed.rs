@@ -3,17 +3,27 @@
 use std::num::NonZeroUsize;
 
 use crate::config::{
-    keys::{access_log::AccessLog, admin::AdminAddress, config::EdgeKeys, listener::Listener},
+    keys::{
+        admin::AdminAddress,
+        config::EdgeKeys,
+        listener::Listener,
+        telemetry::{
+            access_log::AccessLog,
+            tracing::{TraceTrust, Tracing},
+        },
+    },
     problem::{KeyPath, Problem},
 };
 
 /// The part of a configuration that a running edge cannot change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fixed {
     listeners: Vec<Listener>,
     admin: Option<AdminAddress>,
     threads: Option<NonZeroUsize>,
     access_log: Option<AccessLog>,
+    /// Without what a reload takes.
+    tracing: Option<Tracing>,
 }
 
 impl Fixed {
@@ -24,6 +34,11 @@ impl Fixed {
             admin: edge.admin.as_ref().map(|admin| admin.address),
             threads: edge.threads,
             access_log: edge.access_log.clone(),
+            tracing: edge.tracing.clone().map(|tracing| Tracing {
+                sample: None,
+                trust: TraceTrust::default(),
+                ..tracing
+            }),
         }
     }
 
@@ -47,6 +62,9 @@ impl Fixed {
         }
         if self.access_log != other.access_log {
             changed.push(KeyPath::root("access_log"));
+        }
+        if self.tracing != other.tracing {
+            changed.push(KeyPath::root("tracing"));
         }
         let message = "cannot change while the edge runs; undo it, or replace the edge without losing a connection: \
                        bridgehead upgrade";

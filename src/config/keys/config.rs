@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_log::AccessLog,
     admin::{Admin, ReadinessPath},
     cors::Cors,
     dns::Dns,
@@ -19,6 +18,7 @@ use super::{
     listener::Listener,
     site::Site,
     stop::StopOptions,
+    telemetry::{access_log::AccessLog, tracing::Tracing},
 };
 use crate::config::values::{
     network::Network,
@@ -51,6 +51,10 @@ pub struct EdgeKeys {
     /// Where each request becomes a line. Default: nowhere. A change needs another process.
     #[serde(default)]
     pub access_log: Option<AccessLog>,
+    /// Where spans of requests go, and of which. Default: nowhere. A change of anything but `sample` and `trust` needs
+    /// another process.
+    #[serde(default)]
+    pub tracing: Option<Tracing>,
     /// How it stops.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<StopOptions>")]

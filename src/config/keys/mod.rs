@@ -1,6 +1,5 @@
 //! The keys of `conf/proxy.yaml`, one type a section, as serde reads them.
 
-pub(super) mod access_log;
 pub(super) mod admin;
 pub(super) mod config;
 pub(super) mod cors;
@@ -14,5 +13,6 @@ pub(super) mod server_tls;
 pub(super) mod shapes;
 pub(super) mod site;
 pub(super) mod stop;
+pub(super) mod telemetry;
 pub(super) mod timeouts;
 pub(super) mod verify;
