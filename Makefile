@@ -133,7 +133,7 @@ test-prerequisites:
 	@command -v promtool >/dev/null || tests/promtool.sh
 	@$(call need,systemd-analyze:systemd openssl:openssl stunnel:stunnel4 curl:curl chromium:chromium python3:python3 node:nodejs npm:npm java:default-jdk-headless mvn:maven git:git)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(call install,python3-venv); }
-	@if command -v go >/dev/null; then .ci/tool.sh helm; fi
+	@if command -v go >/dev/null; then .ci/tool.sh helm; .ci/tool.sh otelcol; fi
 	@if command -v dpkg >/dev/null; then $(MAKE) --no-print-directory package-prerequisites image-prerequisites; fi
 
 # What packages are made and looked at with.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a tool that packages and checks need into target/tools/bin, once: tool.sh cargo-deb|cargo-deny|helm. Each is of
+# Builds a tool that packages and checks need into target/tools/bin, once: tool.sh cargo-deb|cargo-deny|helm|otelcol. Each is of
 # one version, from the registry of its language.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,19 +15,23 @@ crate() {
     rm -rf "$folder/build"
 }
 
+# module NAME FOLDER PACKAGE: of the Go module in this folder.
+module() {
+    command -v go >/dev/null || { echo "$1 is built with Go: install it as https://go.dev/doc/install says" >&2; exit 1; }
+    [ "$folder/bin/$1" -nt "$2/go.sum" ] && return
+    mkdir -p "$folder/bin"
+    # go.sum has the hash of every module.
+    (cd "$2" && CGO_ENABLED=0 go build -mod=readonly -ldflags='-s -w' -o "$folder/bin/$1" "$3")
+}
+
 case ${1:-} in
     cargo-deb) crate cargo-deb 3.8.0 ;;
     cargo-deny) crate cargo-deny 0.20.2 ;;
-    # A minute and a half on two idle cores.
-    helm)
-        command -v go >/dev/null || { echo "helm is built with Go: install it as https://go.dev/doc/install says" >&2; exit 1; }
-        [ "$folder/bin/helm" -nt tests/interop/packaging/go.sum ] && exit
-        mkdir -p "$folder/bin"
-        # go.sum has the hash of every module.
-        (cd tests/interop/packaging && CGO_ENABLED=0 go build -mod=readonly -ldflags='-s -w' -o "$folder/bin/helm" helm.sh/helm/v3/cmd/helm)
-        ;;
+    # Each a minute and a half on two idle cores.
+    helm) module helm tests/interop/packaging helm.sh/helm/v3/cmd/helm ;;
+    otelcol) module otelcol tests/collector . ;;
     *)
-        echo "usage: tool.sh cargo-deb|cargo-deny|helm" >&2
+        echo "usage: tool.sh cargo-deb|cargo-deny|helm|otelcol" >&2
         exit 2
         ;;
 esac

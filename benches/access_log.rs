@@ -52,6 +52,7 @@ fn entry() -> Entry {
         discovery: None,
         generation: Some(1),
         site: None,
+        trace: None,
     }
 }
 

@@ -141,6 +141,8 @@ mod table;
 mod table_remarks;
 mod timeouts;
 mod tls_clients;
+mod tracing;
+mod tracing_export;
 mod traffic;
 mod unknown_hosts;
 mod uploads;

@@ -59,6 +59,14 @@ impl Edge {
         exchange
     }
 
+    /// Takes a request whose head is there, as the hook `early_request_filter` does.
+    pub(super) fn begin(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+        if self.0.counters.tracer().is_some() {
+            exchange.begin_trace(session);
+        }
+        admit::headers(session, exchange)
+    }
+
     /// Answers a request or forwards it, as the hook `request_filter` does. True: the response has been written.
     pub(super) async fn serve(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         if discovery::answer(session, exchange, &self.0.counters).await?
@@ -103,7 +111,7 @@ impl ProxyHttp for Edge {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<()> {
-        admit::headers(session, exchange)
+        self.begin(session, exchange)
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Self::CTX) -> Result<bool> {

@@ -144,7 +144,7 @@ impl Edge {
 
     /// The phases in the order of `Edge::serve`.
     async fn end(&self, session: &mut Session, exchange: &mut Exchange) -> Result<End, Box<Error>> {
-        admit::headers(session, exchange)?;
+        self.begin(session, exchange)?;
         if discovery::answer(session, exchange, &self.0.counters).await? {
             let Some(answer) = exchange.account.discovery else { return Ok(End::Readiness) };
             return Ok(End::Discovery(answer));

@@ -24,6 +24,8 @@ pub enum Kind {
     Credentials,
     /// When the message was made, which a trailer cannot say.
     Date,
+    /// `traceparent` and `tracestate` (W3C Trace Context): the edge writes its own where it traces.
+    Trace,
     /// Everything else.
     Other,
 }
@@ -42,6 +44,8 @@ impl Kind {
             9 if is(b"forwarded") => Kind::Trust,
             9 if is(b"x-real-ip") => Kind::Own,
             10 if is(b"connection") || is(b"keep-alive") => Kind::HopByHop,
+            10 if is(b"tracestate") => Kind::Trace,
+            11 if is(b"traceparent") => Kind::Trace,
             12 if is(b"x-request-id") => Kind::RequestId,
             13 if is(b"authorization") => Kind::Credentials,
             14 if is(b"content-length") => Kind::Framing,
@@ -62,7 +66,7 @@ impl Kind {
 
     /// Whether a `Connection` of the client must not take the field away: the server or the edge relies on it.
     pub(super) fn is_protected(self) -> bool {
-        !matches!(self, Kind::HopByHop | Kind::Upgrade | Kind::Date | Kind::Other)
+        !matches!(self, Kind::HopByHop | Kind::Upgrade | Kind::Date | Kind::Trace | Kind::Other)
     }
 }
 
@@ -110,6 +114,8 @@ mod tests {
             ("X-BF-Forwarded-Proto", Kind::Trust),
             ("Date", Kind::Date),
             ("X-Forwarding", Kind::Other),
+            ("TraceParent", Kind::Trace),
+            ("tracestate", Kind::Trace),
             ("", Kind::Other),
         ] {
             assert_eq!(Kind::of(name.as_bytes()), kind, "{name}");

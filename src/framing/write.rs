@@ -41,7 +41,7 @@ pub fn chunk(body: &mut Vec<u8>, data: &[u8]) {
 pub fn last_chunk(body: &mut Vec<u8>, trailers: &[u8]) {
     body.extend_from_slice(b"0\r\n");
     for (name, value) in Fields::new(trailers) {
-        if Kind::of(name) == Kind::Other && is_token(name) && !has_control(value) {
+        if matches!(Kind::of(name), Kind::Other | Kind::Trace) && is_token(name) && !has_control(value) {
             field(body, name, value);
         }
     }

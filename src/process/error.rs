@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 
 use crate::{
     config::{KeyPath, ListenAddress},
-    telemetry::access_log::AccessLogError,
+    telemetry::{access_log::AccessLogError, tracing::TracingError},
 };
 
 /// Why the listeners are not there.
@@ -37,6 +37,9 @@ pub enum ServeError {
     /// The access log cannot be written.
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Tracing(#[from] TracingError),
     /// A socket cannot be used.
     #[error("a listener cannot be used: {0}")]
     Listener(io::Error),

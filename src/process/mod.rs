@@ -53,6 +53,7 @@ pub struct Process {
     listeners: Vec<BoundListener>,
     admin: Option<BoundAdmin>,
     access_log: Option<config::AccessLog>,
+    tracing: Option<config::Tracing>,
     predecessor: Option<Predecessor>,
 }
 
@@ -104,6 +105,7 @@ impl Process {
                 .collect::<Result<_, _>>()?,
             admin: admin.transpose()?,
             access_log: config.edge.access_log.clone(),
+            tracing: config.edge.tracing.clone(),
             predecessor: None,
         })
     }
@@ -145,6 +147,9 @@ impl Process {
         // Dropped last: it waits for the last lines to be written.
         let log =
             self.access_log.as_ref().map(|config| self.control.counters().start_access_log(config)).transpose()?;
+        let tracing = self.tracing.as_ref().map(|config| self.control.counters().start_tracing(config));
+        // Dropped late, too: it waits for the last spans to be sent.
+        let _tracing = tracing.transpose()?;
         let _reopening = access_log::reopen_when_told(log.as_ref())?;
         let mut early = None;
         tokio::select! {

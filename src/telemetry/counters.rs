@@ -20,6 +20,7 @@ use super::{
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
+    tracing::{RunningTracer, SpanCounts, Tracer, TracingError},
 };
 use crate::{
     config::{self, CertificateLife},
@@ -33,6 +34,8 @@ pub struct Counters {
     sites: SitesCounters,
     background: BackgroundCounters,
     access_log: OnceCell<AccessLog>,
+    tracer: OnceCell<Tracer>,
+    spans: Arc<SpanCounts>,
     log_lines: Arc<LineCounts>,
     accepted: AtomicU64,
     handshakes: AtomicU64,
@@ -124,6 +127,8 @@ impl Default for Counters {
             sites: SitesCounters::default(),
             background: BackgroundCounters::default(),
             access_log: OnceCell::new(),
+            tracer: OnceCell::new(),
+            spans: Arc::default(),
             log_lines: Arc::default(),
             accepted: AtomicU64::new(0),
             handshakes: AtomicU64::new(0),
@@ -172,6 +177,26 @@ impl Counters {
         let (log, running) = AccessLog::start(config, Arc::clone(&self.log_lines))?;
         let _begun_already = self.access_log.set(log);
         Ok(running)
+    }
+
+    /// Where the spans of requests go, if they go anywhere.
+    pub fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.get()
+    }
+
+    /// Starts tracing: from now on requests may be recorded. The first one counts.
+    ///
+    /// # Errors
+    /// When what the environment says of the collector cannot be used, or there is no thread to be had.
+    pub fn start_tracing(&self, config: &config::Tracing) -> Result<Option<RunningTracer>, TracingError> {
+        let Some((tracer, running)) = Tracer::start(config, Arc::clone(&self.spans))? else { return Ok(None) };
+        let _begun_already = self.tracer.set(tracer);
+        Ok(Some(running))
+    }
+
+    /// What has become of spans.
+    pub fn spans(&self) -> &SpanCounts {
+        &self.spans
     }
 
     /// What has become of the lines of the access log.

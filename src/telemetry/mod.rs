@@ -9,6 +9,7 @@ mod log_limit;
 mod log_record;
 mod program_log;
 mod sites;
+pub mod tracing;
 mod traffic;
 
 pub(crate) use self::program_log::lines_dropped;

@@ -20,6 +20,7 @@ mod questions;
 mod redirects;
 mod same_answers;
 mod server;
+mod tracing;
 mod uploads;
 mod verify;
 mod websocket;

@@ -124,6 +124,13 @@ impl RealBifrost {
         lines.filter_map(request).collect()
     }
 
+    /// The traces that it has made, as its plugin `otel` prints them.
+    pub fn traces(&self) -> Vec<Value> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line.get("otel.trace").is_some()).collect()
+    }
+
     fn run(&mut self) {
         let program = program();
         let mut command = Command::new(&program);

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod bifrost;
 pub mod browser;
+pub mod collector;
 pub mod consent;
 pub mod corpus;
 pub mod discovery;

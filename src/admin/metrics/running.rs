@@ -55,6 +55,7 @@ pub(super) fn collect(families: &mut Families, control: &Control) {
     );
     configuration(families, control);
     access_log(families, control);
+    spans(families, control);
 }
 
 fn configuration(families: &mut Families, control: &Control) {
@@ -97,6 +98,18 @@ fn access_log(families: &mut Families, control: &Control) {
         "bridgehead_log_lines_dropped_total",
         "Lines of the program's log that were not written: nobody read standard error, or it failed.",
         telemetry::lines_dropped(),
+    );
+}
+
+fn spans(families: &mut Families, control: &Control) {
+    let spans = control.counters().spans().read();
+    families.counter("bridgehead_trace_spans_total", "Spans that the collector has taken.", spans.exported);
+    families.counters(
+        "bridgehead_trace_spans_dropped_total",
+        "Spans that no collector has: queue_full (too many waited), export_failed (it cannot be reached, or does not \
+         take them).",
+        ["reason"],
+        [(["queue_full".to_owned()], spans.overflowed), (["export_failed".to_owned()], spans.failed)],
     );
 }
 

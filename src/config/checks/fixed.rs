@@ -7,19 +7,24 @@ use crate::config::{
         admin::AdminAddress,
         config::EdgeKeys,
         listener::Listener,
-        logs::{AccessLog, LogOptions},
+        telemetry::{
+            logs::{AccessLog, LogOptions},
+            tracing::{TraceTrust, Tracing},
+        },
     },
     problem::{KeyPath, Problem},
 };
 
 /// The part of a configuration that a running edge cannot change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fixed {
     listeners: Vec<Listener>,
     admin: Option<AdminAddress>,
     threads: Option<NonZeroUsize>,
     access_log: Option<AccessLog>,
     log: LogOptions,
+    /// Without what a reload takes.
+    tracing: Option<Tracing>,
 }
 
 impl Fixed {
@@ -31,6 +36,11 @@ impl Fixed {
             threads: edge.threads,
             access_log: edge.access_log.clone(),
             log: edge.log,
+            tracing: edge.tracing.clone().map(|tracing| Tracing {
+                sample: None,
+                trust: TraceTrust::default(),
+                ..tracing
+            }),
         }
     }
 
@@ -57,6 +67,9 @@ impl Fixed {
         }
         if self.log != other.log {
             changed.push(KeyPath::root("log"));
+        }
+        if self.tracing != other.tracing {
+            changed.push(KeyPath::root("tracing"));
         }
         let message = "cannot change while the edge runs; undo it, or replace the edge without losing a connection: \
                        bridgehead upgrade";

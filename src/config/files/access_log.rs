@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{
-    keys::logs::{AccessLog, AccessLogTarget},
+    keys::telemetry::logs::{AccessLog, AccessLogTarget},
     problem::{KeyPath, Problem},
 };
 

@@ -16,9 +16,12 @@ use super::{
     dns::Dns,
     limits::Limits,
     listener::Listener,
-    logs::{AccessLog, LogOptions},
     site::Site,
     stop::StopOptions,
+    telemetry::{
+        logs::{AccessLog, LogOptions},
+        tracing::Tracing,
+    },
 };
 use crate::config::values::{
     network::Network,
@@ -55,6 +58,10 @@ pub struct EdgeKeys {
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<LogOptions>")]
     pub log: LogOptions,
+    /// Where spans of requests go, and of which. Default: nowhere. A change of anything but `sample` and `trust` needs
+    /// another process.
+    #[serde(default)]
+    pub tracing: Option<Tracing>,
     /// How it stops.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<StopOptions>")]

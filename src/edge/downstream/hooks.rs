@@ -11,7 +11,7 @@ use log::debug;
 use pingora::{Error, ErrorType, Result, server::ShutdownWatch};
 use pingora_proxy::Session;
 
-use crate::edge::{exchange::Exchange, phases::admit, proxy::Edge, snapshot::Snapshot};
+use crate::edge::{exchange::Exchange, proxy::Edge, snapshot::Snapshot};
 
 /// Takes a request through the hooks, for a snapshot in which no server speaks HTTP/2. Whether its connection can carry another one, as far as the session knows.
 pub(super) async fn drive(edge: &Edge, mut session: Session, snapshot: Arc<Snapshot>, stop: &ShutdownWatch) -> bool {
@@ -48,7 +48,7 @@ pub(super) async fn drive(edge: &Edge, mut session: Session, snapshot: Arc<Snaps
 }
 
 async fn filter(edge: &Edge, session: &mut Session, context: &mut Exchange) -> Result<()> {
-    admit::headers(session, context)?;
+    edge.begin(session, context)?;
     if edge.serve(session, context).await? {
         return Ok(());
     }

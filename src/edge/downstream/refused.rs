@@ -79,6 +79,7 @@ fn finish(
         discovery: None,
         generation: None,
         site: None,
+        trace: None,
     });
 }
 

@@ -4,10 +4,11 @@ mod account;
 mod error_response;
 mod refusal;
 mod request_id;
+mod trace;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use pingora_proxy::Session;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -17,15 +18,17 @@ pub(super) use self::{
     error_response::ErrorResponse,
     refusal::refuse,
     request_id::{IdField, ServerId, X_BRIDGEHEAD_REQUEST_ID, X_REQUEST_ID, new_request_id},
+    trace::{Trace, TracePlan},
 };
 use super::{
     client::Client,
     snapshot::{Site, Snapshot, Waits},
 };
 use crate::{
-    config::Profile,
+    config::{Profile, TraceTrust},
     fleet::{Attempts, Outcome, Picked, log_change},
     limits::Slot,
+    reason::Reason,
 };
 
 /// One request and its response: the `CTX` of the edge's `ProxyHttp`.
@@ -52,6 +55,8 @@ pub struct Exchange {
     /// When a client that asks too often may ask again.
     pub(super) retry_after: Option<Duration>,
     pub(super) account: Account,
+    /// The trace that it belongs to, where the edge traces.
+    pub(super) trace: Option<Trace>,
     /// Its place among the requests in flight; none for what the edge answers by itself.
     pub(super) slot: Option<Slot>,
     /// Keeps a stopping edge alive until the exchange is over.
@@ -105,6 +110,7 @@ impl Exchange {
             client: None,
             retry_after: None,
             account: Account::begin(),
+            trace: None,
             slot: None,
             _in_flight: in_flight,
         }
@@ -201,6 +207,9 @@ impl Exchange {
         self.attempt.is_reused = is_reused;
         self.account.connected(now);
         self.account.sends(now);
+        if let Some(trace) = &mut self.trace {
+            trace.connected(is_reused);
+        }
     }
 
     /// Takes note that the request has been sent whole: the server's time begins.
@@ -210,12 +219,15 @@ impl Exchange {
     }
 
     /// Takes note of the head of the response.
-    pub(super) fn take_head(&mut self, is_server_error: bool, now: Instant) {
+    pub(super) fn take_head(&mut self, status: StatusCode, now: Instant) {
         self.has_head = true;
+        if let Some(trace) = &mut self.trace {
+            trace.first_byte(status);
+        }
         if let Some(took) = self.account.take_head(now) {
             self.attempts.answered_after(took);
         }
-        self.record(if is_server_error { Outcome::ServerError } else { Outcome::Answered });
+        self.record(if status.is_server_error() { Outcome::ServerError } else { Outcome::Answered });
     }
 
     pub(super) fn has_head(&self) -> bool {
@@ -255,6 +267,35 @@ impl Exchange {
         let change = self.attempts.record(outcome);
         if let (Some(change), Some(server)) = (change, self.attempts.server()) {
             log_change(server, change, None);
+            if let Some(trace) = &mut self.trace {
+                trace.server_changed(change);
+            }
+        }
+    }
+
+    /// Begins or goes on with a trace, where the edge traces: every request has one from its head on.
+    pub(super) fn begin_trace(&mut self, session: &Session) {
+        let Some(plan) = self.snapshot.tracing else { return };
+        let is_trusted = plan.trust == TraceTrust::Anybody || Client::of(session, &self.snapshot.trusted).is_trusted();
+        self.trace = Some(Trace::begin(&session.req_header().headers, plan, is_trusted));
+    }
+
+    /// Whether spans are made of it.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.trace.as_ref().is_some_and(Trace::is_recorded)
+    }
+
+    /// Has the trace say where the attempt goes.
+    pub(super) fn trace_attempt(&mut self, picked: &Picked) {
+        let Some(trace) = self.trace.as_mut().filter(|trace| trace.is_recorded()) else { return };
+        let upstream = self.snapshot.site(self.site).servers.upstream(picked.configured);
+        trace.attempt(self.attempts.shared_server(), picked.address, upstream.is_http2 && !self.is_websocket);
+    }
+
+    /// Has the trace say why the attempt failed, and whether there is another one.
+    pub(super) fn trace_failed(&mut self, reason: Reason, is_tried_again: bool) {
+        if let Some(trace) = &mut self.trace {
+            trace.failed(reason, is_tried_again);
         }
     }
 }

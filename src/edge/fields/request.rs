@@ -18,6 +18,7 @@ use crate::{
         exchange::{Exchange, X_REQUEST_ID},
     },
     framing::{Body, Kind, items, write},
+    telemetry::tracing::{TRACEPARENT, TRACESTATE},
 };
 
 /// What the edge tells a server of the client.
@@ -28,6 +29,8 @@ pub(in crate::edge) struct RequestRules<'a> {
     scheme: Scheme,
     host: Option<&'a [u8]>,
     request_id: HeaderValue,
+    /// The value of `traceparent`, and whether the client's `tracestate` goes on: where the edge traces.
+    trace: Option<([u8; 55], bool)>,
 }
 
 const X_FORWARDED_HOST: &str = "X-Forwarded-Host";
@@ -44,12 +47,17 @@ impl<'a> RequestRules<'a> {
         let forwarded_for = if is_trusted { forwarded_for(&peer, session.req_header()) } else { peer };
         let own = own_url(&client, snapshot.discovery.discovery().origins());
         let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
-        RequestRules { is_trusted, forwarded_for, real_ip, scheme, host: Client::host_of(session), request_id }
+        let trace = exchange.trace.as_ref().map(|trace| (trace.traceparent(), trace.keeps_state));
+        RequestRules { is_trusted, forwarded_for, real_ip, scheme, host: Client::host_of(session), request_id, trace }
     }
 
     /// Whether a field of the client's goes on as it is.
-    fn passes(&self, kind: Kind) -> bool {
+    fn passes(&self, name: &[u8], kind: Kind) -> bool {
         match kind {
+            Kind::Trace => match self.trace {
+                Some((_, keeps_state)) => keeps_state && name.eq_ignore_ascii_case(TRACESTATE.as_bytes()),
+                None => true,
+            },
             Kind::HopByHop | Kind::Upgrade | Kind::Own | Kind::RequestId | Kind::Framing => false,
             Kind::Trust => self.is_trusted,
             Kind::Host | Kind::Cookie | Kind::Credentials | Kind::Date | Kind::Other => true,
@@ -67,6 +75,7 @@ impl<'a> RequestRules<'a> {
         ]
         .into_iter()
         .chain(host)
+        .chain(self.trace.iter().map(|(traceparent, _)| (TRACEPARENT, &traceparent[..])))
     }
 
     /// Applies the rules to a head that Pingora writes. It has seen to the fields for the next hop, and to the framing.
@@ -75,7 +84,10 @@ impl<'a> RequestRules<'a> {
         if self.host.is_none_or(<[u8]>::is_empty) {
             upstream.insert_header(header::HOST, server)?;
         }
-        let is_dropped = |name: &&http::HeaderName| Kind::of(name.as_ref()) == Kind::Trust && !self.is_trusted;
+        let is_dropped = |name: &&http::HeaderName| match Kind::of(name.as_ref()) {
+            kind @ (Kind::Trust | Kind::Trace) => !self.passes(name.as_ref(), kind),
+            _ => false,
+        };
         let names: SmallVec<[_; 8]> = upstream.headers.keys().filter(is_dropped).cloned().collect();
         for name in names {
             upstream.remove_header(&name);
@@ -119,7 +131,7 @@ pub(in crate::edge) fn write_request(
         };
         let kind = Kind::of(name);
         let is_nominated = || nominated.iter().any(|nominated| name.eq_ignore_ascii_case(nominated));
-        if kind == Kind::Host || !rules.passes(kind) || is_nominated() {
+        if kind == Kind::Host || !rules.passes(name, kind) || is_nominated() {
             return Ok(());
         }
         // HTTP/1.0 knows no 100 (RFC 9110 section 10.1.1).

@@ -1,6 +1,6 @@
 //! What becomes of a request that is over: it is counted, and a line of the access log.
 
-use std::time::SystemTime;
+use std::{net::IpAddr, time::SystemTime};
 
 use http::{HeaderValue, StatusCode, header};
 use pingora_proxy::Session;
@@ -8,11 +8,14 @@ use pingora_proxy::Session;
 use crate::{
     edge::{
         client::{Client, Connection},
-        exchange::{Exchange, ServerId},
+        exchange::{Exchange, ServerId, Trace},
     },
+    host::Host,
+    reason::Reason,
     telemetry::{
         AnsweredBy, CLIENT_GONE, Class, Counters, Finished,
-        access_log::{Entry, RequestText, Said, cut_method},
+        access_log::{Entry, LONGEST_PATH, RequestText, Said, cut_method},
+        tracing::{Happened, RequestEnd},
     },
 };
 
@@ -28,8 +31,18 @@ pub(in crate::edge) fn finish(session: &Session, exchange: &mut Exchange, counte
     if let Some(answer) = exchange.account.discovery {
         exchange.site().counters.discovery().add(answer);
     }
+    // Taken apart only once the line is made, which has its id.
+    let recording = exchange.is_recorded().then(|| request_end(session, exchange, &finished));
     if let Some(log) = counters.access_log() {
         log.add(entry(session, exchange, finished));
+    }
+    let (Some(end), Some(trace), Some(tracer)) = (recording, exchange.trace.take(), counters.tracer()) else { return };
+    if let Some(mut recording) = trace.into_recording() {
+        if end.reason == Some(Reason::ClientGone) {
+            recording.happens(Happened::ClientGone);
+        }
+        recording.request = Some(Box::new(end));
+        tracer.add(recording);
     }
 }
 
@@ -58,6 +71,38 @@ fn finished(session: &Session, exchange: &Exchange) -> Finished {
     }
 }
 
+/// What its span says.
+fn request_end(session: &Session, exchange: &mut Exchange, finished: &Finished) -> RequestEnd {
+    let header = session.req_header();
+    let path = header.uri.path();
+    let host = Client::host_of(session).and_then(Host::parse);
+    RequestEnd {
+        ended: SystemTime::now(),
+        method: cut_method(&header.method),
+        is_tls: is_tls(session),
+        host: host.map(|host| (host.name.to_string().to_ascii_lowercase(), host.port)),
+        path: path[..path.floor_char_boundary(LONGEST_PATH)].to_owned(),
+        version: header.version,
+        client: known_client(session, exchange),
+        status: Some(finished.status).filter(|status| *status != CLIENT_GONE),
+        reason: exchange.account.reason,
+        class: finished.class,
+        document: exchange.account.discovery.map(|answer| answer.document),
+        site: exchange.site().name.clone(),
+        generation: exchange.snapshot.generation,
+    }
+}
+
+fn is_tls(session: &Session) -> bool {
+    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+}
+
+/// Behind a Unix socket there is the client that a trusted proxy names, or nobody.
+fn known_client(session: &Session, exchange: &mut Exchange) -> Option<IpAddr> {
+    let has_address = Connection::of(session).is_none_or(|connection| connection.peer.is_some());
+    Some(exchange.client(session)).filter(|client| has_address || !client.is_loopback())
+}
+
 /// What its line says.
 fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entry {
     if exchange.account.discovery.is_some() {
@@ -73,8 +118,7 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
     let agent = header.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let host = Client::host_of(session).unwrap_or_default();
     let request = RequestText::new(&Said { id: exchange.request_id(), host, target, agent, server_id });
-    let has_address = Connection::of(session).is_none_or(|connection| connection.peer.is_some());
-    let client = exchange.client(session);
+    let client = known_client(session, exchange);
     let account = &exchange.account;
     let (tunnelled_in, tunnelled_out) = account.tunnelled;
     let written = account.written.as_ref().map_or(0, |written| written.body);
@@ -84,9 +128,8 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
         request,
         method: Some(cut_method(&header.method)),
         version: Some(header.version),
-        // Behind a Unix socket there is the client that a trusted proxy names, or nobody.
-        client: Some(client).filter(|client| has_address || !client.is_loopback()),
-        is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+        client,
+        is_tls: is_tls(session),
         bytes_in: session.body_bytes_read() as u64 + account.body_read + tunnelled_in,
         bytes_out: session.body_bytes_sent() as u64 + written + tunnelled_out,
         server: exchange.attempts.shared_server(),
@@ -96,5 +139,6 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
         discovery: account.discovery.map(|answer| (answer, exchange.profile())),
         generation: Some(exchange.snapshot.generation),
         site: exchange.site().name.clone(),
+        trace: exchange.trace.as_ref().map(Trace::id),
     }
 }

@@ -55,6 +55,7 @@ async fn attempts(
         let now = Instant::now();
         exchange.begin_attempt(now);
         let picked = pick(session, exchange)?;
+        exchange.trace_attempt(&picked);
         if is_for_pingora(exchange, &picked) {
             if let Some(mut error) = failed.filter(|_| !upload.is_untouched()) {
                 // What has been read of the body is not there for Pingora.

@@ -1,6 +1,7 @@
 //! The phases of a request, in their order; each hook of `ProxyHttp` calls one or a few of them.
 
 pub(super) mod admit;
+mod cause;
 mod cors;
 pub(super) mod discovery;
 pub(super) mod failure;

@@ -34,7 +34,7 @@ pub(in crate::edge) fn head(
     if response.status.is_informational() {
         return Ok(());
     }
-    exchange.take_head(response.status.is_server_error(), Instant::now());
+    exchange.take_head(response.status, Instant::now());
     exchange.note_server_id(response.headers.iter().map(|(name, value)| (name.as_ref(), value.as_bytes())));
     if is_draining {
         // There will be no next request on this connection.

@@ -4,6 +4,7 @@ use pingora::{Error, ErrorSource, ErrorType, protocols::http::v2::client::PING_T
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
+use super::cause::reason;
 use crate::{
     edge::{exchange::Exchange, tcp::is_exhausted},
     fleet::Outcome,
@@ -17,6 +18,7 @@ pub(in crate::edge) fn not_connected(exchange: &mut Exchange, error: &mut Error)
         exchange.record(Outcome::ConnectFailed);
     }
     error.set_retry(!is_exhausted && exchange.expired().is_none() && may_retry(exchange));
+    note(exchange, error);
 }
 
 /// The request was sent, at least in part, and the exchange broke off. Only a request that may be repeated
@@ -31,9 +33,19 @@ pub(in crate::edge) fn broken_off(
     is_taken: bool,
 ) {
     error.set_retry(false);
-    if *error.esource() != ErrorSource::Upstream {
-        return;
+    if *error.esource() == ErrorSource::Upstream {
+        broken_off_by_server(session, exchange, error, is_repeatable, is_taken);
     }
+    note(exchange, error);
+}
+
+fn broken_off_by_server(
+    session: &Session,
+    exchange: &mut Exchange,
+    error: &mut Error,
+    is_repeatable: bool,
+    is_taken: bool,
+) {
     let is_cut = matches!(
         error.etype(),
         ErrorType::ConnectionClosed
@@ -69,6 +81,14 @@ pub(in crate::edge) fn was_taken_over_http2(session: &mut Session, exchange: &Ex
 /// Whether Pingora can send the request once more.
 pub(in crate::edge) fn is_repeatable(session: &Session) -> bool {
     session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated()
+}
+
+/// Has the trace say why the attempt failed, and whether there is another one.
+fn note(exchange: &mut Exchange, error: &Error) {
+    if exchange.is_recorded() {
+        let reason = reason(error, exchange);
+        exchange.trace_failed(reason, error.retry());
+    }
 }
 
 fn may_retry(exchange: &Exchange) -> bool {

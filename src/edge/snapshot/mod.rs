@@ -13,7 +13,7 @@ pub use self::{
     servers::Servers,
     site::{Site, VerifyPlan},
 };
-use super::plugin::DiscoveryFilter;
+use super::{exchange::TracePlan, plugin::DiscoveryFilter};
 use crate::{
     config::{
         self, AdminHost, CertificateLife, Config, Count, Dns, Limits, ReadinessPath, ServerAddress, StopOptions,
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub stop: StopOptions,
     /// Where the listeners say whether the edge is ready.
     pub readiness_path: Option<ReadinessPath>,
+    /// Which traces are taken over, and which are recorded.
+    pub(super) tracing: Option<TracePlan>,
     /// By which names the admin listener may be asked.
     pub admin_hosts: Vec<AdminHost>,
     runtime: Arc<Runtime>,
@@ -99,6 +101,7 @@ impl Snapshot {
             limits: edge.limits.clone(),
             stop: edge.stop,
             readiness_path: edge.readiness_path.clone(),
+            tracing: edge.tracing.as_ref().map(TracePlan::of),
             admin_hosts: edge.admin.as_ref().map(|admin| admin.hosts.clone()).unwrap_or_default(),
             trusted,
             runtime,

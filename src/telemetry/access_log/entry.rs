@@ -57,6 +57,8 @@ pub struct Entry {
     pub generation: Option<u64>,
     /// The site, where there are several.
     pub site: Option<SiteName>,
+    /// The id of the trace that it belongs to, in hexadecimal digits, where the edge traces.
+    pub trace: Option<[u8; 32]>,
 }
 
 /// What a request says of itself, and what it is called. What the client sent may be any bytes.

@@ -66,6 +66,8 @@ struct Line<'a> {
     agent: Escaped<'a>,
     #[serde(skip_serializing_if = "Escaped::is_empty")]
     server_id: Escaped<'a>,
+    #[serde(skip_serializing_if = "Escaped::is_empty")]
+    trace: Escaped<'a>,
 }
 
 /// When a request was over, to the millisecond.
@@ -128,6 +130,7 @@ impl<'a> Line<'a> {
             site: entry.site.as_ref().map(SiteName::as_str),
             agent: Escaped { bytes: request.agent(), is_cut: request.is_agent_cut() },
             server_id: Escaped { bytes: request.server_id(), is_cut: false },
+            trace: Escaped { bytes: entry.trace.as_ref().map_or(&[], |id| id), is_cut: false },
         }
     }
 
@@ -168,6 +171,7 @@ impl<'a> Line<'a> {
         pair(to, " site=", self.site);
         pair(to, " agent=", Some(&self.agent).filter(|agent| !agent.is_empty()));
         pair(to, " server_id=", Some(&self.server_id).filter(|id| !id.is_empty()));
+        pair(to, " trace=", Some(&self.trace).filter(|id| !id.is_empty()));
         pair(to, " id=", Some(&self.id));
     }
 }
@@ -272,6 +276,7 @@ mod tests {
             discovery: None,
             generation: Some(9),
             site: None,
+            trace: Some(*b"4bf92f3577b34da6a3ce929d0e0e4736"),
         }
     }
 
@@ -287,14 +292,16 @@ mod tests {
         assert_eq!(
             line(&entry, LogFormat::Text),
             "2025-11-24T16:00:00.007Z 192.0.2.7 GET /mcp HTTP/1.1 200 by=server total_ms=1.235 in=3 out=4 attempts=1 \
-             host=a.example tls=true class=mcp generation=9 agent=curl/8.5 server_id=req_9 id=1a2b\n"
+             host=a.example tls=true class=mcp generation=9 agent=curl/8.5 server_id=req_9 \
+             trace=4bf92f3577b34da6a3ce929d0e0e4736 id=1a2b\n"
         );
         assert_eq!(
             line(&entry, LogFormat::Json),
             "{\"time\":\"2025-11-24T16:00:00.007Z\",\"id\":\"1a2b\",\"client\":\"192.0.2.7\",\"method\":\"GET\",\
              \"host\":\"a.example\",\"path\":\"/mcp\",\"version\":\"HTTP/1.1\",\"tls\":true,\"class\":\"mcp\",\
              \"status\":200,\"bytes_in\":3,\"bytes_out\":4,\"answered_by\":\"server\",\"attempts\":1,\
-             \"total_ms\":1.235,\"generation\":9,\"agent\":\"curl/8.5\",\"server_id\":\"req_9\"}\n"
+             \"total_ms\":1.235,\"generation\":9,\"agent\":\"curl/8.5\",\"server_id\":\"req_9\",\
+             \"trace\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}\n"
         );
     }
 
@@ -330,7 +337,7 @@ mod tests {
             prop_assert!(is_plain(&text), "{:?}", text);
             let columns: Vec<_> = text.trim_end().split(' ').collect();
             prop_assert_eq!((columns[2], columns[4], columns[5]), ("GET", "HTTP/1.1", "200"));
-            let pairs = if columns.iter().any(|column| column.starts_with("host=")) { 12 } else { 11 };
+            let pairs = if columns.iter().any(|column| column.starts_with("host=")) { 13 } else { 12 };
             prop_assert_eq!(columns.len(), 6 + pairs, "{}", text);
             let json = line(&entry, LogFormat::Json);
             prop_assert!(is_plain(&json), "{:?}", json);

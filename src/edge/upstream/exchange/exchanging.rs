@@ -88,6 +88,9 @@ impl<'a> Exchanging<'a> {
         }
         exchange.account.sends(now);
         exchange.attempt.is_reused = server.is_reused;
+        if let Some(trace) = &mut exchange.trace {
+            trace.connected(server.is_reused);
+        }
         write_request(server.unsent(), session, exchange, upload.framing);
         upload.begin(server, exchange);
         let client = ClientStream::of(session).cloned();

@@ -109,7 +109,7 @@ impl Exchanging<'_> {
         if head.status.is_informational() {
             return self.take_interim(head);
         }
-        self.exchange.take_head(head.status.is_server_error(), self.now);
+        self.exchange.take_head(head.status, self.now);
         self.exchange.note_server_id(head.fields());
         self.clock.enter(Awaiting::Body, self.now);
         let answers_head = self.session.req_header().method == Method::HEAD;
@@ -180,7 +180,7 @@ impl Exchanging<'_> {
         }
         let key = self.session.req_header().headers.get("sec-websocket-key");
         switches_to_websocket(head, key.map(HeaderValue::as_bytes)).or_else(malformed)?;
-        self.exchange.take_head(false, Instant::now());
+        self.exchange.take_head(head.status, Instant::now());
         self.exchange.note_server_id(head.fields());
         self.session.set_keepalive(None);
         let rules = ResponseRules::new(self.session, self.exchange, head.status, head.nominated());
