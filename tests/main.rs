@@ -132,6 +132,7 @@ mod setup_token;
 mod shipped_config;
 mod slow_clients;
 mod stalled_servers;
+mod status_headline;
 mod status_page;
 mod stock_service;
 mod stock_service_http2;

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Admin,
+    headline::{Facts, Headline},
     status::{
         Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus,
         MOST_DIFFERENCES, MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, SiteStatus, Status,
@@ -32,19 +33,36 @@ impl Admin {
         let snapshot = control.snapshot();
         let report = snapshot.report();
         let certificates = CertificateStatus::all(&snapshot, control);
+        let replacement = ReplacementStatus::of(control);
+        let configuration = Configuration::of(&snapshot, control, &certificates);
+        let mut sites = sites(&snapshot, &report, &control.verification());
+        let fleet = FleetStatus::of(&report);
+        let now = seconds(SystemTime::now());
+        let headline = Headline::of(&Facts {
+            readiness: &readiness,
+            servers: fleet.servers,
+            sites: &sites,
+            configuration: &configuration,
+            certificates: &certificates,
+            replacement: &replacement,
+            now: now.cast_signed(),
+        });
+        sites.truncate(MOST_SHOWN);
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            host: self.machine.clone(),
             pid: process::id(),
-            now: seconds(SystemTime::now()),
+            now,
             uptime_seconds: control.uptime().as_secs(),
+            headline,
             ready: readiness.is_ready(),
             phase: readiness.stage.name(),
             reasons: readiness.reasons(),
-            replacement: ReplacementStatus::of(control),
-            configuration: Configuration::of(&snapshot, control, &certificates),
+            replacement,
+            configuration,
             certificates,
-            fleet: FleetStatus::of(&report),
-            sites: sites(&snapshot, &report, &control.verification()),
+            fleet,
+            sites,
             more_sites: snapshot.sites.len().saturating_sub(MOST_SHOWN),
             clients: Clients::of(control.counters()),
             access_log: LogStatus::of(control.counters()),
@@ -113,7 +131,7 @@ impl Reload {
     }
 }
 
-/// The first of the sites, in the order of the configuration.
+/// All sites, in the order of the configuration.
 fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>]) -> Vec<SiteStatus> {
     let discovery = snapshot.discovery.discovery();
     let served = snapshot.sites.iter().zip(discovery.sites()).zip(&report.sites).enumerate();
@@ -131,7 +149,7 @@ fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>])
             own.map(|report| report.shortened(MOST_DIFFERENCES))
         },
     };
-    served.take(MOST_SHOWN).map(status).collect()
+    served.map(status).collect()
 }
 
 impl DiscoveryStatus {

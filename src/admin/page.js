@@ -39,30 +39,25 @@ const LATENCIES = new Plot("plot-latency", [
 ], { unit: (ms) => duration(ms).join(" "), axis: (ms) => short(duration(ms)), scale: byPowers });
 
 function banner(status) {
-  const { available, configured } = status.fleet;
-  const fleet = configured === 0 ? "no servers" : `${available} of ${many(configured, "server", "servers")} available`;
-  const refused = status.configuration.last_reload?.result === "refused";
-  const isFine = status.ready && !refused && available === configured && status.replacement.state !== "failed";
-  const look = !status.ready ? "bad" : isFine ? "good" : "warn";
-  const cut = status.sites.filter((site) => site.name !== null && site.configured > 0 && site.available === 0);
-  const words = status.ready ? "Ready" : "Not ready";
-  const { state, why: failed } = status.replacement;
-  const replacing = { starting: "a successor is starting", failed: `the last successor did not serve: ${failed}` }[state];
-  const why = status.ready
-    ? [fleet, ...cut.map((site) => `site ${site.name} has none`), refused ? "the last reload was refused" : "", replacing].filter(Boolean).join(" · ")
-    : status.reasons.join("; ");
-  verdict(look, words, why);
+  const { tone: look, words, reasons } = status.headline;
+  verdict(look, words, reasons);
+  say(at("host"), status.host ?? "unknown");
   say(at("version"), status.version);
   say(at("uptime"), span(status.uptime_seconds));
   say(at("generation"), number.format(status.configuration.generation));
   say(at("pid"), String(status.pid));
 }
 
-function verdict(look, words, why) {
+function verdict(look, words, reasons) {
   tone(at("banner"), look);
   say(at("mark"), { good: "✓", warn: "!", bad: "✕", quiet: "…" }[look]);
   say(at("verdict"), words);
-  say(at("why"), why);
+  fill(at("why"), reasons, ({ text, place }) => {
+    const reason = make(place === null ? "span" : "a");
+    say(reason, text);
+    if (place !== null) reason.href = `#${place}`;
+    return make("li", "", reason);
+  });
   const title = `${words} · Bridgehead`;
   if (document.title !== title) document.title = title;
   if (at("icon").dataset.tone === look) return;
@@ -237,7 +232,10 @@ function configuration(status) {
     say(item, problem);
     return item;
   });
-  const remarks = [["warning", status.configuration.warnings], ["note", status.configuration.notes]];
+  // Those of certificates have a place of their own.
+  const troubles = new Set(status.certificates.map(({ trouble }) => trouble));
+  const warnings = status.configuration.warnings.filter((line) => !troubles.has(line));
+  const remarks = [["warning", warnings], ["note", status.configuration.notes]];
   fill(at("remarks"), remarks.flatMap(([kind, lines]) => lines.map((line) => ({ kind, line }))), ({ kind, line }) => {
     const item = make("li");
     tone(item, kind === "warning" ? "warn" : "quiet");
@@ -257,6 +255,7 @@ function configuration(status) {
     ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
     ...(status.access_log === null ? [] : [["Access log", `${many(status.access_log.written, "line", "lines")}, ${number.format(status.access_log.dropped)} dropped`]]),
   ], pair);
+  certificates(status);
   const { requests_failed: failed, connections_closed: closed } = status.clients;
   const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;
   const counts = [
@@ -267,6 +266,16 @@ function configuration(status) {
   fill(at("refusals"), counts, pair);
 }
 
+function certificates({ certificates: list }) {
+  say(at("certificates-note"), list.length === 0 ? "None are used." : "");
+  fill(at("certificates"), list, ({ file, name, not_after: until, trouble }) => {
+    const item = make("li");
+    tone(item, trouble === null ? "quiet" : "warn");
+    say(item, trouble ?? `${name} in ${file}, until ${day.format(new Date(until * 1000))}`);
+    return item;
+  });
+}
+
 // === the loop ===
 
 let answered;
@@ -275,7 +284,7 @@ let version;
 function lost(why) {
   const [since, below] = answered === undefined
     ? ["", ""] : [` since ${clock.format(answered)}`, " What is below is what it last said."];
-  verdict("bad", `No answer${since}`, `${why}.${below}`);
+  verdict("bad", `No answer${since}`, [{ text: `${why}.${below}`, place: null }]);
   at("main").dataset.stale = "";
 }
 

@@ -5,17 +5,24 @@ use serde::Serialize;
 
 use crate::verify;
 
-pub use super::history::{Plots, Point};
+pub use super::{
+    headline::Headline,
+    history::{Plots, Point},
+};
 
 /// Everything.
 #[derive(Debug, Serialize)]
 pub struct Status {
     /// The version of this program.
     pub version: &'static str,
+    /// What the machine is called; null where it does not say.
+    pub host: Option<String>,
     pub pid: u32,
     /// When this was said.
     pub now: u64,
     pub uptime_seconds: u64,
+    /// What clients get, and why.
+    pub headline: Headline,
     /// Whether new traffic may be sent here.
     pub ready: bool,
     /// `starting`, `serving`, `leaving` or `draining`.
