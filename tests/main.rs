@@ -134,6 +134,7 @@ mod slow_clients;
 mod stalled_servers;
 mod status_headline;
 mod status_page;
+mod status_servers;
 mod stock_service;
 mod stock_service_http2;
 mod stopping;

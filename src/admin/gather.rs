@@ -8,11 +8,10 @@ use std::{
 
 use super::{
     Admin,
-    headline::{Facts, Headline},
+    headline::Facts,
     status::{
-        Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus,
-        MOST_DIFFERENCES, MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, SiteStatus, Status,
-        UrlStatus,
+        Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, FleetStatus, Headline, LogStatus,
+        MOST_DIFFERENCES, MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, SiteStatus, Status, UrlStatus,
     },
 };
 use crate::{
@@ -35,8 +34,9 @@ impl Admin {
         let certificates = CertificateStatus::all(&snapshot, control);
         let replacement = ReplacementStatus::of(control);
         let configuration = Configuration::of(&snapshot, control, &certificates);
-        let mut sites = sites(&snapshot, &report, &control.verification());
-        let fleet = FleetStatus::of(&report);
+        let verification = control.verification();
+        let mut sites = sites(&snapshot, &report, &verification);
+        let fleet = FleetStatus::of(&report, &verification);
         let now = seconds(SystemTime::now());
         let headline = Headline::of(&Facts {
             readiness: &readiness,
@@ -182,15 +182,6 @@ impl PublicUrls {
     }
 }
 
-impl FleetStatus {
-    fn of(report: &Report) -> Self {
-        FleetStatus {
-            servers: Available::of(report, None),
-            list: report.servers.iter().map(|server| ServerStatus::of(server, report)).collect(),
-        }
-    }
-}
-
 impl Available {
     /// Counts the servers of a site, or all; one that only finishes what it has is none any more.
     pub(super) fn of(report: &Report, site: Option<usize>) -> Self {
@@ -201,25 +192,6 @@ impl Available {
         Available {
             available: count(&[State::Up, State::Unknown]),
             configured: count(&[State::Up, State::Unknown, State::Down, State::Open]),
-        }
-    }
-}
-
-impl ServerStatus {
-    fn of(server: &ServerReport, report: &Report) -> Self {
-        ServerStatus {
-            sites: report.site_names(server).map(ToString::to_string).collect(),
-            server: server.server.clone(),
-            address: server.address.to_string(),
-            state: server.state.name(),
-            in_flight: server.in_flight,
-            picks: server.picks,
-            failures: Failures {
-                connect: server.connect_failures,
-                broken: server.broken,
-                stale: server.stale,
-                status_5xx: server.server_errors,
-            },
         }
     }
 }
@@ -248,6 +220,6 @@ impl LogStatus {
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
+pub(super) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

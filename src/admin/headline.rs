@@ -1,40 +1,12 @@
 //! The headline of the status page: what clients get at this moment, and why, with the places on the page that say more.
 
-use serde::Serialize;
-
-use super::status::{Available, CertificateStatus, Configuration, MOST_SHOWN, ReplacementStatus, SiteStatus};
+use super::status::{
+    Available, Cause, CertificateStatus, Configuration, Headline, MOST_SHOWN, ReplacementStatus, SiteStatus, Tone,
+};
 use crate::{
     readiness::{Readiness, Stage},
     verify::Verdict,
 };
-
-/// The impact on clients, in a few words, and its reasons.
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Headline {
-    pub tone: Tone,
-    pub words: String,
-    pub reasons: Vec<Cause>,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tone {
-    /// All is as it should be.
-    Good,
-    /// Clients are served, and something needs somebody.
-    Warn,
-    /// Clients are not served as they should be.
-    Bad,
-}
-
-/// One reason.
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Cause {
-    pub text: String,
-    /// The section of the page that says more; null where there is none.
-    pub place: Option<String>,
-}
 
 /// What the headline is made of.
 pub(super) struct Facts<'a> {

@@ -2,7 +2,7 @@
 //!
 //! `listen` accepts connections and reads heads, `crowd` knows which connection makes room for the next, `request`
 //! is what comes on one, `host` knows whom it may be for, `route` what is there: `status` as JSON, which `gather`
-//! makes with its `headline`, and as a `page`, the `metrics`, and whether the edge lives and is ready. `history` keeps the last minutes for
+//! makes with its `headline` and `servers`, and as a `page`, the `metrics`, and whether the edge lives and is ready. `history` keeps the last minutes for
 //! the page, `answer` is how all of it is written.
 //!
 //! It depends on nothing that the traffic depends on: not on Pingora, not on the limits of clients, not on the phase
@@ -11,7 +11,7 @@
 mod answer;
 mod crowd;
 mod gather;
-pub mod headline;
+mod headline;
 mod history;
 mod host;
 mod listen;
@@ -19,6 +19,7 @@ mod metrics;
 mod page;
 mod request;
 mod route;
+mod servers;
 pub mod status;
 
 use std::{fs, net::SocketAddr};

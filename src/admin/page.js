@@ -17,6 +17,7 @@ const EXPLAINED = {
   draining: "no longer configured; finishes what it has",
 };
 const KINDS = { connect: "no connection", broken: "broke off", stale: "idle connection died", status_5xx: "5xx" };
+const VERDICTS = { agrees: ["good", "agrees"], disagrees: ["bad", "disagrees"], unreachable: ["warn", "not reached"] };
 const ICONS = { good: "%2317734a", bad: "%23b9251f", warn: "%23b27d12", quiet: "%23777777" };
 
 // A list that is drawn anew only when it has become another one.
@@ -87,20 +88,24 @@ function traffic(status) {
 const rows = new Map();
 
 function row() {
-  const [name, address] = [make("span"), make("small")];
+  const [name, address, since] = [make("span"), make("small"), make("small")];
   const pill = make("span", "pill", make("i"), make("span"));
   pill.firstChild.setAttribute("aria-hidden", "true");
   const [count, bar] = [make("b"), make("span")];
   const cells = [
-    make("td", "server", name, address), make("td", "state", pill),
+    make("td", "server", name, address), make("td", "state", pill, since),
     make("td", "flight", make("div", "load", count, make("div", "track", bar))),
-    make("td", "picks number"), make("td", "failed number"), make("td", "kinds"),
+    make("td", "picks number"), make("td", "failed number"), make("td", "verify"),
+    make("td", "kinds"),
   ];
   cells.forEach((cell) => cell.setAttribute("role", "cell"));
   const line = make("tr", "", ...cells);
   line.setAttribute("role", "row");
-  return { line, name, address, pill, count, bar, picks: cells[3], failed: cells[4], kinds: cells[5] };
+  const [, , , picks, failed, verify, kinds] = cells;
+  return { line, name, address, since, pill, count, bar, picks, failed, verify, kinds };
 }
+
+const role = ({ weight, backup }) => `weight ${weight}${backup ? ", backup" : ""}`;
 
 function fleet(status) {
   const { list, available, configured } = status.fleet;
@@ -115,20 +120,27 @@ function fleet(status) {
     shown.line.dataset.server = server.server;
     shown.line.dataset.state = server.state;
     say(shown.name, server.server);
-    const places = [server.server === server.address ? "" : server.address, ...(server.sites ?? [])];
+    const roles = [...new Set(server.roles.map(role))];
+    const places = [server.server === server.address ? "" : server.address, ...(server.sites ?? []), ...roles];
     say(shown.address, places.filter(Boolean).join(" · "));
     tone(shown.pill, look);
     say(shown.pill.firstChild, sign);
     say(shown.pill.lastChild, word);
     shown.pill.title = EXPLAINED[server.state] ?? "";
+    say(shown.since, server.since === null ? "" : `${time(server.since)}, ${span(Math.max(0, status.now - server.since))}`);
     say(shown.count, number.format(server.in_flight));
     shown.bar.style.width = `${(100 * server.in_flight) / busiest}%`;
     say(shown.picks, number.format(server.picks));
-    const failures = Object.entries(server.failures).filter(([, count]) => count > 0);
+    const failures = Object.entries(server.recent_failures).filter(([, count]) => count > 0);
     const failed = failures.reduce((sum, [, count]) => sum + count, 0);
     say(shown.failed, number.format(failed));
     tone(shown.failed, failed > 0 ? "bad" : "quiet");
-    say(shown.kinds, failures.map(([kind, count]) => `${number.format(count)} ${KINDS[kind] ?? kind}`).join(", "));
+    const [agreed, verdict] = VERDICTS[server.verification] ?? ["quiet", "–"];
+    tone(shown.verify, agreed);
+    say(shown.verify, verdict);
+    const last = server.last_failure === null ? "" : `${time(server.last_failure.at)}: ${server.last_failure.why}`;
+    const counted = failures.map(([kind, count]) => `${number.format(count)} ${KINDS[kind] ?? kind}`).join(", ");
+    say(shown.kinds, [last, counted && `in 10 min: ${counted}`].filter(Boolean).join(" · "));
     const body = at("servers");
     if (body.children[place] !== shown.line) body.insertBefore(shown.line, body.children[place] ?? null);
   });

@@ -3,12 +3,9 @@
 
 use serde::Serialize;
 
-use crate::verify;
+use crate::verify::{self, Verdict};
 
-pub use super::{
-    headline::Headline,
-    history::{Plots, Point},
-};
+pub use super::history::{Plots, Point};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -43,6 +40,34 @@ pub struct Status {
     /// Null without an access log.
     pub access_log: Option<LogStatus>,
     pub history: Plots,
+}
+
+/// The impact on clients, in a few words, and its reasons.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Headline {
+    pub tone: Tone,
+    pub words: String,
+    pub reasons: Vec<Cause>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// All is as it should be.
+    Good,
+    /// Clients are served, and something needs somebody.
+    Warn,
+    /// Clients are not served as they should be.
+    Bad,
+}
+
+/// One reason.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Cause {
+    pub text: String,
+    /// The section of the page that says more; null where there is none.
+    pub place: Option<String>,
 }
 
 /// How far the edge is with being replaced by a successor.
@@ -188,11 +213,39 @@ pub struct ServerStatus {
     pub sites: Vec<String>,
     /// `unknown`, `up`, `down`, `open` or `draining`.
     pub state: &'static str,
+    /// Since when; null while it is draining.
+    pub since: Option<u64>,
+    /// Why it failed last; null where it never did.
+    pub last_failure: Option<LastFailure>,
+    /// What it is for: one entry, or one for each of `sites`.
+    pub roles: Vec<Role>,
+    /// Whether it agreed about discovery when it was asked last: `agrees`, `disagrees` or `unreachable`; null where it
+    /// was not asked.
+    pub verification: Option<Verdict>,
     /// The requests that it has now.
     pub in_flight: usize,
     /// Attempts given to it.
     pub picks: u64,
+    /// Since the start.
     pub failures: Failures,
+    /// In the last ten minutes.
+    pub recent_failures: Failures,
+}
+
+/// What a server is for at a site.
+#[derive(Debug, Serialize)]
+pub struct Role {
+    /// With 0 it gets no requests.
+    pub weight: u16,
+    /// It gets requests only while no other is available.
+    pub backup: bool,
+}
+
+/// Why a server failed.
+#[derive(Debug, Serialize)]
+pub struct LastFailure {
+    pub at: u64,
+    pub why: String,
 }
 
 /// Attempts that a server failed, by kind.
