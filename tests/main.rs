@@ -133,6 +133,7 @@ mod shipped_config;
 mod slow_clients;
 mod stalled_servers;
 mod status_headline;
+mod status_misdirected;
 mod status_page;
 mod status_servers;
 mod stock_service;

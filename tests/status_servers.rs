@@ -104,9 +104,14 @@ fn the_page_shows_it_a_column_each() {
     assert!(failure.ends_with("answered with a status from 500 · in 10 min: 1 5xx"), "{failure}");
     let since = text(&mut page, &one, ".state small");
     assert!(since.contains(':') && since.ends_with(" s"), "{since}");
+    two.set_red(true);
+    page.until(&format!("document.querySelector('[data-server=\"{}\"]').dataset.state === 'down'", two.address()));
     for (width, height) in [(1280, 900), (375, 667)] {
         page.resize(width, height, 1);
         assert_eq!(page.value("document.documentElement.scrollWidth"), width);
     }
+    let first = "[...document.querySelectorAll('#servers tr')]
+        .sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top)[0].dataset.server";
+    assert_eq!(page.value(first), two.address().to_string(), "trouble is not first on a phone");
     assert_eq!(page.complaints(), Vec::<String>::new());
 }

@@ -10,8 +10,9 @@ use super::{
     Admin,
     headline::Facts,
     status::{
-        Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, FleetStatus, Headline, LogStatus,
-        MOST_DIFFERENCES, MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, SiteStatus, Status, UrlStatus,
+        Answers, Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, FleetStatus, Headline,
+        LogStatus, MOST_DIFFERENCES, MOST_SHOWN, MisdirectedStatus, PublicUrls, Reload, ReplacementStatus, SiteStatus,
+        Status, UrlStatus,
     },
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     edge::{Site, Snapshot},
     fleet::{Report, ServerReport, SiteReport, State},
     state::{Control, Outcome, ReloadReport, Replacement},
-    telemetry::Counters,
+    telemetry::{Counters, DiscoveryOutcome, MisdirectedHost, SiteCounters},
     verify,
 };
 
@@ -64,6 +65,7 @@ impl Admin {
             fleet,
             sites,
             more_sites: snapshot.sites.len().saturating_sub(MOST_SHOWN),
+            misdirected: MisdirectedStatus::all(control.counters()),
             clients: Clients::of(control.counters()),
             access_log: LogStatus::of(control.counters()),
             history: self.history.plots(),
@@ -138,7 +140,7 @@ fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>])
     let status = |(place, ((site, served), counted)): (usize, ((&Site, &SiteDiscovery), &SiteReport))| SiteStatus {
         name: site.name.as_ref().map(ToString::to_string),
         profile: site.profile.name(),
-        discovery: DiscoveryStatus::of(served),
+        discovery: DiscoveryStatus::of(served, &site.counters),
         public_urls: PublicUrls::of(discovery, place),
         servers: Available::of(report, Some(place)),
         retries: counted.retries,
@@ -153,7 +155,7 @@ fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>])
 }
 
 impl DiscoveryStatus {
-    fn of(discovery: &SiteDiscovery) -> Self {
+    fn of(discovery: &SiteDiscovery, counters: &SiteCounters) -> Self {
         let deciding = discovery.deciding_clients();
         DiscoveryStatus {
             on: discovery.is_on(),
@@ -161,7 +163,31 @@ impl DiscoveryStatus {
             deciding_clients: deciding.iter().take(MOST_SHOWN).cloned().collect(),
             deciding: discovery.deciding_count(),
             mcp_clients: discovery.clients(),
+            answers: Answers::of(counters),
         }
+    }
+}
+
+impl Answers {
+    /// Those of all documents together.
+    fn of(counters: &SiteCounters) -> Vec<Self> {
+        let mut counts = [0; DiscoveryOutcome::ALL.len()];
+        for (answer, count) in counters.discovery().answers() {
+            counts[answer.outcome as usize] += count;
+        }
+        let named = DiscoveryOutcome::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0);
+        named.map(|(outcome, count)| Answers { outcome: outcome.name(), count }).collect()
+    }
+}
+
+impl MisdirectedStatus {
+    fn all(counters: &Counters) -> Vec<Self> {
+        let status = |host: MisdirectedHost| MisdirectedStatus {
+            url: host.url,
+            requests: host.requests,
+            last: seconds(host.last),
+        };
+        counters.misdirected().recent().into_iter().map(status).collect()
     }
 }
 

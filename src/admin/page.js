@@ -18,6 +18,10 @@ const EXPLAINED = {
 };
 const KINDS = { connect: "no connection", broken: "broke off", stale: "idle connection died", status_5xx: "5xx" };
 const VERDICTS = { agrees: ["good", "agrees"], disagrees: ["bad", "disagrees"], unreachable: ["warn", "not reached"] };
+const OUTCOMES = {
+  ok: "200", not_modified: "304 not modified", not_found: "404 not found", misdirected: "421 misdirected",
+  method_not_allowed: "405 method not allowed", preflight: "204 preflight", bad_host: "400 bad host",
+};
 const ICONS = { good: "%2317734a", bad: "%23b9251f", warn: "%23b27d12", quiet: "%23777777" };
 
 // A list that is drawn anew only when it has become another one.
@@ -176,6 +180,17 @@ function sites({ sites: list, more_sites: more }) {
   say(at("sites-note"), more > 0 ? `And ${many(more, "site", "sites")} more.` : "");
 }
 
+// What may be missing in public_urls: clients ask for it.
+function misdirected({ misdirected: hosts }) {
+  at("misdirected-section").hidden = hosts.length === 0;
+  fill(at("misdirected"), hosts, ({ url, requests, last }) => {
+    const [line, count] = [make("code"), make("small")];
+    say(line, `- "${url}"`);
+    say(count, `${many(requests, "request", "requests")}, the last at ${time(last)}`);
+    return make("li", "", line, count);
+  });
+}
+
 function section(suffix) {
   const made = at("site").content.cloneNode(true).firstElementChild;
   for (const part of made.querySelectorAll("[id]")) part.id += suffix;
@@ -206,6 +221,8 @@ function discovery(site, part) {
     : `404 is answered: none of ${many(all, "MCP client", "MCP clients")} has auth_type per_user_oauth.`;
   say(part("discovery-why"), mode === null ? clients
     : `${on ? "" : "404 is answered: "}mcp_server_auth_mode is ${mode}. No MCP client decides.`);
+  const answers = site.discovery.answers.map(({ outcome, count }) => `${number.format(count)} × ${OUTCOMES[outcome] ?? outcome}`);
+  say(part("answers"), answers.length === 0 ? "Not asked for since the start." : `Answered since the start: ${answers.join(", ")}`);
   const more = deciding - names.length;
   fill(part("deciding"), more > 0 ? [...names, `and ${number.format(more)} more`] : names, (name) => {
     const item = make("li");
@@ -317,6 +334,7 @@ async function update() {
   banner(status);
   traffic(status);
   fleet(status);
+  misdirected(status);
   sites(status);
   configuration(status);
   say(at("updated"), `updated ${clock.format(answered)}`);

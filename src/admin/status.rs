@@ -36,6 +36,8 @@ pub struct Status {
     pub sites: Vec<SiteStatus>,
     /// How many there are besides: at most [`MOST_SHOWN`] are told of.
     pub more_sites: usize,
+    /// The hosts of the last ten minutes that are no public URL's, the most frequent first. At most 20.
+    pub misdirected: Vec<MisdirectedStatus>,
     pub clients: Clients,
     /// Null without an access log.
     pub access_log: Option<LogStatus>,
@@ -142,6 +144,26 @@ pub struct DiscoveryStatus {
     pub deciding: usize,
     /// How many MCP clients there are.
     pub mcp_clients: usize,
+    /// What requests for discovery were answered, by outcome, where there were any.
+    pub answers: Vec<Answers>,
+}
+
+/// How often discovery was answered so.
+#[derive(Debug, Serialize)]
+pub struct Answers {
+    /// As in the metrics.
+    pub outcome: &'static str,
+    pub count: u64,
+}
+
+/// A host that is no public URL's.
+#[derive(Debug, Serialize)]
+pub struct MisdirectedStatus {
+    /// What to add to `public_urls` where it should be one: the scheme is what the connection shows.
+    pub url: String,
+    pub requests: u64,
+    /// When the last of them was.
+    pub last: u64,
 }
 
 /// The origins that clients type.

@@ -16,7 +16,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use super::{
-    BackgroundCounters, SitesCounters,
+    BackgroundCounters, MisdirectedHosts, SitesCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
@@ -32,6 +32,7 @@ pub struct Counters {
     connections: Arc<Concurrency>,
     sites: SitesCounters,
     background: BackgroundCounters,
+    misdirected: MisdirectedHosts,
     access_log: OnceCell<AccessLog>,
     log_lines: Arc<LineCounts>,
     accepted: AtomicU64,
@@ -123,6 +124,7 @@ impl Default for Counters {
             connections: Arc::default(),
             sites: SitesCounters::default(),
             background: BackgroundCounters::default(),
+            misdirected: MisdirectedHosts::default(),
             access_log: OnceCell::new(),
             log_lines: Arc::default(),
             accepted: AtomicU64::new(0),
@@ -157,6 +159,11 @@ impl Counters {
     /// The loops beside the requests.
     pub fn background(&self) -> &BackgroundCounters {
         &self.background
+    }
+
+    /// The hosts of late that are no public URL's.
+    pub fn misdirected(&self) -> &MisdirectedHosts {
+        &self.misdirected
     }
 
     /// Where each request becomes a line, if it does.

@@ -6,6 +6,7 @@ mod counters;
 mod discovery;
 mod lines;
 mod log_limit;
+mod misdirected;
 mod program_log;
 mod sites;
 mod traffic;
@@ -16,6 +17,7 @@ pub use self::{
     counters::{Closed, Counters},
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},
+    misdirected::{MisdirectedHost, MisdirectedHosts},
     program_log::{RunningLog, start},
     sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},

@@ -10,6 +10,7 @@ use crate::{
         client::{Client, Connection},
         exchange::{Exchange, ServerId},
     },
+    reason::Reason,
     telemetry::{
         AnsweredBy, CLIENT_GONE, Class, Counters, Finished,
         access_log::{Entry, RequestText, Said, cut_method},
@@ -27,6 +28,10 @@ pub(in crate::edge) fn finish(session: &Session, exchange: &mut Exchange, counte
     }
     if let Some(answer) = exchange.account.discovery {
         exchange.site().counters.discovery().add(answer);
+    }
+    if exchange.account.reason == Some(Reason::UnknownHost) {
+        let client = Client::of(session, &exchange.snapshot.trusted);
+        counters.misdirected().add(client.scheme(), client.host().unwrap_or_default());
     }
     if let Some(log) = counters.access_log() {
         log.add(entry(session, exchange, finished));
