@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::server::State;
 
 /// Failures are counted for so long.
-const SPAN: Duration = Duration::from_secs(600);
+const SPAN: Duration = Duration::from_mins(10);
 /// In so many steps, of which the oldest is forgotten as a whole.
 const STEPS: usize = 20;
 

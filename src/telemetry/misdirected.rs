@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use crate::{config::Scheme, host::Host};
 
 /// They are kept for so long after the last request.
-const SPAN: Duration = Duration::from_secs(600);
+const SPAN: Duration = Duration::from_mins(10);
 /// At most so many are kept, whatever clients send.
 const MOST: usize = 20;
 
@@ -107,7 +107,7 @@ mod tests {
         let hosts = MisdirectedHosts::default();
         let now = Instant::now();
         hosts.add_url("https://a".to_owned(), now);
-        assert_eq!(urls(&hosts, now + SPAN - Duration::from_secs(1)).len(), 1);
+        assert_eq!(urls(&hosts, now + Duration::from_secs(599)).len(), 1);
         assert_eq!(urls(&hosts, now + SPAN), []);
         hosts.add_url("https://b".to_owned(), now + SPAN);
         assert_eq!(hosts.0.lock().len(), 1, "nor is it kept");
