@@ -7,7 +7,7 @@ use std::{
 };
 
 use bridgehead::{
-    config::{self, AccessLogFormat, AccessLogTarget},
+    config::{self, AccessLogTarget, LogFormat},
     telemetry::{
         AnsweredBy, Class, Finished, LineCounts,
         access_log::{AccessLog, Entry, RequestText, Said, append},
@@ -58,7 +58,7 @@ fn entry() -> Entry {
 fn line(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("line");
     let (entry, mut line) = (entry(), Vec::with_capacity(1024));
-    for format in [AccessLogFormat::Text, AccessLogFormat::Json] {
+    for format in [LogFormat::Text, LogFormat::Json] {
         group.bench_function(format.name(), |bencher| {
             bencher.iter(|| {
                 line.clear();
@@ -73,7 +73,7 @@ fn line(criterion: &mut Criterion) {
 /// All that a request does for its line, which another thread writes at the same time. What that thread cannot keep
 /// up with is dropped, as in the program.
 fn hand_over(criterion: &mut Criterion) {
-    let config = config::AccessLog { to: AccessLogTarget::File("/dev/null".into()), format: AccessLogFormat::Json };
+    let config = config::AccessLog { to: AccessLogTarget::File("/dev/null".into()), format: LogFormat::Json };
     let (log, _running) = AccessLog::start(&config, Arc::<LineCounts>::default()).expect("it can be written");
     criterion.bench_function("hand_over", |bencher| bencher.iter(|| log.add(entry())));
 }

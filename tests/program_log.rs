@@ -2,12 +2,18 @@
 
 use std::{
     cell::RefCell,
-    fs::OpenOptions,
-    io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Write, pipe},
+    fs::{self, File, OpenOptions},
+    io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read, Write, pipe},
     net::SocketAddr,
-    os::fd::AsRawFd,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     process::Child,
+    thread,
 };
+
+use serde_json::Value;
 
 use crate::support::{
     http::Connection,
@@ -135,4 +141,74 @@ fn it_tells_of_no_listener_that_never_was() {
         let log = running.whole_log();
         assert!(!log.contains("Shutting down"), "{log}");
     }
+}
+
+#[test]
+fn as_json_every_record_is_an_object() {
+    let configuration = config(&format!("{}log: {{format: json}}\n", yaml(nobody())));
+    let mut running = Running::start(configuration.path());
+    running.wait_for("forwarding to 1 server");
+    running.signal("TERM");
+    let log = running.whole_log();
+    let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |part: &str| records.iter().find(|record| record["message"].as_str().unwrap().contains(part)).unwrap();
+    assert_eq!((&said("listening on ")["level"], &said("stopped")["level"]), (&"info".into(), &"info".into()));
+    assert_eq!(said("write the profile here")["level"], "warn", "{log}");
+    for record in &records {
+        assert!(humantime::parse_rfc3339(record["time"].as_str().unwrap()).is_ok(), "{record}");
+        assert!(record["target"].as_str().unwrap().starts_with("bridgehead"), "{record}");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_refused_is_one_record_however_much_else_fails() {
+    let configuration = config(&yaml(nobody()));
+    let mut running = Running::start(configuration.path());
+    let address = running.address();
+    let flood = || {
+        for _ in 0..100 {
+            assert_eq!(Connection::to(address).ask("GET", "/x", "x", "").status, 502);
+        }
+    };
+    flood();
+    thread::scope(|scope| {
+        scope.spawn(flood);
+        fs::write(configuration.path(), "listeners: [{address: \"127.0.0.1:0\"}]\nservrs: []\nstop: {grase: 1s}\n")
+            .unwrap();
+        let line = running.wait_for("the configuration from before is served on, because of: ");
+        assert!(line.contains("servrs") && line.contains("; ") && line.contains("grase"), "{line}");
+    });
+}
+
+/// What this program writes to a journal, or to something that is none.
+fn written_to_journal(is_journal: bool, yaml: &str) -> String {
+    let (mut reader, writer) = pipe().unwrap();
+    let about = File::from(OwnedFd::from(writer.try_clone().unwrap())).metadata().unwrap();
+    let number = if is_journal { about.ino() } else { about.ino() + 1 };
+    let configuration = config(yaml);
+    let mut command = bridgehead();
+    command.env("JOURNAL_STREAM", format!("{}:{number}", about.dev())).stderr(writer);
+    command.arg("run").arg("--config").arg(configuration.path());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut written = String::new();
+    let mut byte = [0];
+    while !written.contains("forwarding to") && reader.read(&mut byte).unwrap() == 1 {
+        written.push(char::from(byte[0]));
+    }
+    signal(child.id(), "TERM");
+    reader.read_to_string(&mut written).unwrap();
+    child.wait().unwrap();
+    written
+}
+
+#[test]
+fn the_journal_gets_the_priority_of_every_line() {
+    let written = written_to_journal(true, &yaml(nobody()));
+    assert!(written.lines().all(|line| line.starts_with("<6>[") || line.starts_with("<4>[")), "{written}");
+    assert!(written.contains("WARN ] ") && written.contains("<6>"), "{written}");
+    let wrong = written_to_journal(true, "listeners: []\nservrs: []\n");
+    assert!(wrong.lines().count() == 1 && wrong.starts_with("<3>") && wrong.contains("; "), "{wrong}");
+    let written = written_to_journal(false, &yaml(nobody()));
+    assert!(written.lines().all(|line| line.starts_with('[')), "{written}");
 }

@@ -10,7 +10,7 @@ use rustix::{
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{outcome::load, summary::summary};
+use super::summary::summary;
 use crate::{
     config::{Config, Count, Loaded},
     limits::OpenFiles,
@@ -46,9 +46,13 @@ pub(super) fn run(file: &Path) -> ExitCode {
 
 /// Serves to the end. An error has been told to the operator.
 fn start(file: &Path, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
-    let loaded = load(file)?;
+    let loaded = Loaded::from_file(file).map_err(|problems| {
+        let problems = problems.to_string();
+        telemetry::say_without_log(&problems);
+        problems
+    })?;
     // It ends after everything that may log.
-    let _log = telemetry::start().map_err(|error| {
+    let _log = telemetry::start(loaded.config.edge.log.format).map_err(|error| {
         eprintln!("cannot start the log: {error}");
         error.to_string()
     })?;

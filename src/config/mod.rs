@@ -24,7 +24,6 @@ pub use self::{
     difference::{Difference, differences},
     files::{contents::Contents, life::CertificateLife, listener_tls::FileFault},
     keys::{
-        access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
         config::{Config, EdgeKeys, TlsOptions},
         cors::Cors,
@@ -32,6 +31,7 @@ pub use self::{
         fleet::{Addresses, Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
         limits::{ClientRate, Count, Limits, RateLimit, Size},
         listener::{CertificateFiles, ClientCertificates, ListenAddress, Listener, ListenerTls, Mode, TlsVersion},
+        logs::{AccessLog, AccessLogTarget, LogFormat, LogOptions},
         mcp_client::{AuthType, McpClient, McpClients},
         profile::{McpServerAuthMode, Profile},
         server_tls::{ServerName, ServerTls, TlsFiles},

@@ -181,7 +181,9 @@ impl Reloader {
 
     fn refuse(&mut self, problems: String, is_asked: bool) {
         if is_asked || self.wrong.as_ref() != Some(&problems) {
-            error!("the configuration from before is served on, because of:\n{problems}");
+            // One record, which nothing that collects logs takes apart.
+            let list = problems.lines().collect::<Vec<_>>().join("; ");
+            error!("the configuration from before is served on, because of: {list}");
             self.control.refused(problems.lines().map(str::to_owned).collect());
             self.wrong = Some(problems);
         }

@@ -6,6 +6,7 @@ mod counters;
 mod discovery;
 mod lines;
 mod log_limit;
+mod log_record;
 mod misdirected;
 mod program_log;
 mod sites;
@@ -18,6 +19,7 @@ pub use self::{
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},
     misdirected::{MisdirectedHost, MisdirectedHosts},
+    program_log::{RunningLog, say_without_log, start},
     program_log::{RunningLog, start},
     sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},

@@ -4,7 +4,7 @@ use std::{
     env,
     fs::File,
     io::{self, IsTerminal, Write},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::MetadataExt},
     sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
@@ -15,7 +15,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::{
     lines::{LineCounts, Lines, RunningLines, Scribe},
     log_limit::LogLimit,
+    log_record::Form,
 };
+use crate::config::LogFormat;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 1024;
@@ -46,6 +48,7 @@ struct Pipe(Lines<Vec<u8>>);
 /// Writes them.
 struct ProgramScribe {
     stderr: File,
+    form: Form,
     counts: Arc<LineCounts>,
     /// Lines that were dropped, as far as the log says so.
     told: u64,
@@ -54,25 +57,53 @@ struct ProgramScribe {
 }
 
 /// Starts the log of this process. Whoever logs never waits for standard error: 1024 lines may wait to be written,
-/// more are dropped. How many is said once there is room again.
+/// more are dropped. How many is said once there is room again. Each record is one line, but for a terminal; where the
+/// journal reads them they say their priority (`systemd.exec(5)`, `sd-daemon(3)`).
 ///
 /// # Errors
 /// When the process has a log already, or there is no thread to be had.
-pub fn start() -> io::Result<RunningLog> {
-    let stderr = io::stderr().as_fd().try_clone_to_owned()?.into();
-    let scribe = ProgramScribe { stderr, counts: Arc::clone(&COUNTS), told: 0, fault: None };
+pub fn start(format: LogFormat) -> io::Result<RunningLog> {
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let form = Form { format, is_journal: is_journal(&stderr) };
+    let scribe = ProgramScribe { stderr, form, counts: Arc::clone(&COUNTS), told: 0, fault: None };
     let (lines, running) = Lines::start("log", QUEUE, scribe, Arc::clone(&COUNTS))?;
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
     builder.format_target(false).target(Target::Pipe(Box::new(Pipe(lines))));
     // The logger does not know that there is a terminal behind its pipe.
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if io::stderr().is_terminal() && !is_set("RUST_LOG_STYLE") && !is_set("NO_COLOR") {
+    if !io::stderr().is_terminal() || format == LogFormat::Json {
+        builder.format(move |to, record| {
+            form.write(record.level(), record.target(), SystemTime::now(), record.args(), to)
+        });
+    } else if !is_set("RUST_LOG_STYLE") && !is_set("NO_COLOR") {
         builder.write_style(WriteStyle::Always);
     }
     let log = EdgeLog { logger: builder.build(), of_libraries: LogLimit::default() };
     log::set_max_level(log.logger.filter().min(LevelFilter::Debug));
     log::set_boxed_logger(Box::new(log)).map_err(io::Error::other)?;
     Ok(RunningLog(running))
+}
+
+/// Says why the process ends before it has a log: to the journal as one record with its priority, to everybody else as
+/// it is.
+pub fn say_without_log(message: &str) {
+    let to_journal = io::stderr().as_fd().try_clone_to_owned().is_ok_and(|stderr| is_journal(&stderr.into()));
+    if to_journal {
+        eprintln!("<3>{}", message.lines().collect::<Vec<_>>().join("; "));
+    } else {
+        eprintln!("{message}");
+    }
+}
+
+/// Whether what is written there goes to systemd's journal, as it says itself by the file's device and number.
+fn is_journal(stderr: &File) -> bool {
+    let Some((device, number)) = env::var("JOURNAL_STREAM").ok().and_then(|stream| {
+        let (device, number) = stream.split_once(':')?;
+        Some((device.parse::<u64>().ok()?, number.parse::<u64>().ok()?))
+    }) else {
+        return false;
+    };
+    stderr.metadata().is_ok_and(|file| (file.dev(), file.ino()) == (device, number))
 }
 
 /// Lines of this process's log that were dropped.
@@ -118,10 +149,11 @@ impl Scribe for ProgramScribe {
         if dropped == self.told {
             return;
         }
-        let (now, lines) = (humantime::format_rfc3339_seconds(SystemTime::now()), dropped - self.told);
-        // A vector takes everything.
+        let lines = dropped - self.told;
         let why = self.fault.take().unwrap_or_else(|| "they were not read in time".into());
-        let _written = writeln!(to, "[{now} WARN ] {lines} lines of this log were dropped: {why}");
+        let message = format_args!("{lines} lines of this log were dropped: {why}");
+        // A vector takes everything.
+        let _written = self.form.write(Level::Warn, module_path!(), SystemTime::now(), &message, to);
         self.told = dropped;
     }
 }
@@ -182,6 +214,7 @@ mod tests {
         let counts = Arc::<LineCounts>::default();
         let scribe = ProgramScribe {
             stderr: std::os::fd::OwnedFd::from(writer).into(),
+            form: Form { format: LogFormat::Text, is_journal: false },
             counts: Arc::clone(&counts),
             told: 0,
             fault: None,

@@ -51,6 +51,12 @@ pub(super) fn collect(families: &mut Families, control: &Control) {
             ([life.file.display().to_string(), life.name], ends)
         }),
     );
+    families.gauges(
+        "bridgehead_certificate_expires_soon_seconds",
+        "The time before its end in which a certificate is warned of, tls.expires_soon.",
+        [],
+        [([], control.snapshot().expires_soon.as_secs_f64())],
+    );
 }
 
 fn tls(families: &mut Families, counters: &Counters) {

@@ -3,7 +3,12 @@
 use std::num::NonZeroUsize;
 
 use crate::config::{
-    keys::{access_log::AccessLog, admin::AdminAddress, config::EdgeKeys, listener::Listener},
+    keys::{
+        admin::AdminAddress,
+        config::EdgeKeys,
+        listener::Listener,
+        logs::{AccessLog, LogOptions},
+    },
     problem::{KeyPath, Problem},
 };
 
@@ -14,6 +19,7 @@ pub struct Fixed {
     admin: Option<AdminAddress>,
     threads: Option<NonZeroUsize>,
     access_log: Option<AccessLog>,
+    log: LogOptions,
 }
 
 impl Fixed {
@@ -24,6 +30,7 @@ impl Fixed {
             admin: edge.admin.as_ref().map(|admin| admin.address),
             threads: edge.threads,
             access_log: edge.access_log.clone(),
+            log: edge.log,
         }
     }
 
@@ -47,6 +54,9 @@ impl Fixed {
         }
         if self.access_log != other.access_log {
             changed.push(KeyPath::root("access_log"));
+        }
+        if self.log != other.log {
+            changed.push(KeyPath::root("log"));
         }
         let message = "cannot change while the edge runs; undo it, or replace the edge without losing a connection: \
                        bridgehead upgrade";

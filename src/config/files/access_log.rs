@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{
-    keys::access_log::{AccessLog, AccessLogTarget},
+    keys::logs::{AccessLog, AccessLogTarget},
     problem::{KeyPath, Problem},
 };
 

@@ -11,12 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_log::AccessLog,
     admin::{Admin, ReadinessPath},
     cors::Cors,
     dns::Dns,
     limits::Limits,
     listener::Listener,
+    logs::{AccessLog, LogOptions},
     site::Site,
     stop::StopOptions,
 };
@@ -51,6 +51,10 @@ pub struct EdgeKeys {
     /// Where each request becomes a line. Default: nowhere. A change needs another process.
     #[serde(default)]
     pub access_log: Option<AccessLog>,
+    /// The program's own log. A change needs another process.
+    #[serde(default, deserialize_with = "default_when_null")]
+    #[schemars(with = "Option<LogOptions>")]
+    pub log: LogOptions,
     /// How it stops.
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<StopOptions>")]

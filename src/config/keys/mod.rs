@@ -1,6 +1,5 @@
 //! The keys of `conf/proxy.yaml`, one type a section, as serde reads them.
 
-pub(super) mod access_log;
 pub(super) mod admin;
 pub(super) mod config;
 pub(super) mod cors;
@@ -8,6 +7,7 @@ pub(super) mod dns;
 pub(super) mod fleet;
 pub(super) mod limits;
 pub(super) mod listener;
+pub(super) mod logs;
 pub(super) mod mcp_client;
 pub(super) mod profile;
 pub(super) mod server_tls;

@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for Outline {
 }
 
 /// The keys of a file, or of an entry of its `sites`. An error ends the reading: of a mapping that was left in its
-/// middle, serde_yaml cannot find the end.
+/// middle, `serde_yaml` cannot find the end.
 struct Keys<'t> {
     place: KeyPath,
     tables: &'t mut Tables,

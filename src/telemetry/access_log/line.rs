@@ -13,7 +13,7 @@ use super::{
     entry::Entry,
 };
 use crate::{
-    config::{AccessLogFormat, Profile, SiteName},
+    config::{LogFormat, Profile, SiteName},
     fleet::Server,
     reason::Reason,
 };
@@ -81,11 +81,11 @@ struct Escaped<'a> {
 }
 
 /// Appends the line of an entry, its end included.
-pub fn append(entry: &Entry, format: AccessLogFormat, to: &mut Vec<u8>) {
+pub fn append(entry: &Entry, format: LogFormat, to: &mut Vec<u8>) {
     let line = Line::of(entry);
     match format {
-        AccessLogFormat::Text => line.text(to),
-        AccessLogFormat::Json => {
+        LogFormat::Text => line.text(to),
+        LogFormat::Json => {
             let before = to.len();
             // A vector takes everything, and numbers and text are JSON.
             if serde_json::to_writer(&mut *to, &line).is_err() {
@@ -275,7 +275,7 @@ mod tests {
         }
     }
 
-    fn line(entry: &Entry, format: AccessLogFormat) -> String {
+    fn line(entry: &Entry, format: LogFormat) -> String {
         let mut line = Vec::new();
         append(entry, format, &mut line);
         String::from_utf8(line).unwrap()
@@ -285,12 +285,12 @@ mod tests {
     fn the_two_forms() {
         let entry = entry(b"a.example", b"/mcp?code=secret");
         assert_eq!(
-            line(&entry, AccessLogFormat::Text),
+            line(&entry, LogFormat::Text),
             "2025-11-24T16:00:00.007Z 192.0.2.7 GET /mcp HTTP/1.1 200 by=server total_ms=1.235 in=3 out=4 attempts=1 \
              host=a.example tls=true class=mcp generation=9 agent=curl/8.5 server_id=req_9 id=1a2b\n"
         );
         assert_eq!(
-            line(&entry, AccessLogFormat::Json),
+            line(&entry, LogFormat::Json),
             "{\"time\":\"2025-11-24T16:00:00.007Z\",\"id\":\"1a2b\",\"client\":\"192.0.2.7\",\"method\":\"GET\",\
              \"host\":\"a.example\",\"path\":\"/mcp\",\"version\":\"HTTP/1.1\",\"tls\":true,\"class\":\"mcp\",\
              \"status\":200,\"bytes_in\":3,\"bytes_out\":4,\"answered_by\":\"server\",\"attempts\":1,\
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut() {
         let path = [&b"/"[..], &[b'x'; 5000]].concat();
-        let line = line(&of_agent(&[b'h'; 5000], &path, &[b'a'; 5000]), AccessLogFormat::Text);
+        let line = line(&of_agent(&[b'h'; 5000], &path, &[b'a'; 5000]), LogFormat::Text);
         assert!(line.contains("xxx... HTTP/1.1") && line.len() < 2000, "{line}");
         assert!(line.contains(&format!(" agent={}... server_id=", "a".repeat(256))), "{line}");
     }
@@ -311,7 +311,7 @@ mod tests {
         for target in [&b"/x?s3cr3t"[..], b"?s3cr3t", b"/x#s3cr3t", b"/x?a#s3cr3t"] {
             let entry = entry(b"user:s3cr3t@host", target);
             assert!(!format!("{entry:?}").contains("s3cr3t"), "{entry:?}");
-            assert!(!line(&entry, AccessLogFormat::Json).contains("s3cr3t"));
+            assert!(!line(&entry, LogFormat::Json).contains("s3cr3t"));
         }
     }
 
@@ -325,14 +325,14 @@ mod tests {
         ) {
             let path = [&b"/"[..], &path].concat();
             let entry = of_agent(&host, &path, &agent);
-            let text = line(&entry, AccessLogFormat::Text);
+            let text = line(&entry, LogFormat::Text);
             let is_plain = |line: &str| line.strip_suffix('\n').unwrap().bytes().all(|byte| (b' '..=b'~').contains(&byte));
             prop_assert!(is_plain(&text), "{:?}", text);
             let columns: Vec<_> = text.trim_end().split(' ').collect();
             prop_assert_eq!((columns[2], columns[4], columns[5]), ("GET", "HTTP/1.1", "200"));
             let pairs = if columns.iter().any(|column| column.starts_with("host=")) { 12 } else { 11 };
             prop_assert_eq!(columns.len(), 6 + pairs, "{}", text);
-            let json = line(&entry, AccessLogFormat::Json);
+            let json = line(&entry, LogFormat::Json);
             prop_assert!(is_plain(&json), "{:?}", json);
             let json: Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(&json["status"], 200);

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::{Entry, line};
 use crate::{
-    config::{AccessLogFormat, AccessLogTarget},
+    config::{AccessLogTarget, LogFormat},
     telemetry::lines::{LineCounts, Scribe},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Target {
 /// Makes the lines of requests.
 pub(super) struct AccessScribe {
     pub target: Target,
-    pub format: AccessLogFormat,
+    pub format: LogFormat,
     pub complaints: Arc<Complaints>,
 }
 

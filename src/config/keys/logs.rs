@@ -1,4 +1,4 @@
-//! The key `access_log`.
+//! The keys `access_log` and `log`.
 
 use std::{fmt, path::PathBuf};
 
@@ -12,16 +12,24 @@ use crate::config::values::null;
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {
     /// The form of a line.
-    pub format: AccessLogFormat,
+    pub format: LogFormat,
     /// Where the lines go.
     #[serde(deserialize_with = "null::of_text")]
     pub to: AccessLogTarget,
 }
 
-/// The form of a line of the access log.
+/// The program's own log, on standard error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogOptions {
+    /// The form of a record.
+    pub format: LogFormat,
+}
+
+/// The form of a line of a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum AccessLogFormat {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -50,12 +58,12 @@ impl Serialize for AccessLogTarget {
     }
 }
 
-impl AccessLogFormat {
+impl LogFormat {
     /// The name as it is written in the file.
     pub fn name(self) -> &'static str {
         match self {
-            AccessLogFormat::Text => "text",
-            AccessLogFormat::Json => "json",
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
         }
     }
 }
