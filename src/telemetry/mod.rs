@@ -20,7 +20,6 @@ pub use self::{
     lines::{LineCounts, LineReading},
     misdirected::{MisdirectedHost, MisdirectedHosts},
     program_log::{RunningLog, say_without_log, start},
-    program_log::{RunningLog, start},
     sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},
 };
