@@ -239,6 +239,7 @@ fn the_status_says_what_is_served_and_no_secret() {
     assert_eq!(status["configuration"]["last_reload"], serde_json::Value::Null);
     let discovery = serde_json::json!({
         "on": true, "mcp_server_auth_mode": null, "deciding_clients": ["github"], "deciding": 1, "mcp_clients": 2,
+        "answers": [],
     });
     assert_eq!(status["sites"][0]["discovery"], discovery);
     let url = format!("http://localhost:{}", edge.address.port());

@@ -81,7 +81,7 @@ fn the_page_shows_the_fleet_and_what_is_served() {
     edge.reload(&yaml(&[&one, &two]));
     until("all are up", || edge.report().servers.iter().all(|server| server.state == State::Up));
     let mut page = open(edge.admin);
-    assert_eq!((page.text("verdict"), page.text("why")), ("Ready".into(), "2 of 2 servers available".into()));
+    assert_eq!((page.text("verdict"), page.text("why")), ("Serving".into(), "2 of 2 servers available".into()));
     assert_eq!(page.text("version"), env!("CARGO_PKG_VERSION"));
     assert_eq!(page.text("in-flight"), "3");
     assert_eq!(page.value(&format!("{}.querySelector('.load b').textContent", row(&one))), "3");

@@ -8,10 +8,11 @@ use std::{
 
 use super::{
     Admin,
+    headline::Facts,
     status::{
-        Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, Failures, FleetStatus, LogStatus,
-        MOST_DIFFERENCES, MOST_SHOWN, PublicUrls, Reload, ReplacementStatus, ServerStatus, SiteStatus, Status,
-        UrlStatus,
+        Answers, Available, CertificateStatus, Clients, Configuration, Count, DiscoveryStatus, FleetStatus, Headline,
+        LogStatus, MOST_DIFFERENCES, MOST_SHOWN, MisdirectedStatus, PublicUrls, Reload, ReplacementStatus, SiteStatus,
+        Status, UrlStatus,
     },
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     edge::{Site, Snapshot},
     fleet::{Report, ServerReport, SiteReport, State},
     state::{Control, Outcome, ReloadReport, Replacement},
-    telemetry::Counters,
+    telemetry::{Counters, DiscoveryOutcome, MisdirectedHost, SiteCounters},
     verify,
 };
 
@@ -32,20 +33,39 @@ impl Admin {
         let snapshot = control.snapshot();
         let report = snapshot.report();
         let certificates = CertificateStatus::all(&snapshot, control);
+        let replacement = ReplacementStatus::of(control);
+        let configuration = Configuration::of(&snapshot, control, &certificates);
+        let verification = control.verification();
+        let mut sites = sites(&snapshot, &report, &verification);
+        let fleet = FleetStatus::of(&report, &verification);
+        let now = seconds(SystemTime::now());
+        let headline = Headline::of(&Facts {
+            readiness: &readiness,
+            servers: fleet.servers,
+            sites: &sites,
+            configuration: &configuration,
+            certificates: &certificates,
+            replacement: &replacement,
+            now: now.cast_signed(),
+        });
+        sites.truncate(MOST_SHOWN);
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            host: self.machine.clone(),
             pid: process::id(),
-            now: seconds(SystemTime::now()),
+            now,
             uptime_seconds: control.uptime().as_secs(),
+            headline,
             ready: readiness.is_ready(),
             phase: readiness.stage.name(),
             reasons: readiness.reasons(),
-            replacement: ReplacementStatus::of(control),
-            configuration: Configuration::of(&snapshot, control, &certificates),
+            replacement,
+            configuration,
             certificates,
-            fleet: FleetStatus::of(&report),
-            sites: sites(&snapshot, &report, &control.verification()),
+            fleet,
+            sites,
             more_sites: snapshot.sites.len().saturating_sub(MOST_SHOWN),
+            misdirected: MisdirectedStatus::all(control.counters()),
             clients: Clients::of(control.counters()),
             access_log: LogStatus::of(control.counters()),
             history: self.history.plots(),
@@ -113,14 +133,14 @@ impl Reload {
     }
 }
 
-/// The first of the sites, in the order of the configuration.
+/// All sites, in the order of the configuration.
 fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>]) -> Vec<SiteStatus> {
     let discovery = snapshot.discovery.discovery();
     let served = snapshot.sites.iter().zip(discovery.sites()).zip(&report.sites).enumerate();
     let status = |(place, ((site, served), counted)): (usize, ((&Site, &SiteDiscovery), &SiteReport))| SiteStatus {
         name: site.name.as_ref().map(ToString::to_string),
         profile: site.profile.name(),
-        discovery: DiscoveryStatus::of(served),
+        discovery: DiscoveryStatus::of(served, &site.counters),
         public_urls: PublicUrls::of(discovery, place),
         servers: Available::of(report, Some(place)),
         retries: counted.retries,
@@ -131,11 +151,11 @@ fn sites(snapshot: &Snapshot, report: &Report, verified: &[Arc<verify::Report>])
             own.map(|report| report.shortened(MOST_DIFFERENCES))
         },
     };
-    served.take(MOST_SHOWN).map(status).collect()
+    served.map(status).collect()
 }
 
 impl DiscoveryStatus {
-    fn of(discovery: &SiteDiscovery) -> Self {
+    fn of(discovery: &SiteDiscovery, counters: &SiteCounters) -> Self {
         let deciding = discovery.deciding_clients();
         DiscoveryStatus {
             on: discovery.is_on(),
@@ -143,7 +163,31 @@ impl DiscoveryStatus {
             deciding_clients: deciding.iter().take(MOST_SHOWN).cloned().collect(),
             deciding: discovery.deciding_count(),
             mcp_clients: discovery.clients(),
+            answers: Answers::of(counters),
         }
+    }
+}
+
+impl Answers {
+    /// Those of all documents together.
+    fn of(counters: &SiteCounters) -> Vec<Self> {
+        let mut counts = [0; DiscoveryOutcome::ALL.len()];
+        for (answer, count) in counters.discovery().answers() {
+            counts[answer.outcome as usize] += count;
+        }
+        let named = DiscoveryOutcome::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0);
+        named.map(|(outcome, count)| Answers { outcome: outcome.name(), count }).collect()
+    }
+}
+
+impl MisdirectedStatus {
+    fn all(counters: &Counters) -> Vec<Self> {
+        let status = |host: MisdirectedHost| MisdirectedStatus {
+            url: host.url,
+            requests: host.requests,
+            last: seconds(host.last),
+        };
+        counters.misdirected().recent().into_iter().map(status).collect()
     }
 }
 
@@ -164,15 +208,6 @@ impl PublicUrls {
     }
 }
 
-impl FleetStatus {
-    fn of(report: &Report) -> Self {
-        FleetStatus {
-            servers: Available::of(report, None),
-            list: report.servers.iter().map(|server| ServerStatus::of(server, report)).collect(),
-        }
-    }
-}
-
 impl Available {
     /// Counts the servers of a site, or all; one that only finishes what it has is none any more.
     pub(super) fn of(report: &Report, site: Option<usize>) -> Self {
@@ -183,25 +218,6 @@ impl Available {
         Available {
             available: count(&[State::Up, State::Unknown]),
             configured: count(&[State::Up, State::Unknown, State::Down, State::Open]),
-        }
-    }
-}
-
-impl ServerStatus {
-    fn of(server: &ServerReport, report: &Report) -> Self {
-        ServerStatus {
-            sites: report.site_names(server).map(ToString::to_string).collect(),
-            server: server.server.clone(),
-            address: server.address.to_string(),
-            state: server.state.name(),
-            in_flight: server.in_flight,
-            picks: server.picks,
-            failures: Failures {
-                connect: server.connect_failures,
-                broken: server.broken,
-                stale: server.stale,
-                status_5xx: server.server_errors,
-            },
         }
     }
 }
@@ -230,6 +246,6 @@ impl LogStatus {
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
+pub(super) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -17,6 +17,11 @@ const EXPLAINED = {
   draining: "no longer configured; finishes what it has",
 };
 const KINDS = { connect: "no connection", broken: "broke off", stale: "idle connection died", status_5xx: "5xx" };
+const VERDICTS = { agrees: ["good", "agrees"], disagrees: ["bad", "disagrees"], unreachable: ["warn", "not reached"] };
+const OUTCOMES = {
+  ok: "200", not_modified: "304 not modified", not_found: "404 not found", misdirected: "421 misdirected",
+  method_not_allowed: "405 method not allowed", preflight: "204 preflight", bad_host: "400 bad host",
+};
 const ICONS = { good: "%2317734a", bad: "%23b9251f", warn: "%23b27d12", quiet: "%23777777" };
 
 // A list that is drawn anew only when it has become another one.
@@ -39,30 +44,25 @@ const LATENCIES = new Plot("plot-latency", [
 ], { unit: (ms) => duration(ms).join(" "), axis: (ms) => short(duration(ms)), scale: byPowers });
 
 function banner(status) {
-  const { available, configured } = status.fleet;
-  const fleet = configured === 0 ? "no servers" : `${available} of ${many(configured, "server", "servers")} available`;
-  const refused = status.configuration.last_reload?.result === "refused";
-  const isFine = status.ready && !refused && available === configured && status.replacement.state !== "failed";
-  const look = !status.ready ? "bad" : isFine ? "good" : "warn";
-  const cut = status.sites.filter((site) => site.name !== null && site.configured > 0 && site.available === 0);
-  const words = status.ready ? "Ready" : "Not ready";
-  const { state, why: failed } = status.replacement;
-  const replacing = { starting: "a successor is starting", failed: `the last successor did not serve: ${failed}` }[state];
-  const why = status.ready
-    ? [fleet, ...cut.map((site) => `site ${site.name} has none`), refused ? "the last reload was refused" : "", replacing].filter(Boolean).join(" · ")
-    : status.reasons.join("; ");
-  verdict(look, words, why);
+  const { tone: look, words, reasons } = status.headline;
+  verdict(look, words, reasons);
+  say(at("host"), status.host ?? "unknown");
   say(at("version"), status.version);
   say(at("uptime"), span(status.uptime_seconds));
   say(at("generation"), number.format(status.configuration.generation));
   say(at("pid"), String(status.pid));
 }
 
-function verdict(look, words, why) {
+function verdict(look, words, reasons) {
   tone(at("banner"), look);
   say(at("mark"), { good: "✓", warn: "!", bad: "✕", quiet: "…" }[look]);
   say(at("verdict"), words);
-  say(at("why"), why);
+  fill(at("why"), reasons, ({ text, place }) => {
+    const reason = make(place === null ? "span" : "a");
+    say(reason, text);
+    if (place !== null) reason.href = `#${place}`;
+    return make("li", "", reason);
+  });
   const title = `${words} · Bridgehead`;
   if (document.title !== title) document.title = title;
   if (at("icon").dataset.tone === look) return;
@@ -92,20 +92,24 @@ function traffic(status) {
 const rows = new Map();
 
 function row() {
-  const [name, address] = [make("span"), make("small")];
+  const [name, address, since] = [make("span"), make("small"), make("small")];
   const pill = make("span", "pill", make("i"), make("span"));
   pill.firstChild.setAttribute("aria-hidden", "true");
   const [count, bar] = [make("b"), make("span")];
   const cells = [
-    make("td", "server", name, address), make("td", "state", pill),
+    make("td", "server", name, address), make("td", "state", pill, since),
     make("td", "flight", make("div", "load", count, make("div", "track", bar))),
-    make("td", "picks number"), make("td", "failed number"), make("td", "kinds"),
+    make("td", "picks number"), make("td", "failed number"), make("td", "verify"),
+    make("td", "kinds"),
   ];
   cells.forEach((cell) => cell.setAttribute("role", "cell"));
   const line = make("tr", "", ...cells);
   line.setAttribute("role", "row");
-  return { line, name, address, pill, count, bar, picks: cells[3], failed: cells[4], kinds: cells[5] };
+  const [, , , picks, failed, verify, kinds] = cells;
+  return { line, name, address, since, pill, count, bar, picks, failed, verify, kinds };
 }
+
+const role = ({ weight, backup }) => `weight ${weight}${backup ? ", backup" : ""}`;
 
 function fleet(status) {
   const { list, available, configured } = status.fleet;
@@ -120,20 +124,27 @@ function fleet(status) {
     shown.line.dataset.server = server.server;
     shown.line.dataset.state = server.state;
     say(shown.name, server.server);
-    const places = [server.server === server.address ? "" : server.address, ...(server.sites ?? [])];
+    const roles = [...new Set(server.roles.map(role))];
+    const places = [server.server === server.address ? "" : server.address, ...(server.sites ?? []), ...roles];
     say(shown.address, places.filter(Boolean).join(" · "));
     tone(shown.pill, look);
     say(shown.pill.firstChild, sign);
     say(shown.pill.lastChild, word);
     shown.pill.title = EXPLAINED[server.state] ?? "";
+    say(shown.since, server.since === null ? "" : `${time(server.since)}, ${span(Math.max(0, status.now - server.since))}`);
     say(shown.count, number.format(server.in_flight));
     shown.bar.style.width = `${(100 * server.in_flight) / busiest}%`;
     say(shown.picks, number.format(server.picks));
-    const failures = Object.entries(server.failures).filter(([, count]) => count > 0);
+    const failures = Object.entries(server.recent_failures).filter(([, count]) => count > 0);
     const failed = failures.reduce((sum, [, count]) => sum + count, 0);
     say(shown.failed, number.format(failed));
     tone(shown.failed, failed > 0 ? "bad" : "quiet");
-    say(shown.kinds, failures.map(([kind, count]) => `${number.format(count)} ${KINDS[kind] ?? kind}`).join(", "));
+    const [agreed, verdict] = VERDICTS[server.verification] ?? ["quiet", "–"];
+    tone(shown.verify, agreed);
+    say(shown.verify, verdict);
+    const last = server.last_failure === null ? "" : `${time(server.last_failure.at)}: ${server.last_failure.why}`;
+    const counted = failures.map(([kind, count]) => `${number.format(count)} ${KINDS[kind] ?? kind}`).join(", ");
+    say(shown.kinds, [last, counted && `in 10 min: ${counted}`].filter(Boolean).join(" · "));
     const body = at("servers");
     if (body.children[place] !== shown.line) body.insertBefore(shown.line, body.children[place] ?? null);
   });
@@ -169,6 +180,17 @@ function sites({ sites: list, more_sites: more }) {
   say(at("sites-note"), more > 0 ? `And ${many(more, "site", "sites")} more.` : "");
 }
 
+// What may be missing in public_urls: clients ask for it.
+function misdirected({ misdirected: hosts }) {
+  at("misdirected-section").hidden = hosts.length === 0;
+  fill(at("misdirected"), hosts, ({ url, requests, last }) => {
+    const [line, count] = [make("code"), make("small")];
+    say(line, `- "${url}"`);
+    say(count, `${many(requests, "request", "requests")}, the last at ${time(last)}`);
+    return make("li", "", line, count);
+  });
+}
+
 function section(suffix) {
   const made = at("site").content.cloneNode(true).firstElementChild;
   for (const part of made.querySelectorAll("[id]")) part.id += suffix;
@@ -199,6 +221,8 @@ function discovery(site, part) {
     : `404 is answered: none of ${many(all, "MCP client", "MCP clients")} has auth_type per_user_oauth.`;
   say(part("discovery-why"), mode === null ? clients
     : `${on ? "" : "404 is answered: "}mcp_server_auth_mode is ${mode}. No MCP client decides.`);
+  const answers = site.discovery.answers.map(({ outcome, count }) => `${number.format(count)} × ${OUTCOMES[outcome] ?? outcome}`);
+  say(part("answers"), answers.length === 0 ? "Not asked for since the start." : `Answered since the start: ${answers.join(", ")}`);
   const more = deciding - names.length;
   fill(part("deciding"), more > 0 ? [...names, `and ${number.format(more)} more`] : names, (name) => {
     const item = make("li");
@@ -237,7 +261,10 @@ function configuration(status) {
     say(item, problem);
     return item;
   });
-  const remarks = [["warning", status.configuration.warnings], ["note", status.configuration.notes]];
+  // Those of certificates have a place of their own.
+  const troubles = new Set(status.certificates.map(({ trouble }) => trouble));
+  const warnings = status.configuration.warnings.filter((line) => !troubles.has(line));
+  const remarks = [["warning", warnings], ["note", status.configuration.notes]];
   fill(at("remarks"), remarks.flatMap(([kind, lines]) => lines.map((line) => ({ kind, line }))), ({ kind, line }) => {
     const item = make("li");
     tone(item, kind === "warning" ? "warn" : "quiet");
@@ -257,6 +284,7 @@ function configuration(status) {
     ...(read + unfit === 0 ? [] : [["Certificates read again", `${number.format(read)} used, ${number.format(unfit)} refused`]]),
     ...(status.access_log === null ? [] : [["Access log", `${many(status.access_log.written, "line", "lines")}, ${number.format(status.access_log.dropped)} dropped`]]),
   ], pair);
+  certificates(status);
   const { requests_failed: failed, connections_closed: closed } = status.clients;
   const named = (reason, what) => `${reason.reason.replaceAll("_", " ")}${what}`;
   const counts = [
@@ -267,6 +295,16 @@ function configuration(status) {
   fill(at("refusals"), counts, pair);
 }
 
+function certificates({ certificates: list }) {
+  say(at("certificates-note"), list.length === 0 ? "None are used." : "");
+  fill(at("certificates"), list, ({ file, name, not_after: until, trouble }) => {
+    const item = make("li");
+    tone(item, trouble === null ? "quiet" : "warn");
+    say(item, trouble ?? `${name} in ${file}, until ${day.format(new Date(until * 1000))}`);
+    return item;
+  });
+}
+
 // === the loop ===
 
 let answered;
@@ -275,7 +313,7 @@ let version;
 function lost(why) {
   const [since, below] = answered === undefined
     ? ["", ""] : [` since ${clock.format(answered)}`, " What is below is what it last said."];
-  verdict("bad", `No answer${since}`, `${why}.${below}`);
+  verdict("bad", `No answer${since}`, [{ text: `${why}.${below}`, place: null }]);
   at("main").dataset.stale = "";
 }
 
@@ -296,6 +334,7 @@ async function update() {
   banner(status);
   traffic(status);
   fleet(status);
+  misdirected(status);
   sites(status);
   configuration(status);
   say(at("updated"), `updated ${clock.format(answered)}`);

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::verify;
+use crate::verify::{self, Verdict};
 
 pub use super::history::{Plots, Point};
 
@@ -12,10 +12,14 @@ pub use super::history::{Plots, Point};
 pub struct Status {
     /// The version of this program.
     pub version: &'static str,
+    /// What the machine is called; null where it does not say.
+    pub host: Option<String>,
     pub pid: u32,
     /// When this was said.
     pub now: u64,
     pub uptime_seconds: u64,
+    /// What clients get, and why.
+    pub headline: Headline,
     /// Whether new traffic may be sent here.
     pub ready: bool,
     /// `starting`, `serving`, `leaving` or `draining`.
@@ -32,10 +36,40 @@ pub struct Status {
     pub sites: Vec<SiteStatus>,
     /// How many there are besides: at most [`MOST_SHOWN`] are told of.
     pub more_sites: usize,
+    /// The hosts of the last ten minutes that are no public URL's, the most frequent first. At most 20.
+    pub misdirected: Vec<MisdirectedStatus>,
     pub clients: Clients,
     /// Null without an access log.
     pub access_log: Option<LogStatus>,
     pub history: Plots,
+}
+
+/// The impact on clients, in a few words, and its reasons.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Headline {
+    pub tone: Tone,
+    pub words: String,
+    pub reasons: Vec<Cause>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// All is as it should be.
+    Good,
+    /// Clients are served, and something needs somebody.
+    Warn,
+    /// Clients are not served as they should be.
+    Bad,
+}
+
+/// One reason.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Cause {
+    pub text: String,
+    /// The section of the page that says more; null where there is none.
+    pub place: Option<String>,
 }
 
 /// How far the edge is with being replaced by a successor.
@@ -110,6 +144,26 @@ pub struct DiscoveryStatus {
     pub deciding: usize,
     /// How many MCP clients there are.
     pub mcp_clients: usize,
+    /// What requests for discovery were answered, by outcome, where there were any.
+    pub answers: Vec<Answers>,
+}
+
+/// How often discovery was answered so.
+#[derive(Debug, Serialize)]
+pub struct Answers {
+    /// As in the metrics.
+    pub outcome: &'static str,
+    pub count: u64,
+}
+
+/// A host that is no public URL's.
+#[derive(Debug, Serialize)]
+pub struct MisdirectedStatus {
+    /// What to add to `public_urls` where it should be one: the scheme is what the connection shows.
+    pub url: String,
+    pub requests: u64,
+    /// When the last of them was.
+    pub last: u64,
 }
 
 /// The origins that clients type.
@@ -181,11 +235,39 @@ pub struct ServerStatus {
     pub sites: Vec<String>,
     /// `unknown`, `up`, `down`, `open` or `draining`.
     pub state: &'static str,
+    /// Since when; null while it is draining.
+    pub since: Option<u64>,
+    /// Why it failed last; null where it never did.
+    pub last_failure: Option<LastFailure>,
+    /// What it is for: one entry, or one for each of `sites`.
+    pub roles: Vec<Role>,
+    /// Whether it agreed about discovery when it was asked last: `agrees`, `disagrees` or `unreachable`; null where it
+    /// was not asked.
+    pub verification: Option<Verdict>,
     /// The requests that it has now.
     pub in_flight: usize,
     /// Attempts given to it.
     pub picks: u64,
+    /// Since the start.
     pub failures: Failures,
+    /// In the last ten minutes.
+    pub recent_failures: Failures,
+}
+
+/// What a server is for at a site.
+#[derive(Debug, Serialize)]
+pub struct Role {
+    /// With 0 it gets no requests.
+    pub weight: u16,
+    /// It gets requests only while no other is available.
+    pub backup: bool,
+}
+
+/// Why a server failed.
+#[derive(Debug, Serialize)]
+pub struct LastFailure {
+    pub at: u64,
+    pub why: String,
 }
 
 /// Attempts that a server failed, by kind.

@@ -10,6 +10,7 @@ mod budget;
 mod change;
 mod health;
 mod names;
+mod past;
 mod report;
 mod runtime;
 mod server;
@@ -31,8 +32,9 @@ use self::{
     table::{Table, Tier},
 };
 pub use self::{
+    past::{FailureCounts, LastFailure},
     report::report,
-    runtime::{Report, Runtime, ServerReport, SiteReport},
+    runtime::{Report, Role, Runtime, ServerReport, SiteReport},
     server::{Change, Era, Lease, Outcome, Server, State},
 };
 use crate::config::{self, Balance, BreakerOptions, Policy, Retries, ServerAddress, Site, SiteName};
@@ -105,6 +107,11 @@ impl Fleet {
     /// Every server there is now, with its place in the configuration.
     pub fn servers(&self) -> Vec<(usize, Arc<Server>)> {
         self.table.load().members.iter().map(|member| (member.configured, Arc::clone(&member.server))).collect()
+    }
+
+    /// What the server at this place of the configuration is for.
+    fn role(&self, configured: usize) -> Option<Role> {
+        self.configured.get(configured).map(|server| Role { weight: server.weight, backup: server.backup })
     }
 
     /// The names among the configured servers, which need to be resolved.

@@ -2,27 +2,37 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Fleet, Report, Runtime, Server, ServerReport, State};
+use super::{Fleet, Report, Role, Runtime, Server, ServerReport, State};
 use crate::config::SiteName;
+
+/// Where a server is known, as what, and whether it is checked there.
+#[derive(Default)]
+struct Known {
+    sites: Vec<usize>,
+    roles: Vec<Role>,
+    is_checked: bool,
+}
 
 /// What the servers of these fleets, one for each site, have done so far, and those that only finish what they have.
 pub fn report(runtime: &Runtime, fleets: &[&Fleet]) -> Report {
-    // Where each server is known, and whether it is checked there.
-    let mut configured: HashMap<*const Server, (Vec<usize>, bool)> = HashMap::new();
+    let mut configured: HashMap<*const Server, Known> = HashMap::new();
     for (site, fleet) in fleets.iter().enumerate() {
-        for (_, server) in fleet.servers() {
-            let (sites, is_checked) = configured.entry(Arc::as_ptr(&server)).or_default();
-            if sites.last() != Some(&site) {
-                sites.push(site);
+        for (place, server) in fleet.servers() {
+            let known = configured.entry(Arc::as_ptr(&server)).or_default();
+            if known.sites.last() != Some(&site) {
+                known.sites.push(site);
+                known.roles.extend(fleet.role(place));
             }
-            *is_checked |= fleet.is_checked;
+            known.is_checked |= fleet.is_checked;
         }
     }
     let mut servers = runtime.servers();
     servers.sort_by(|one, other| (one.name().as_str(), one.address()).cmp(&(other.name().as_str(), other.address())));
     let mut report = |server: &Arc<Server>| match configured.remove(&Arc::as_ptr(server)) {
-        Some((sites, is_checked)) => Some(ServerReport::of(server, sites, server.state(is_checked))),
-        None if server.in_flight() > 0 => Some(ServerReport::of(server, Vec::new(), State::Draining)),
+        Some(Known { sites, roles, is_checked }) => {
+            Some(ServerReport::of(server, sites, roles, server.state(is_checked)))
+        }
+        None if server.in_flight() > 0 => Some(ServerReport::of(server, Vec::new(), Vec::new(), State::Draining)),
         None => None,
     };
     Report {

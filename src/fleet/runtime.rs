@@ -7,12 +7,14 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
 
 use super::{
     budget::Budget,
+    past::{FailureCounts, LastFailure},
     server::{Server, State},
 };
 use crate::{
@@ -65,6 +67,15 @@ pub struct SiteReport {
     pub last_resorts: u64,
 }
 
+/// What a server is for at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    /// Its share; with 0 it gets no requests.
+    pub weight: u16,
+    /// It gets requests only while no other is available.
+    pub backup: bool,
+}
+
 /// What one server has done.
 #[derive(Debug, Clone)]
 pub struct ServerReport {
@@ -74,8 +85,16 @@ pub struct ServerReport {
     pub address: SocketAddr,
     /// The places of the sites that name it.
     pub sites: Vec<usize>,
+    /// What it is for at each of them.
+    pub roles: Vec<Role>,
     /// Whether it gets requests, and why not.
     pub state: State,
+    /// Since when; nothing while it is draining.
+    pub since: Option<SystemTime>,
+    /// Why it failed last; nothing where it never did.
+    pub last_failure: Option<LastFailure>,
+    /// How often it failed in the last ten minutes.
+    pub recent_failures: FailureCounts,
     /// The requests that it has now.
     pub in_flight: usize,
     /// Attempts given to it.
@@ -171,12 +190,17 @@ impl Runtime {
 }
 
 impl ServerReport {
-    pub(super) fn of(server: &Server, sites: Vec<usize>, state: State) -> Self {
+    pub(super) fn of(server: &Server, sites: Vec<usize>, roles: Vec<Role>, state: State) -> Self {
+        let past = server.past.lock();
         ServerReport {
             server: server.name().to_string(),
             address: server.address(),
             sites,
+            roles,
             state,
+            since: past.since(state),
+            last_failure: past.last(),
+            recent_failures: past.recent(Instant::now()),
             in_flight: server.in_flight(),
             picks: server.counts.picks.load(Ordering::Relaxed),
             connect_failures: server.counts.connect_failures.load(Ordering::Relaxed),

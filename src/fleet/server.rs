@@ -1,6 +1,7 @@
 //! One server as it is measured: its requests, its health, its breaker. It outlives a reload.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::{
         Arc,
@@ -16,6 +17,7 @@ use super::{
     balance,
     breaker::{Breaker, Sent, Verdict},
     health::Health,
+    past::{Failure, Past},
 };
 use crate::{
     config::{self, BreakerOptions, HealthChecks, ServerAddress},
@@ -42,6 +44,7 @@ pub struct Server {
     /// Told when it could not be connected to, or a check was bad.
     has_failed: Notify,
     pub(super) counts: Counts,
+    pub(super) past: Mutex<Past>,
     /// How long it takes for the head of a response.
     pub(super) first_byte: Latency,
 }
@@ -168,6 +171,7 @@ impl Server {
             downs: Arc::default(),
             has_failed: Notify::new(),
             counts: Counts::default(),
+            past: Mutex::new(Past::new()),
             first_byte: Latency::default(),
         }
     }
@@ -236,6 +240,9 @@ impl Server {
         let mut health = self.health.lock();
         let (before, after) = (*health, health.after(is_good, options));
         *health = after;
+        if mem::discriminant(&before) != mem::discriminant(&after) {
+            self.past.lock().health_changed();
+        }
         self.is_down.store(after.is_down(), Ordering::Relaxed);
         match (before.is_down(), after.is_down()) {
             (false, true) => {
@@ -245,6 +252,11 @@ impl Server {
             (true, false) => Some(Change::Up),
             _ => None,
         }
+    }
+
+    /// A health check failed for this reason.
+    pub fn failed_check(&self, why: &str) {
+        self.past.lock().failed_for(why);
     }
 
     /// Whether its breaker is open, and its pause over.
@@ -276,6 +288,9 @@ impl Server {
         let was_open = breaker.is_open();
         change(&mut breaker, options, Instant::now());
         self.is_disturbed.store(!breaker.is_at_rest(), Ordering::Relaxed);
+        if was_open != breaker.is_open() {
+            self.past.lock().breaker_changed();
+        }
         match (was_open, breaker.is_open()) {
             (false, true) => {
                 self.counts.breaker_openings.fetch_add(1, Ordering::Relaxed);
@@ -293,7 +308,10 @@ impl Server {
 
     /// Forgets what earlier health checks said: they begin anew.
     pub fn unchecked(&self) {
-        *self.health.lock() = Health::default();
+        let before = mem::take(&mut *self.health.lock());
+        if before != Health::Unknown {
+            self.past.lock().health_changed();
+        }
         self.is_down.store(false, Ordering::Relaxed);
     }
 
@@ -323,29 +341,31 @@ impl Lease {
     /// Says what became of the attempt. A response that breaks off later is told again.
     pub fn record(&mut self, outcome: Outcome) -> Option<Change> {
         let counts = &self.server.counts;
-        let (count, verdict) = match outcome {
+        let (failure, verdict) = match outcome {
             Outcome::Answered => (None, Verdict::Good),
-            Outcome::ServerError => (Some(&counts.server_errors), Verdict::ServerError),
+            Outcome::ServerError => (Some((&counts.server_errors, Failure::ServerError)), Verdict::ServerError),
             Outcome::ConnectFailed => {
                 self.server.has_failed.notify_one();
-                (Some(&counts.connect_failures), Verdict::Failed)
+                (Some((&counts.connect_failures, Failure::Connect)), Verdict::Failed)
             }
-            Outcome::Broken => (Some(&counts.broken), Verdict::Failed),
-            Outcome::CutShort => (Some(&counts.broken), Verdict::CutShort),
+            Outcome::Broken => (Some((&counts.broken, Failure::Broken)), Verdict::Failed),
+            Outcome::CutShort => (Some((&counts.broken, Failure::Broken)), Verdict::CutShort),
             Outcome::Completed => (None, Verdict::Whole),
             Outcome::Stale => {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
+                self.server.past.lock().failed(Failure::Stale);
                 return None;
             }
         };
-        if let Some(count) = count {
+        if let Some((count, failure)) = failure {
             count.fetch_add(1, Ordering::Relaxed);
+            self.server.past.lock().failed(failure);
         }
         // The usual case: a good response from a server that has given nothing but.
         if matches!(verdict, Verdict::Good | Verdict::Whole) && !self.server.is_disturbed.load(Ordering::Relaxed) {
             return None;
         }
-        let sent = std::mem::replace(&mut self.sent, Sent::Regularly);
+        let sent = mem::replace(&mut self.sent, Sent::Regularly);
         self.change_breaker(|breaker, options, now| breaker.record(verdict, sent, options, now))
     }
 

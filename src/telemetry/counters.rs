@@ -16,7 +16,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use super::{
-    BackgroundCounters, SitesCounters,
+    BackgroundCounters, MisdirectedHosts, SitesCounters,
     access_log::{AccessLog, AccessLogError, RunningAccessLog},
     lines::LineCounts,
     log_limit::LogLimit,
@@ -33,6 +33,7 @@ pub struct Counters {
     connections: Arc<Concurrency>,
     sites: SitesCounters,
     background: BackgroundCounters,
+    misdirected: MisdirectedHosts,
     access_log: OnceCell<AccessLog>,
     tracer: OnceCell<Tracer>,
     spans: Arc<SpanCounts>,
@@ -126,6 +127,7 @@ impl Default for Counters {
             connections: Arc::default(),
             sites: SitesCounters::default(),
             background: BackgroundCounters::default(),
+            misdirected: MisdirectedHosts::default(),
             access_log: OnceCell::new(),
             tracer: OnceCell::new(),
             spans: Arc::default(),
@@ -162,6 +164,11 @@ impl Counters {
     /// The loops beside the requests.
     pub fn background(&self) -> &BackgroundCounters {
         &self.background
+    }
+
+    /// The hosts of late that are no public URL's.
+    pub fn misdirected(&self) -> &MisdirectedHosts {
+        &self.misdirected
     }
 
     /// Where each request becomes a line, if it does.

@@ -7,6 +7,7 @@ mod discovery;
 mod lines;
 mod log_limit;
 mod log_record;
+mod misdirected;
 mod program_log;
 mod sites;
 pub mod tracing;
@@ -18,6 +19,7 @@ pub use self::{
     counters::{Closed, Counters},
     discovery::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     lines::{LineCounts, LineReading},
+    misdirected::{MisdirectedHost, MisdirectedHosts},
     program_log::{RunningLog, say_without_log, start},
     sites::{SiteCounters, SitesCounters},
     traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},

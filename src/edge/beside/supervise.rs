@@ -213,6 +213,9 @@ async fn check(known_as: (ServerAddress, SocketAddr), snapshot: Arc<ArcSwap<Snap
         let Some((site, configured, server)) = find(&current, name, *address) else { return };
         let peer = site.servers.peer_for_check(server.address(), configured, site.health.timeout);
         let result = checker.check(&peer, server.name().as_str(), &site.health).await;
+        if let Err(why) = &result {
+            server.failed_check(why);
+        }
         if let Some(change) = server.checked(result.is_ok(), &site.health) {
             log_change(&server, change, result.as_ref().err());
         }

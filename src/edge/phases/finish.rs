@@ -31,6 +31,10 @@ pub(in crate::edge) fn finish(session: &Session, exchange: &mut Exchange, counte
     if let Some(answer) = exchange.account.discovery {
         exchange.site().counters.discovery().add(answer);
     }
+    if exchange.account.reason == Some(Reason::UnknownHost) {
+        let client = Client::of(session, &exchange.snapshot.trusted);
+        counters.misdirected().add(client.scheme(), client.host().unwrap_or_default());
+    }
     // Taken apart only once the line is made, which has its id.
     let recording = exchange.is_recorded().then(|| request_end(session, exchange, &finished));
     if let Some(log) = counters.access_log() {
