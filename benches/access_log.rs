@@ -9,7 +9,7 @@ use std::{
 use bridgehead::{
     config::{self, AccessLogTarget, LogFormat},
     telemetry::{
-        AnsweredBy, Class, Finished, LineCounts,
+        AnsweredBy, Class, Finished, LineCounts, ResponseKind,
         access_log::{AccessLog, Entry, RequestText, Said, append},
     },
 };
@@ -31,6 +31,7 @@ fn entry() -> Entry {
             status: 200,
             took: Some(Duration::from_micros(1_234)),
             first_byte: Some(Duration::from_micros(1_200)),
+            kind: ResponseKind::Whole,
         },
         request: RequestText::new(&Said {
             id: &id,

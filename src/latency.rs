@@ -88,6 +88,14 @@ impl LatencyReading {
         }
         self.sum += other.sum;
     }
+
+    /// Takes out a part of it that is counted elsewhere.
+    pub fn remove(&mut self, part: &LatencyReading) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(part.buckets) {
+            *mine = mine.saturating_sub(theirs);
+        }
+        self.sum = self.sum.saturating_sub(part.sum);
+    }
 }
 
 #[cfg(test)]

@@ -272,13 +272,23 @@ fn requests_become_a_plot() {
     for path in ["/echo", "/echo", "/echo", "/status/500"] {
         edge.get(path);
     }
+    // A stream counts once it is over, to its first byte and beside the others.
+    let mut chat = edge.chat();
+    chat.read_chunks();
     let has_traffic = |status: serde_json::Value| {
         let points = status["history"]["points"].as_array().unwrap().clone();
         points.iter().any(|point| point["errors_per_second"].as_f64() > Some(0.0) && point["p99_ms"].is_number())
+            && points.iter().any(|point| point["streams_p99_ms"].is_number())
     };
     until("it is in the history", || has_traffic(edge.ask_admin("/status").json()));
     let mut page = open(edge.admin);
-    for path in ["#plot-rate path.one", "#plot-rate path.bad", "#plot-latency path.one", "#plot-latency path.two"] {
+    for path in [
+        "#plot-rate path.one",
+        "#plot-rate path.bad",
+        "#plot-latency path.one",
+        "#plot-latency path.two",
+        "#plot-latency path.three",
+    ] {
         page.until(&format!("document.querySelector('{path}').getAttribute('d')?.startsWith('M')"));
     }
     let label = page.value("document.querySelector('#plot-rate svg').getAttribute('aria-label')");

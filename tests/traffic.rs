@@ -30,8 +30,8 @@ fn forwarded_requests_by_their_class_and_the_status_of_the_server() {
     assert_eq!(statuses(&edge, Class::Other, AnsweredBy::Server), [(Some(200), 1), (Some(404), 1), (Some(503), 1)]);
     assert_eq!(statuses(&edge, Class::Inference, AnsweredBy::Server).len(), 1);
     let traffic = edge.counters().sites().traffic();
-    assert_eq!((traffic.server_errors, traffic.latency.count()), (1, 4));
-    assert!(!traffic.latency.sum.is_zero());
+    assert_eq!((traffic.server_errors, traffic.first_byte.count()), (1, 4));
+    assert!(!traffic.first_byte.sum.is_zero());
     assert_eq!(edge.counters().sites().unsited().traffic().first_byte(Class::Other).count(), 3);
     let report = edge.report();
     assert_eq!(report.servers[0].first_byte.count(), 4);

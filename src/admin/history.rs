@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
-    latency::LATENCY_BOUNDS,
+    latency::{LATENCY_BOUNDS, LatencyReading},
     telemetry::{Counters, Traffic},
 };
 
@@ -32,11 +32,15 @@ pub struct Point {
     pub requests_per_second: f64,
     /// Of these, those that were answered with a status from 500.
     pub errors_per_second: f64,
-    /// The time that half of the requests stayed below, in milliseconds, as near as the buckets of the histogram
-    /// tell; null without requests.
+    /// The time to the first byte of its answer that half of the requests stayed below, streams aside, in milliseconds,
+    /// as near as the buckets of the histogram tell; null without requests.
     pub p50_ms: Option<f64>,
     /// The same of 99 in 100.
     pub p99_ms: Option<f64>,
+    /// The time to its first byte that half of the streams stayed below, WebSockets among them.
+    pub streams_p50_ms: Option<f64>,
+    /// The same of 99 in 100.
+    pub streams_p99_ms: Option<f64>,
 }
 
 /// The history as `/status` has it.
@@ -87,15 +91,21 @@ impl Point {
     fn between(before: &Traffic, now: &Traffic, took: Duration, at: u64) -> Self {
         let seconds = took.as_secs_f64().max(f64::MIN_POSITIVE);
         let a_second = |now: u64, before: u64| rounded(now.saturating_sub(before) as f64 / seconds);
-        let pairs = now.latency.buckets.iter().zip(before.latency.buckets);
-        let buckets: Vec<u64> = pairs.map(|(now, before)| now.saturating_sub(before)).collect();
         let bounds = LATENCY_BOUNDS.map(|bound| bound.as_secs_f64() * 1000.0);
+        let came = |mut now: LatencyReading, before: &LatencyReading| {
+            now.remove(before);
+            [0.5, 0.99].map(|share| quantile(&bounds, &now.buckets, share).map(rounded))
+        };
+        let ([p50_ms, p99_ms], [streams_p50_ms, streams_p99_ms]) =
+            (came(now.first_byte, &before.first_byte), came(now.streams, &before.streams));
         Point {
             at,
             requests_per_second: a_second(now.requests, before.requests),
             errors_per_second: a_second(now.server_errors, before.server_errors),
-            p50_ms: quantile(&bounds, &buckets, 0.5).map(rounded),
-            p99_ms: quantile(&bounds, &buckets, 0.99).map(rounded),
+            p50_ms,
+            p99_ms,
+            streams_p50_ms,
+            streams_p99_ms,
         }
     }
 }
@@ -151,12 +161,14 @@ mod tests {
     #[test]
     fn a_point_is_what_came_between_two_readings() {
         let mut before = Traffic { requests: 100, server_errors: 7, ..Traffic::default() };
-        before.latency.buckets[3] = 50;
+        before.first_byte.buckets[3] = 50;
         let mut now = Traffic { requests: 150, server_errors: 8, ..before };
-        now.latency.buckets[11] = 50;
+        now.first_byte.buckets[11] = 50;
+        now.streams.buckets[16] = 1;
         let point = Point::between(&before, &now, Duration::from_secs(5), 1);
         assert_eq!((point.requests_per_second, point.errors_per_second), (10.0, 0.2));
         assert_eq!((point.p50_ms, point.p99_ms), (Some(75.0), Some(99.5)));
+        assert_eq!(point.streams_p50_ms, Some(3750.0));
         let quiet = Point::between(&now, &now, Duration::from_secs(5), 2);
         assert_eq!((quiet.requests_per_second, quiet.p50_ms), (0.0, None));
     }
@@ -165,8 +177,8 @@ mod tests {
     fn ten_minutes_are_kept() {
         let history = History::default();
         for at in 0..1000 {
-            let point = Point { at, requests_per_second: 1.0, errors_per_second: 0.0, p50_ms: None, p99_ms: None };
-            history.add(point);
+            let traffic = Traffic::default();
+            history.add(Point::between(&traffic, &traffic, INTERVAL, at));
         }
         let kept: Vec<_> = history.plots().points.iter().map(|point| point.at).collect();
         assert_eq!((kept.len(), kept[0], kept[119]), (120, 880, 999));

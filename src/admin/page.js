@@ -41,6 +41,7 @@ const RATES = new Plot("plot-rate", [
 const LATENCIES = new Plot("plot-latency", [
   { name: "p50_ms", label: "median", style: "one" },
   { name: "p99_ms", label: "p99", style: "two" },
+  { name: "streams_p99_ms", label: "p99 of streams", style: "three" },
 ], { unit: (ms) => duration(ms).join(" "), axis: (ms) => short(duration(ms)), scale: byPowers });
 
 function banner(status) {

@@ -22,5 +22,5 @@ pub use self::{
     misdirected::{MisdirectedHost, MisdirectedHosts},
     program_log::{RunningLog, say_without_log, start},
     sites::{SiteCounters, SitesCounters},
-    traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, Traffic, TrafficCounters},
+    traffic::{AnsweredBy, CLIENT_GONE, Class, Finished, ResponseKind, Traffic, TrafficCounters},
 };

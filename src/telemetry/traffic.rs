@@ -43,6 +43,16 @@ pub enum AnsweredBy {
     Server,
 }
 
+/// How a response comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ResponseKind {
+    /// As fast as it can.
+    #[default]
+    Whole,
+    /// Bit by bit, as a stream of events or a WebSocket: how long that takes says nothing of the server.
+    Stream,
+}
+
 /// A request that is over.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished {
@@ -56,11 +66,15 @@ pub struct Finished {
     pub took: Option<Duration>,
     /// From the end of its head to the head of a server's response.
     pub first_byte: Option<Duration>,
+    /// How its response came.
+    pub kind: ResponseKind,
 }
 
 /// All that are over.
 pub struct TrafficCounters {
     classes: [ClassCounters; Class::ALL.len()],
+    /// To the first bytes of streams, which are among those of their classes as well.
+    streams: OnceCell<Box<Latency>>,
 }
 
 /// Those of one class, by who has answered. Nothing is kept of what there was none of: there may be many sites.
@@ -83,8 +97,10 @@ pub struct Traffic {
     pub requests: u64,
     /// Those with a status from 500.
     pub server_errors: u64,
-    /// How long they took.
-    pub latency: LatencyReading,
+    /// How long it was to the first byte of an answer, streams aside. The edge's own answers come whole.
+    pub first_byte: LatencyReading,
+    /// The same of streams.
+    pub streams: LatencyReading,
 }
 
 /// The status of a request whose client went away before it had a response. It is sent to nobody; the number is a
@@ -147,7 +163,14 @@ impl Finished {
     /// A request that was refused before anything of it could be believed.
     pub fn refused(reason: Reason) -> Self {
         let status = reason.status().map_or(CLIENT_GONE, |status| status.as_u16());
-        Finished { class: Class::Other, by: AnsweredBy::Edge, status, took: None, first_byte: None }
+        Finished {
+            class: Class::Other,
+            by: AnsweredBy::Edge,
+            status,
+            took: None,
+            first_byte: None,
+            kind: ResponseKind::Whole,
+        }
     }
 }
 
@@ -172,7 +195,7 @@ impl Default for AnswerCounters {
 
 impl Default for TrafficCounters {
     fn default() -> Self {
-        TrafficCounters { classes: array::from_fn(|_| ClassCounters::default()) }
+        TrafficCounters { classes: array::from_fn(|_| ClassCounters::default()), streams: OnceCell::new() }
     }
 }
 
@@ -188,6 +211,9 @@ impl TrafficCounters {
         }
         if let Some(first_byte) = finished.first_byte {
             class.first_byte.get_or_init(Box::default).add(first_byte);
+            if finished.kind == ResponseKind::Stream {
+                self.streams.get_or_init(Box::default).add(first_byte);
+            }
         }
     }
 
@@ -227,9 +253,13 @@ impl TrafficCounters {
                         traffic.server_errors += count;
                     }
                 }
-                traffic.latency.merge(&self.took(class, by));
             }
+            traffic.first_byte.merge(&self.first_byte(class));
+            traffic.first_byte.merge(&self.took(class, AnsweredBy::Edge));
         }
+        let streams = self.streams.get().map(|streams| streams.read()).unwrap_or_default();
+        traffic.first_byte.remove(&streams);
+        traffic.streams.merge(&streams);
     }
 }
 
@@ -290,7 +320,14 @@ mod tests {
     fn a_reading_is_the_sum_of_all() {
         let counters = TrafficCounters::default();
         let took = Some(Duration::from_millis(3));
-        let finished = Finished { class: Class::Mcp, by: AnsweredBy::Server, status: 200, took, first_byte: took };
+        let finished = Finished {
+            class: Class::Mcp,
+            by: AnsweredBy::Server,
+            status: 200,
+            took,
+            first_byte: took,
+            kind: ResponseKind::Whole,
+        };
         counters.add(&finished);
         counters.add(&Finished { status: 599, ..finished });
         counters.add(&Finished { class: Class::Discovery, by: AnsweredBy::Edge, first_byte: None, ..finished });
@@ -300,13 +337,15 @@ mod tests {
             status: 400,
             took: None,
             first_byte: None,
+            kind: ResponseKind::Whole,
         });
+        counters.add(&Finished { took: Some(Duration::from_mins(9)), kind: ResponseKind::Stream, ..finished });
         let all = counters.all();
-        assert_eq!((all.requests, all.server_errors, all.latency.count()), (4, 1, 3));
-        assert_eq!(all.latency.sum, Duration::from_millis(9));
+        assert_eq!((all.requests, all.server_errors, all.first_byte.count(), all.streams.count()), (5, 1, 3, 1));
+        assert_eq!((all.first_byte.sum, all.streams.sum), (Duration::from_millis(9), Duration::from_millis(3)));
         let mcp: Vec<_> = counters.statuses(Class::Mcp, AnsweredBy::Server).collect();
-        assert_eq!(mcp, [(Some(200), 1), (Some(599), 1)]);
-        assert_eq!(counters.first_byte(Class::Mcp).count(), 2);
+        assert_eq!(mcp, [(Some(200), 2), (Some(599), 1)]);
+        assert_eq!(counters.first_byte(Class::Mcp).count(), 3);
     }
 
     #[test]
@@ -314,7 +353,14 @@ mod tests {
         let counters = TrafficCounters::default();
         for status in [0, 99, 600, 999, u16::MAX] {
             let by = AnsweredBy::Server;
-            counters.add(&Finished { class: Class::Other, by, status, took: None, first_byte: None });
+            counters.add(&Finished {
+                class: Class::Other,
+                by,
+                status,
+                took: None,
+                first_byte: None,
+                kind: ResponseKind::Whole,
+            });
         }
         let statuses: Vec<_> = counters.statuses(Class::Other, AnsweredBy::Server).collect();
         assert_eq!(statuses, [(None, 5)]);

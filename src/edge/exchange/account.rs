@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ServerId;
-use crate::{edge::client::Written, reason::Reason, telemetry::DiscoveryAnswer};
+use crate::{
+    edge::client::Written,
+    reason::Reason,
+    telemetry::{DiscoveryAnswer, ResponseKind},
+};
 
 /// The account of one request, which becomes metrics and a line of the access log when it is over.
 pub(in crate::edge) struct Account {
@@ -27,6 +31,8 @@ pub(in crate::edge) struct Account {
     pub body_read: u64,
     /// Whether it becomes a line of the access log.
     pub is_logged: bool,
+    /// How its response comes.
+    pub kind: ResponseKind,
     /// What the server calls it, for the access log.
     pub server_id: Option<ServerId>,
     /// What went wrong.
@@ -52,6 +58,7 @@ impl Account {
             written: None,
             body_read: 0,
             is_logged: false,
+            kind: ResponseKind::Whole,
             server_id: None,
             reason: None,
             is_told: false,

@@ -29,6 +29,7 @@ use crate::{
     fleet::{Attempts, Outcome, Picked, log_change},
     limits::Slot,
     reason::Reason,
+    telemetry::ResponseKind,
 };
 
 /// One request and its response: the `CTX` of the edge's `ProxyHttp`.
@@ -157,10 +158,22 @@ impl Exchange {
         }
     }
 
-    /// Takes note of what the server calls the request, among the fields of its response: only the access log asks.
-    pub(super) fn note_server_id<'f>(&mut self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) {
+    /// Takes note of what the fields of a server's response say: whether it is a stream, and what the server calls the
+    /// request, for which only the access log asks.
+    pub(super) fn note_fields<'f, F>(&mut self, fields: impl Fn() -> F)
+    where
+        F: Iterator<Item = (&'f [u8], &'f [u8])>,
+    {
+        const EVENTS: &[u8] = b"text/event-stream";
+        let is_stream = |(name, value): (&[u8], &[u8])| {
+            name.eq_ignore_ascii_case(b"content-type")
+                && value.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+        };
+        if self.is_websocket || fields().any(is_stream) {
+            self.account.kind = ResponseKind::Stream;
+        }
         if self.account.is_logged {
-            self.account.server_id = ServerId::find(fields);
+            self.account.server_id = ServerId::find(fields());
         }
     }
 

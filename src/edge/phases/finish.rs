@@ -72,6 +72,7 @@ fn finished(session: &Session, exchange: &Exchange) -> Finished {
         status: status.map_or(CLIENT_GONE, |status| status.as_u16()),
         took: Some(account.began.elapsed()),
         first_byte: account.first_byte,
+        kind: account.kind,
     }
 }
 

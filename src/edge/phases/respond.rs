@@ -35,7 +35,7 @@ pub(in crate::edge) fn head(
         return Ok(());
     }
     exchange.take_head(response.status, Instant::now());
-    exchange.note_server_id(response.headers.iter().map(|(name, value)| (name.as_ref(), value.as_bytes())));
+    exchange.note_fields(|| response.headers.iter().map(|(name, value)| (name.as_ref(), value.as_bytes())));
     if is_draining {
         // There will be no next request on this connection.
         session.set_keepalive(None);

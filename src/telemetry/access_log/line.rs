@@ -247,7 +247,7 @@ mod tests {
 
     use super::*;
     use crate::telemetry::{
-        AnsweredBy, Class, Finished,
+        AnsweredBy, Class, Finished, ResponseKind,
         access_log::{Entry, RequestText, Said},
     };
 
@@ -261,7 +261,14 @@ mod tests {
         let request = RequestText::new(&Said { id, host, target, agent, server_id: b"req_9" });
         Entry {
             at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_007),
-            finished: Finished { class: Class::Mcp, by: AnsweredBy::Server, status: 200, took, first_byte: None },
+            finished: Finished {
+                class: Class::Mcp,
+                by: AnsweredBy::Server,
+                status: 200,
+                took,
+                first_byte: None,
+                kind: ResponseKind::Whole,
+            },
             request,
             method: Some(Method::GET),
             version: Some(Version::HTTP_11),

@@ -110,7 +110,7 @@ impl Exchanging<'_> {
             return self.take_interim(head);
         }
         self.exchange.take_head(head.status, self.now);
-        self.exchange.note_server_id(head.fields());
+        self.exchange.note_fields(|| head.fields());
         self.clock.enter(Awaiting::Body, self.now);
         let answers_head = self.session.req_header().method == Method::HEAD;
         let body = head.body(answers_head);
@@ -181,7 +181,7 @@ impl Exchanging<'_> {
         let key = self.session.req_header().headers.get("sec-websocket-key");
         switches_to_websocket(head, key.map(HeaderValue::as_bytes)).or_else(malformed)?;
         self.exchange.take_head(head.status, Instant::now());
-        self.exchange.note_server_id(head.fields());
+        self.exchange.note_fields(|| head.fields());
         self.session.set_keepalive(None);
         let rules = ResponseRules::new(self.session, self.exchange, head.status, head.nominated());
         let Some(client) = &self.client else {
