@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep},
 };
 
 use super::{recording::Recording, spans::spans};
@@ -24,6 +24,8 @@ use super::{recording::Recording, spans::spans};
 const BATCH: usize = 512;
 /// A span waits at most so long for others.
 const DELAY: Duration = Duration::from_secs(1);
+/// So often the queue is looked into while a batch is collected.
+const LOOK: Duration = Duration::from_millis(100);
 /// Of a collector's own words so many signs are logged.
 const MOST_WORDS: usize = 300;
 
@@ -94,6 +96,9 @@ impl<E: SpanExporter> Exporting<E> {
     }
 
     /// Collects a batch, and sends it. Whether the end has been said.
+    ///
+    /// Between two looks into the queue nobody waits at it: whoever adds to it would have to wake this thread each time,
+    /// and would pay for that.
     async fn export_next(&mut self) -> bool {
         let first = tokio::select! {
             first = self.queue.recv() => first,
@@ -103,12 +108,17 @@ impl<E: SpanExporter> Exporting<E> {
         let mut batch = spans(*first);
         let until = Instant::now() + DELAY;
         let mut is_end = false;
-        while batch.len() < BATCH && !is_end {
+        loop {
+            while batch.len() < BATCH
+                && let Ok(next) = self.queue.try_recv()
+            {
+                batch.extend(spans(*next));
+            }
+            if batch.len() >= BATCH || is_end || Instant::now() >= until {
+                break;
+            }
             tokio::select! {
-                next = timeout_at(until, self.queue.recv()) => match next {
-                    Ok(Some(next)) => batch.extend(spans(*next)),
-                    Ok(None) | Err(_) => break,
-                },
+                () = sleep(LOOK) => {}
                 _ = self.end.wait_for(|is_end| *is_end) => is_end = true,
             }
         }
