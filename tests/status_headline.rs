@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{
     bifrost::{Bifrost, Discovery},
     browser::Page,
-    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
+    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml, site_yaml},
     tools::lacks,
     until,
 };
@@ -67,13 +67,11 @@ fn discovery_is_not_promised_where_it_is_off() {
 #[test]
 fn a_site_without_a_server_is_named_and_is_bad() {
     let [one, two] = [Bifrost::start(), Bifrost::start()];
-    let site = |name: &str, url: &str, bifrost: &Bifrost| {
-        let clients = CLIENTS.trim_end().replace('\n', "\n  ");
-        let servers = format!("servers: [{{address: \"{}\"}}]", bifrost.address());
-        format!("- name: {name}\n  public_urls: [\"{url}\"]\n  {servers}\n  {clients}\n")
-    };
-    let first = site("first", "https://gw.example", &one);
-    let edge = Edge::start(&format!("{HEALTH}sites:\n{first}{}", site("second", "https://gw.example/two", &two)));
+    let first = site_yaml("first", "https://gw.example", one.address());
+    let edge = Edge::start(&format!(
+        "{HEALTH}sites:\n{first}{}",
+        site_yaml("second", "https://gw.example/two", two.address())
+    ));
     wait_for_all(&edge);
     two.set_red(true);
     until("it is bad", || words(&edge) == says("bad", "Degraded: 1 of 2 servers available"));

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use crate::support::{
     bifrost::{Bifrost, Discovery},
     browser::Page,
-    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
+    edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml, site_yaml},
     program::{self, Running},
     tools::lacks,
     until,
@@ -121,13 +121,8 @@ fn each_site_has_a_section_and_the_headline_names_one_without_a_server() {
         return;
     }
     let [one, two] = [Bifrost::start(), Bifrost::start()];
-    let site = |name: &str, url: &str, bifrost: &Bifrost| {
-        let clients = CLIENTS.trim_end().replace('\n', "\n  ");
-        let servers = format!("servers: [{{address: \"{}\"}}]", bifrost.address());
-        format!("- name: {name}\n  public_urls: [\"{url}\"]\n  {servers}\n  {clients}\n")
-    };
-    let first = site("first", "https://gw.example", &one);
-    let second = site("second", "https://gw.example/two", &two);
+    let first = site_yaml("first", "https://gw.example", one.address());
+    let second = site_yaml("second", "https://gw.example/two", two.address());
     let edge = Edge::start(&format!("{HEALTH}sites:\n{first}{second}"));
     until("all are up", || edge.report().servers.iter().all(|server| server.state == State::Up));
     let mut page = open(edge.admin);

@@ -249,6 +249,12 @@ pub fn servers_yaml(servers: &[SocketAddr]) -> String {
     format!("servers: [{}]\n", list.join(", "))
 }
 
+/// An entry of `sites` with one server and the usual clients.
+pub fn site_yaml(name: &str, url: &str, server: SocketAddr) -> String {
+    let (clients, servers) = (CLIENTS.trim_end().replace('\n', "\n  "), servers_yaml(&[server]));
+    format!("- name: {name}\n  public_urls: [\"{url}\"]\n  {servers}  {clients}\n")
+}
+
 pub const UNREACHABLE: &str = "the Bifrost server cannot be reached";
 pub const BROKEN_OFF: &str = "the Bifrost server broke off without a complete answer";
 pub const NO_ANSWER: &str = "the Bifrost server did not answer in time";
