@@ -84,3 +84,19 @@ fn a_client_that_has_nothing_more_to_send_gets_its_answer() {
     assert_eq!((response.status, response.header("connection")), (200, Some("close")));
     assert!(connection.is_closed());
 }
+
+#[test]
+fn a_connection_that_its_client_wants_closed_ends_behind_a_whole_answer() {
+    let setup = setup();
+    let host = setup.edge.host();
+    for (version, headers) in
+        [("1.1", "Connection: close\r\n"), ("1.1", "Connection: te, Close\r\nTE: trailers\r\n"), ("1.0", "")]
+    {
+        let mut connection = setup.edge.connect();
+        connection.send(format!("GET {AS} HTTP/{version}\r\nHost: {host}\r\n{headers}\r\n"));
+        let answer = String::from_utf8(connection.read_to_end()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nConnection: close"), "{version} {headers:?}: {head}");
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "{version} {headers:?}: {body}");
+    }
+}

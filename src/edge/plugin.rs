@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{Error, ErrorType, OrErr, Result, http::ResponseHeader, protocols::http::date::get_cached_date};
 use pingora_proxy::Session;
 
-use super::client::{Client, ClientStream, Written, connection_lines, drain, keeps_connection};
+use super::client::{After, Client, ClientStream, Written, connection_lines, drain};
 use crate::{
     config::Config,
     discovery::{Answer, Asked, Discovery, Request, Verdict},
@@ -167,14 +167,14 @@ impl Prepared {
         let sends_body = session.req_header().method != Method::HEAD && !self.body.is_empty();
         if let Some(client) = ClientStream::of(session) {
             let body = if sends_body { &self.body[..] } else { &[] };
-            let keeps = keeps_connection(session);
-            let (date, connection) = (get_cached_date(), connection_lines(keeps));
+            let after = After::small_response(session, client);
+            let (date, connection) = (get_cached_date(), connection_lines(after == After::Request));
             let sent = match field {
-                None => client.send(&[&self.head, b"Date: ", date.as_bytes(), connection, body], keeps).await,
+                None => client.send(&[&self.head, b"Date: ", date.as_bytes(), connection, body], after).await,
                 Some((name, value)) => {
                     let mut head = self.head.to_vec();
                     write::field(&mut head, name.as_bytes(), value.as_bytes());
-                    client.send(&[&head, b"Date: ", date.as_bytes(), connection, body], keeps).await
+                    client.send(&[&head, b"Date: ", date.as_bytes(), connection, body], after).await
                 }
             };
             sent.or_err(ErrorType::WriteError, "to the client").map_err(Error::into_down)?;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     reading::Reading,
     resets::Resets,
+    session::After,
     socket::{PIECE, Transport, poll_piece},
     write_limit::WriteLimit,
 };
@@ -37,13 +38,9 @@ pub(in crate::edge) struct Io {
     has_ended: bool,
     /// The end of the connection is the end of the response.
     ends_response: bool,
-    /// The edge has written the response by itself, and what the client was told of the connection: that it stays, or
-    /// not. What Pingora writes or asks after that is not for the client.
-    answered: Option<Keeps>,
+    /// The edge has written the response by itself. What Pingora writes or asks after that is not for the client.
+    answered: Option<After>,
 }
-
-/// Whether a connection stays open for another request.
-type Keeps = bool;
 
 /// A connection that is out of Pingora's hands.
 pub(in crate::edge) struct Detached {
@@ -120,13 +117,13 @@ impl Io {
         }
     }
 
-    /// Takes note that the client has been sent its whole response without Pingora, and whether the connection stays.
-    pub fn end_response(&mut self, keeps: bool) {
-        self.answered = Some(keeps);
+    /// Takes note that the client has been sent its whole response without Pingora.
+    pub fn end_response(&mut self, after: After) {
+        self.answered = Some(after);
     }
 
-    /// Ends the request: whether the connection stays, if the edge has written the response by itself.
-    pub fn end_request(&mut self) -> Option<bool> {
+    /// Ends the request: what becomes of the connection, if the edge has written the response by itself.
+    pub fn end_request(&mut self) -> Option<After> {
         self.answered.take()
     }
 

@@ -2,15 +2,50 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{StatusCode, header};
+use http::{StatusCode, Version, header, request::Parts};
 use pingora::protocols::{SocketDigest, http::v1::server::HttpSession};
 use pingora_proxy::Session;
+
+use super::{connection::Connection, stream::ClientStream};
+use crate::framing::items;
 
 /// A response of the edge's own that the session has not heard of.
 pub(in crate::edge) struct Written {
     pub status: StatusCode,
     /// Bytes of its body.
     pub body: u64,
+}
+
+/// What becomes of a connection of HTTP/1 behind a response that the edge has written by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::edge) enum After {
+    /// Another request may come.
+    Request,
+    /// It is closed, and what still comes is listened to for a while.
+    Close,
+    /// It is closed at once: nothing comes.
+    CloseAtOnce,
+}
+
+impl After {
+    /// Finds it out for a response that is small.
+    pub fn small_response(session: &Session, client: &ClientStream) -> Self {
+        if keeps_connection(session) {
+            return After::Request;
+        }
+        let is_plain = Connection::of(session).is_some_and(|connection| !connection.is_tls);
+        let is_last = is_plain && is_last_request(session) && client.io().unread().is_empty();
+        if is_last { After::CloseAtOnce } else { After::Close }
+    }
+}
+
+/// Whether the client has said that nothing comes after this request (RFC 9112 section 9.6). Of one with a body that is
+/// not believed: some old clients send an empty line behind it (section 2.2).
+fn is_last_request(session: &Session) -> bool {
+    let Parts { version, headers, .. } = &**session.req_header();
+    let says_so = || items(headers, header::CONNECTION).any(|item| item.eq_ignore_ascii_case(b"close"));
+    let has_body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name));
+    !has_body && (*version == Version::HTTP_10 || says_so())
 }
 
 /// The socket of a session of HTTP/1, to be looked after while nobody reads from it.

@@ -28,6 +28,7 @@ use tokio::{
 
 use super::{
     io::{Detached, Io},
+    session::After,
     socket::Transport,
 };
 
@@ -84,11 +85,11 @@ impl ClientStream {
         poll_fn(|context| self.io().poll_fill(context)).await
     }
 
-    /// Sends a whole response, past the session. `keeps` as it says of the connection.
-    pub async fn send(&self, response: &[&[u8]], keeps: bool) -> io::Result<()> {
+    /// Sends a whole response, past the session, which says of the connection what becomes of it.
+    pub async fn send(&self, response: &[&[u8]], after: After) -> io::Result<()> {
         self.io().put(response);
         poll_fn(|context| self.io().poll_flush(context)).await?;
-        self.io().end_response(keeps);
+        self.io().end_response(after);
         Ok(())
     }
 

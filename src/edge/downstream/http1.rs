@@ -29,7 +29,7 @@ use super::{
 use crate::{
     config::Limits,
     edge::{
-        client::{ClientStream, Connection, SessionStream},
+        client::{After, ClientStream, Connection, SessionStream},
         exchange::{ErrorResponse, new_request_id},
     },
     framing::{self, Body, PREFACE, end_of_head},
@@ -112,16 +112,19 @@ async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection:
             let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
             take_note(&listeners.counters, refusal, connection, &new_request_id(), &[], None);
         }
-        let (answered, has_read_body) = {
+        let (after, has_read_body) = {
             let mut io = client.io();
             (io.end_request(), io.has_read_body())
         };
-        if !answered.unwrap_or(is_given_back) || !has_read_body {
-            if answered.is_some() {
-                // Pingora, which has written the other responses, has said so.
+        match after {
+            None if is_given_back && has_read_body => {}
+            Some(After::Request) if has_read_body => {}
+            // Pingora, which has written the response, has said that it is over.
+            None | Some(After::CloseAtOnce) => return false,
+            Some(After::Request | After::Close) => {
                 client.end_with(&[]).await;
+                return false;
             }
-            return false;
         }
     }
 }

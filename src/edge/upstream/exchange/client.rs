@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::HalfClose,
     edge::{
-        client::{ClientStream, keeps_connection},
+        client::{After, ClientStream, keeps_connection},
         exchange::Exchange,
     },
     framing::{Body, Rest, write},
@@ -196,6 +196,7 @@ pub(in crate::edge) async fn deliver(session: &mut Session, exchange: &Exchange,
         None => flush.await,
     };
     to_client(flushed)?;
-    client.io().end_response(keeps_connection(session));
+    let after = if keeps_connection(session) { After::Request } else { After::Close };
+    client.io().end_response(after);
     Ok(())
 }
