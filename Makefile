@@ -15,6 +15,7 @@ run: prerequisites
 test: prerequisites test-prerequisites
 	tests/interop/setup.sh
 	cargo test --locked
+	cargo test --locked --no-default-features
 	@if command -v go >/dev/null; then \
 		$(MAKE) --no-print-directory test-bifrost; \
 	else \
@@ -34,6 +35,7 @@ check: prerequisites
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --test bifrost -- --deny warnings
+	cargo clippy --locked --no-default-features --features edge -- --deny warnings
 	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)

@@ -8,7 +8,7 @@ use std::{hint::black_box, io::Cursor};
 use bridgehead::{
     config::Scheme,
     discovery::{Discovery, Request, classify},
-    edge::DiscoveryFilter,
+    plugin::{DiscoveryFilter, Options, Profile},
 };
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use pingora_proxy::Session;
@@ -91,13 +91,17 @@ fn answer(criterion: &mut Criterion) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut group = criterion.benchmark_group("answer");
     for clients in TABLES {
-        let filter = DiscoveryFilter::new(&table::parse(&table::yaml(clients)));
+        let site = table::parse(&table::yaml(clients)).sites.remove(0);
+        let options = Options::new(Profile::PerUserOauth)
+            .public_urls(site.public_urls)
+            .mcp_clients(site.mcp_clients.iter().cloned());
+        let filter = DiscoveryFilter::new(&options).expect("they are good");
         group.bench_function(BenchmarkId::from_parameter(clients), |bencher| {
             bencher.iter_batched(
                 || runtime.block_on(asked()),
                 |mut session| {
                     let answered = runtime.block_on(filter.answer(&mut session));
-                    assert!(answered.expect("memory can be written"));
+                    assert!(answered.expect("memory can be written").is_some());
                     session
                 },
                 BatchSize::SmallInput,

@@ -2,56 +2,83 @@
 //! (RFC 8414, RFC 9728) itself, from the MCP clients in its configuration, and forwards everything
 //! else to the Bifrost servers.
 //!
-//! # The life of a request
-//!
-//! 1. [`process`] has bound the listeners; [`edge`] accepts a connection, within [`limits`], shakes hands for
-//!    TLS, and reads the request's head, which [`framing`] judges.
-//! 2. [`edge`] pins the current [`edge::Snapshot`], then takes the request through its phases: the hooks of
-//!    [`edge::Edge`], a Pingora `ProxyHttp`.
-//! 3. [`discovery`] decides, from method, raw path and host, whether it is for discovery. If so, the
-//!    answer was rendered when the configuration was compiled, and is written: the request ends here.
-//! 4. [`fleet`] picks a Bifrost server, `edge` connects to it, or takes an idle connection.
-//! 5. `edge` sets the fields that say who the client is, as far as [`trust`] believes it, and exchanges request and
-//!    response with the server, bodies and streams as they come, both ways. Of servers of HTTP/2 Pingora does.
-//! 6. What the server says of itself (redirects, challenges) is kept consistent with the documents by
-//!    [`discovery::repair`].
-//!
-//! Whatever goes wrong on the way is a [`reason`]. [`config`] is what the operator wrote, [`cli`] the commands,
-//! [`import`] makes its table from a Bifrost's, [`api`] asks one for it, [`state`] is what a running edge is, and
-//! [`readiness`] whether it takes traffic, [`verify`] whether the servers agree with it, [`generation`] what each
-//! generation of them serves, [`telemetry`] what the edge says of itself, [`latency`] how long things took, [`admin`]
-//! where it is said.
-//!
-//! # The edge in a Pingora server of your own
-//!
-//! [`edge::service()`] makes a service of an [`edge::Edge`], for listeners of any Pingora `Server`.
+//! This is the library below the program. Who runs the program reads its README; who wants to know how it works, the map in
+//! `src/README.md`.
 //!
 //! # Discovery in a Pingora proxy of your own
 //!
-//! [`edge::DiscoveryFilter`] is all it takes: built from a loaded configuration, called in
-//! `request_filter`. Its documentation has a whole proxy.
+//! [`plugin`] is all it takes, and all that is built with `default-features = false`: no server, no TLS, no commands. The
+//! decision alone, for proxies on something else than Pingora, is [`discovery`].
+//!
+//! # The edge in a Pingora server of your own
+//!
+//! `edge::service` makes a service of an `edge::Edge`, for listeners of any Pingora `Server`: the feature `edge`. The feature
+//! `program`, which is on by default, adds the commands, the listeners and the admin listener.
+//!
+//! # What may change
+//!
+//! What this documentation shows keeps to semantic versioning. The other modules are public for the program, its tests and
+//! its benches, hidden here, and may change with every version.
 
+// Smaller builds have whole rooms of which they need a part.
+#![cfg_attr(not(feature = "program"), allow(dead_code, unused_imports))]
+
+#[cfg(feature = "edge")]
 mod accept;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod admin;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod api;
+#[cfg(feature = "edge")]
 mod background;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod cli;
 pub mod config;
 pub mod discovery;
+#[cfg(feature = "edge")]
 pub mod edge;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod explain;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod fleet;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod framing;
+#[doc(hidden)]
 pub mod generation;
-pub mod host;
+mod host;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod import;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod latency;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod limits;
+pub mod plugin;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod process;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod readiness;
+#[doc(hidden)]
 pub mod reason;
 mod secrets;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod state;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod telemetry;
+#[doc(hidden)]
 pub mod trust;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub mod verify;

@@ -106,7 +106,7 @@ fn the_log_says_whose_pair_is_taken_and_until_when() {
     let until_when = UNIX_EPOCH + Duration::from_secs(days_from_now(60));
     write(folder, "edge", "new.example", -1, 60);
     let line = running.wait_for("new certificates are used from now on: ");
-    let date = humantime_serde::re::humantime::format_rfc3339_seconds(until_when).to_string();
+    let date = humantime::format_rfc3339_seconds(until_when).to_string();
     // To the day, which may end right now.
     let expected = format!("edge.pem for new.example, valid until {}", &date[..8]);
     assert!(line.contains(&expected), "{line}");

@@ -1,7 +1,10 @@
 //! The Claude Code gateway's metadata is answered at the edge where the configuration says that there is a gateway, and
 //! left to the servers where it says nothing; its logins are limited, and its users are not kept from polling.
 
-use bridgehead::telemetry::{AnsweredBy, Class, DiscoveryOutcome, DocumentAsked};
+use bridgehead::{
+    discovery::{DiscoveryOutcome, DocumentAsked},
+    telemetry::{AnsweredBy, Class},
+};
 use serde_json::json;
 
 use crate::support::{

@@ -223,7 +223,7 @@ fn a_unit_that_could_mean_two_things_says_what_to_write() {
     let config = bridgehead::config::Loaded::from_text("f.yaml".as_ref(), &format!("{GOOD}{taken}")).unwrap().config;
     let limits = &config.edge.limits;
     assert_eq!((limits.idle.as_secs(), limits.head_time.as_secs()), (5, 90));
-    assert_eq!((limits.request_body.0, limits.head.0), (Some(5 * 1024 * 1024), Some(524_000)));
+    assert_eq!((limits.request_body.limit(), limits.head.limit()), (Some(5 * 1024 * 1024), Some(524_000)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bridgehead::config::Loaded;
 use bytesize::ByteSize;
-use humantime_serde::re::humantime::parse_duration;
+use humantime::parse_duration;
 use serde_json::Value;
 
 use crate::support::{

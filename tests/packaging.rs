@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duratio
 
 use bridgehead::config::{Fixed, Loaded};
 use bytesize::ByteSize;
-use humantime_serde::re::humantime::parse_duration;
+use humantime::parse_duration;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -44,7 +44,7 @@ fn a_site_says_what_differs_and_the_top_level_says_the_rest() {
     let said = |site: &Site| {
         (
             (site.health.interval.as_secs(), site.health.path.clone(), site.breaker.failures),
-            (site.timeouts.connect, site.timeouts.paths.len(), site.limits.request_body.0, site.access.len()),
+            (site.timeouts.connect, site.timeouts.paths.len(), site.limits.request_body.limit(), site.access.len()),
             site.profile(),
         )
     };

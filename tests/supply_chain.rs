@@ -96,3 +96,42 @@ fn no_package_is_there_that_is_not_allowed() {
     deny.args(["--offline", "--locked", "--config", ".github/deny.toml", "check", "licenses", "bans", "sources"]);
     printed(&mut deny);
 }
+
+/// The packages of a build with these features, and what of them the crate itself asks for.
+fn packages(features: &[&str]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let tree = |depth: &str| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["tree", "--locked", "--offline", "--edges", "normal,no-proc-macro", "--prefix", "none"]);
+        command.args(["--format", "{lib}", "--no-default-features", "--depth", depth]).args(features);
+        printed(&mut command).lines().map(str::to_owned).collect()
+    };
+    (tree("99"), tree("1"))
+}
+
+#[test]
+fn who_embeds_discovery_alone_gets_neither_a_program_nor_a_tls() {
+    let (all, own) = packages(&[]);
+    for unwanted in [
+        "env_logger",
+        "mimalloc",
+        "prometheus",
+        "schemars",
+        "rustix",
+        "tempfile",
+        "tokio_rustls",
+        "rustls",
+        "ring",
+        "openssl",
+        "opentelemetry",
+        "similar",
+        "sd_notify",
+        "glob",
+    ] {
+        assert!(!all.contains(unwanted), "{unwanted} is in an embedder's build");
+    }
+    // Pingora has it for the arguments of its servers.
+    assert!(!own.contains("clap"));
+    let (edge, _) = packages(&["--features", "edge"]);
+    assert!(edge.contains("rustls") && edge.contains("opentelemetry"));
+    assert!(!edge.contains("env_logger") && !edge.contains("prometheus") && !edge.contains("mimalloc"));
+}

@@ -2,7 +2,10 @@
 
 use std::{io::Write, sync::mpsc};
 
-use bridgehead::telemetry::{AnsweredBy, Class, DiscoveryOutcome as O, DocumentAsked as D};
+use bridgehead::{
+    discovery::{DiscoveryOutcome as O, DocumentAsked as D},
+    telemetry::{AnsweredBy, Class},
+};
 
 use crate::support::{
     PATIENCE,

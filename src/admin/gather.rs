@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{
     config::{CertificateLife, McpServerAuthMode},
-    discovery::{CLAUDE_CODE_METADATA, Discovery, SiteDiscovery, places},
+    discovery::{CLAUDE_CODE_METADATA, Discovery, DiscoveryOutcome, SiteDiscovery, places},
     edge::{Site, Snapshot},
     fleet::{Report, ServerReport, SiteReport, State},
     state::{Control, Outcome, ReloadReport, Replacement},
-    telemetry::{Counters, DiscoveryOutcome, MisdirectedHost, SiteCounters},
+    telemetry::{Counters, MisdirectedHost, SiteCounters},
     verify,
 };
 

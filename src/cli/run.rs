@@ -115,7 +115,7 @@ fn raise_open_files(config: &Config) {
         warn!("the process may have {} open files, and not more: {error}", current.unwrap_or_default());
     }
     let (limits, files) = (&config.edge.limits, OpenFiles::of_process());
-    let wanted = |limit: Option<Count>| limit.and_then(|limit| limit.0).unwrap_or_default();
+    let wanted = |limit: Option<Count>| limit.and_then(Count::limit).unwrap_or_default();
     for (key, wanted, share) in [
         ("connections", wanted(Some(limits.connections)), files.connections()),
         ("requests_in_flight", wanted(limits.requests_in_flight), files.requests()),

@@ -1,40 +1,40 @@
 //! What the operator wrote: the schema of `conf/proxy.yaml`, the checks on it, and every problem
 //! with its file, line, key path and remedy.
-//!
-//! ```
-//! let config = bridgehead::config::Loaded::from_text(
-//!     "conf/proxy.yaml".as_ref(),
-//!     "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{adress: \"127.0.0.1:8080\"}]\n",
-//! );
-//! let problems = config.unwrap_err().to_string();
-//! assert!(problems.contains("conf/proxy.yaml:2: servers[0].adress: unknown key; did you mean \"address\"?"));
-//! ```
 
+#[cfg(feature = "edge")]
 mod checks;
+#[cfg(feature = "edge")]
 mod difference;
+mod discovery;
+#[cfg(feature = "edge")]
 mod files;
+#[cfg(feature = "edge")]
 mod keys;
+#[cfg(feature = "edge")]
 mod load;
 mod problem;
+#[cfg(feature = "edge")]
 mod understood;
 mod values;
+mod yaml;
 
+pub(crate) use self::values::public_url::split_port;
+#[cfg(feature = "edge")]
+#[doc(hidden)]
 pub use self::{
     checks::fixed::Fixed,
     difference::{Difference, differences},
     files::{contents::Contents, life::CertificateLife, listener_tls::FileFault},
     keys::{
         admin::{Admin, AdminAddress, AdminHost, ReadinessPath},
-        config::{Config, EdgeKeys, TlsOptions},
+        config::{EdgeKeys, TlsOptions},
         cors::Cors,
         dns::Dns,
         fleet::{Addresses, Balance, BreakerOptions, HashKey, HealthChecks, HealthyStatus, Policy, Retries, Server},
         limits::{ClientRate, Count, Limits, RateLimit, Size},
         listener::{CertificateFiles, ClientCertificates, ListenAddress, Listener, ListenerTls, Mode, TlsVersion},
-        mcp_client::{AuthType, McpClient, McpClients},
-        profile::{McpServerAuthMode, Profile},
         server_tls::{ServerName, ServerTls, TlsFiles},
-        site::{AccessRule, DiscoveryOptions, Site, SiteLimits, UnknownHosts},
+        site::{AccessRule, Site, SiteLimits},
         stop::StopOptions,
         telemetry::{
             logs::{AccessLog, AccessLogTarget, LogFormat, LogOptions},
@@ -43,24 +43,41 @@ pub use self::{
         timeouts::{HalfClose, PathTimeouts, Timeouts},
         verify::Verify,
     },
-    load::{
-        Loaded,
-        json_schema::json_schema,
-        spots::Spot,
-        text::{MOST_BYTES, read},
+    load::{json_schema::json_schema, spots::Spot},
+    values::{
+        origin_pattern::{AllowedHeader, OriginPattern},
+        path_prefix::{PathPrefix, below_bases},
+        server_address::ServerAddress,
+    },
+    yaml::text::{MOST_BYTES, read},
+};
+#[cfg(feature = "edge")]
+pub(crate) use self::{
+    discovery::mcp_client::fields::{FIELDS, Field, Form, field},
+    values::nearest::suggestion,
+    yaml::text::read_text,
+};
+pub use self::{
+    discovery::{
+        keys::DiscoveryKeys,
+        mcp_client::{AuthType, McpClient},
+        options::Options,
+        profile::{McpServerAuthMode, Profile},
     },
     problem::{KeyPath, Place, Problem, Problems, Step},
     values::{
+        invalid::InvalidValue,
         network::Network,
-        origin_pattern::{AllowedHeader, OriginPattern},
-        path_prefix::{PathPrefix, below_bases},
         public_url::{PublicUrl, Scheme},
-        server_address::ServerAddress,
-        site_name::SiteName,
     },
 };
-pub(crate) use self::{
-    keys::mcp_client::fields::{FIELDS, Field, Form, field},
-    load::text::read_text,
-    values::{nearest::suggestion, public_url::split_port},
+#[doc(hidden)]
+pub use self::{
+    discovery::{
+        keys::{DiscoveryOptions, UnknownHosts},
+        mcp_client::McpClients,
+    },
+    values::site_name::SiteName,
 };
+#[cfg(feature = "edge")]
+pub use self::{keys::config::Config, load::Loaded};

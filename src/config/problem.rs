@@ -32,6 +32,7 @@ pub struct Place {
 
 /// One thing that is wrong, on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// The file that it is in, if that is an included one.
     pub file: Option<Arc<Path>>,
@@ -47,6 +48,7 @@ pub struct Problem {
 
 /// Everything that is wrong with one file. Never empty.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Problems {
     /// The file as the operator named it.
     pub file: PathBuf,
@@ -176,7 +178,7 @@ impl Problems {
         Self::new(file, vec![Problem::of_file(message)])
     }
 
-    pub(super) fn new(file: &Path, mut list: Vec<Problem>) -> Self {
+    pub(crate) fn new(file: &Path, mut list: Vec<Problem>) -> Self {
         list.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
         let more = list.len().saturating_sub(Self::MOST);
         list.truncate(Self::MOST);

@@ -13,8 +13,9 @@ use super::{
         listener::{ListenAddress, Listener},
         site::Site,
     },
-    load::{FOR_EVERY_SITE, Loaded, Reference, SITES, TABLE, folder},
+    load::{FOR_EVERY_SITE, Loaded, folder},
     problem::{KeyPath, Place, Step},
+    yaml::{SITES, TABLE, environment::Reference},
 };
 
 /// Of these a site has a part alone.

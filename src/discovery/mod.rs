@@ -1,20 +1,17 @@
 //! MCP OAuth discovery, pure: from method, raw path and host to an answer. Everything is rendered when
 //! a [`Discovery`] is compiled, so that a request costs a lookup. No type of Pingora's is used here;
-//! [`crate::edge::DiscoveryFilter`] writes the answers to a Pingora session.
+//! [`crate::plugin::DiscoveryFilter`] writes the answers to a Pingora session.
 //!
 //! ```
-//! use bridgehead::{config::{Loaded, Scheme}, discovery::{Discovery, Request, Verdict}};
-//! let loaded = Loaded::from_text(
-//!     "conf/proxy.yaml".as_ref(),
-//!     r#"
-//!     listeners: [{address: "127.0.0.1:8000"}]
-//!     public_urls: ["https://gateway.example.com"]
-//!     servers: [{address: "127.0.0.1:8080"}]
-//!     mcp_clients:
-//!       - {name: github, auth_type: per_user_oauth, connection_type: http, connection_string: env.GITHUB}
-//!     "#,
-//! ).unwrap();
-//! let discovery = Discovery::compile(&loaded.config.sites);
+//! use bridgehead::{
+//!     discovery::{Discovery, Request, Verdict},
+//!     plugin::{AuthType, McpClient, Options, Profile, Scheme},
+//! };
+//!
+//! let options = Options::new(Profile::PerUserOauth)
+//!     .public_urls(["https://gateway.example.com".parse()?])
+//!     .mcp_clients([McpClient::new("github", AuthType::PerUserOauth)]);
+//! let discovery = Discovery::compile([&options]);
 //! let verdict = discovery.decide(&Request {
 //!     method: &http::Method::GET,
 //!     target: b"/.well-known/oauth-authorization-server",
@@ -24,14 +21,16 @@
 //! });
 //! let Verdict::Prepared(id, asked) = verdict else { panic!("answered from what was rendered") };
 //! assert_eq!(asked.site, Some(0));
-//! let body = std::str::from_utf8(&discovery.answers()[id.0].body).unwrap();
+//! let body = std::str::from_utf8(&discovery.answer(id).unwrap().body).unwrap();
 //! assert!(body.starts_with(r#"{"issuer":"https://gateway.example.com","#));
+//! # Ok::<(), bridgehead::plugin::InvalidValue>(())
 //! ```
 
 mod answer;
 mod documents;
 mod origins;
-pub mod repair;
+mod outcome;
+pub(crate) mod repair;
 mod site;
 mod spelling;
 mod well_known;
@@ -40,16 +39,20 @@ use http::Method;
 
 pub use self::{
     answer::Answer,
-    origins::{Base, Origins},
-    site::SiteDiscovery,
+    outcome::{DiscoveryAnswer, DiscoveryCounters, DiscoveryOutcome, DocumentAsked},
     well_known::{
         AUTHORIZATION_SERVER, CLAUDE_CODE_METADATA, Document, PROTECTED_RESOURCE, PROTECTED_RESOURCE_MCP, Target,
-        classify, places,
     },
+};
+#[doc(hidden)]
+pub use self::{
+    origins::{Base, Origins},
+    site::SiteDiscovery,
+    well_known::{classify, places},
 };
 
 use self::{origins::Bases, well_known::Spot};
-use crate::config::{PublicUrl, Scheme, Site, UnknownHosts};
+use crate::config::{DiscoveryKeys, PublicUrl, Scheme, UnknownHosts};
 
 /// What discovery needs to know of a request.
 #[derive(Debug, Clone, Copy)]
@@ -68,10 +71,11 @@ pub struct Request<'a> {
 
 /// What becomes of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It is not for discovery: forward it.
     NotOurs,
-    /// What it asks for is answered with one of [`Discovery::answers`].
+    /// What it asks for is answered with [`Discovery::answer`].
     Prepared(AnswerId, Asked),
     /// It is answered with a document rendered for its own host: there are no public URLs.
     Derived(Box<Answer>, Asked),
@@ -79,6 +83,7 @@ pub enum Verdict {
 
 /// What a request for discovery asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Asked {
     /// What its path names.
     pub target: Target,
@@ -86,9 +91,9 @@ pub struct Asked {
     pub site: Option<usize>,
 }
 
-/// The place of an answer in [`Discovery::answers`].
+/// Which of the answers that are rendered already: see [`Discovery::answer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnswerId(pub usize);
+pub struct AnswerId(pub(crate) usize);
 
 /// Discovery, compiled from the sites of a configuration.
 #[derive(Debug, Clone)]
@@ -118,7 +123,8 @@ const BAD_HOST: AnswerId = AnswerId(4);
 
 impl Discovery {
     /// Renders every answer that these sites can lead to.
-    pub fn compile(sites: &[Site]) -> Self {
+    pub fn compile<'a>(sites: impl IntoIterator<Item: Into<DiscoveryKeys<'a>>>) -> Self {
+        let sites: Vec<DiscoveryKeys<'_>> = sites.into_iter().map(Into::into).collect();
         let mut answers = vec![
             Answer::options(),
             Answer::not_found(),
@@ -141,7 +147,7 @@ impl Discovery {
         let documents = documents.collect();
         let forwards = sites.iter().position(|site| site.unknown_hosts == UnknownHosts::Forward);
         Discovery {
-            origins: Origins::new(sites),
+            origins: Origins::new(&sites),
             sites: sites.iter().map(SiteDiscovery::new).collect(),
             unknown_hosts: forwards.or((sites.len() == 1).then_some(0)),
             answers,
@@ -150,6 +156,7 @@ impl Discovery {
     }
 
     /// What is served of each site, in the order of the configuration.
+    #[doc(hidden)]
     pub fn sites(&self) -> &[SiteDiscovery] {
         &self.sites
     }
@@ -160,13 +167,19 @@ impl Discovery {
     }
 
     /// The public URLs of all sites.
+    #[doc(hidden)]
     pub fn origins(&self) -> &Origins {
         &self.origins
     }
 
     /// Every answer that is rendered already; [`AnswerId`] is a place in it.
-    pub fn answers(&self) -> &[Answer] {
+    pub(crate) fn answers(&self) -> &[Answer] {
         &self.answers
+    }
+
+    /// The answer that is meant by [`Verdict::Prepared`]. `None` for one of another `Discovery`, perhaps.
+    pub fn answer(&self, id: AnswerId) -> Option<&Answer> {
+        self.answers.get(id.0)
     }
 
     /// What becomes of a request.
@@ -209,6 +222,18 @@ impl Discovery {
             Ok(document) => self.prepared(document, url, request.if_none_match),
         };
         Verdict::Prepared(answer, asked)
+    }
+
+    /// Whether a request is for discovery at one of the public URLs, or, without any, at whatever host it names: for a
+    /// document of theirs, or for what clients look for in its place, such as `/.well-known/openid-configuration` or a
+    /// path of `/mcp`. What is for another host, or below another path of theirs, is for whoever is there.
+    pub fn owns(&self, request: &Request<'_>) -> bool {
+        let Some(spot) = Spot::of(request.target) else { return false };
+        if self.origins.are_derived() {
+            return spot.is_at(<[u8]>::is_empty, || true);
+        }
+        let bases = request.host.and_then(|host| self.origins.bases(host));
+        bases.is_some_and(|bases| spot.is_at(|path| bases.at(path).is_some(), || bases.above(request.target).is_some()))
     }
 
     /// The place of the site that a request is for; `None` when its host, or what it names there, is nobody's.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use crate::{
-    config::{PublicUrl, Scheme, Site, split_port},
+    config::{DiscoveryKeys, PublicUrl, Scheme, split_port},
     host::Host,
 };
 
@@ -52,7 +52,7 @@ impl Bases {
     }
 
     /// The place of the one with the longest path that this is, or is below.
-    fn above(&self, path: &[u8]) -> Option<usize> {
+    pub fn above(&self, path: &[u8]) -> Option<usize> {
         let mut end = path.len().min(self.longest);
         loop {
             let is_whole = matches!(path.get(end), None | Some(b'/' | b'?'));
@@ -71,7 +71,7 @@ impl Bases {
 
 impl Origins {
     /// Compiles the public URLs. With none, every origin is derived from the request.
-    pub fn new(sites: &[Site]) -> Self {
+    pub(super) fn new(sites: &[DiscoveryKeys<'_>]) -> Self {
         let of_sites = sites.iter().enumerate().flat_map(|(place, site)| site.public_urls.iter().map(move |_| place));
         let urls = sites.iter().flat_map(|site| site.public_urls.iter().cloned());
         Self::of(urls.collect(), of_sites.collect(), sites.len() == 1)
@@ -141,6 +141,15 @@ impl Origins {
     /// The place of the site of a request for discovery on one of these hosts, with the public URL that it names.
     pub(super) fn site_of(&self, bases: &Bases, url: Option<usize>, path: &[u8]) -> Option<usize> {
         self.site(url.or_else(|| bases.above(path))).or(self.is_one_site.then_some(0))
+    }
+
+    /// The public URL with this host and the longest path that the path of the request is, or is below. Without public
+    /// URLs, the origin of the request.
+    pub(crate) fn own(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
+        if self.are_derived() {
+            return PublicUrl::of_request(host, scheme).map(Cow::Owned);
+        }
+        self.urls.get(self.bases(host)?.above(path)?).map(Cow::Borrowed)
     }
 
     /// An https public URL on the host that a client sends, whatever their ports.

@@ -1,6 +1,8 @@
 //! Keeps what Bifrost says of itself in forwarded answers consistent with the documents: it builds
 //! absolute URLs from the Host header and, behind a TLS terminator, with the wrong scheme.
 
+use std::borrow::Cow;
+
 use super::{
     origins::Origins,
     well_known::{Document, Spot, Target},
@@ -9,6 +11,32 @@ use crate::{
     config::{PublicUrl, Scheme},
     host::Host,
 };
+
+/// What makes a server's words of itself agree with the documents that one request could have asked for.
+#[derive(Debug)]
+pub(crate) struct Repair<'a> {
+    own: Cow<'a, PublicUrl>,
+    origins: &'a Origins,
+}
+
+impl<'a> Repair<'a> {
+    /// Begins with the public URL that a request is for. `None` where the server may know better: derived from a request
+    /// over plain HTTP, it may be wrong about a TLS terminator that nobody has told of.
+    pub fn new(own: Cow<'a, PublicUrl>, origins: &'a Origins) -> Option<Self> {
+        let may_know_better = origins.are_derived() && own.scheme() == Scheme::Http;
+        (!may_know_better).then_some(Repair { own, origins })
+    }
+
+    /// Repairs a `Location`; `None` when there is nothing to repair.
+    pub fn location(&self, value: &[u8]) -> Option<Vec<u8>> {
+        location(value, &self.own, self.origins)
+    }
+
+    /// Repairs a `WWW-Authenticate`; `None` when there is nothing to repair.
+    pub fn challenge(&self, value: &[u8]) -> Option<Vec<u8>> {
+        challenge(value, &self.own, self.origins)
+    }
+}
 
 /// A `Location` that names one of our own hosts with the wrong scheme, with the right one. The rest
 /// stays as it is, fragment and all. `None` when there is nothing to repair.

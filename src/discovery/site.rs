@@ -9,7 +9,7 @@ use super::{
     origins::Bases,
     well_known::{Document, Target},
 };
-use crate::config::{AuthType, McpClient, McpServerAuthMode, Profile, Site, SiteName};
+use crate::config::{AuthType, DiscoveryKeys, McpClient, McpServerAuthMode, Profile, SiteName};
 
 /// What is served of one site, and why.
 #[derive(Debug, Clone)]
@@ -30,12 +30,12 @@ pub struct SiteDiscovery {
 const MOST_NAMED: usize = 50;
 
 impl SiteDiscovery {
-    pub(super) fn new(site: &Site) -> Self {
+    pub(super) fn new(site: &DiscoveryKeys<'_>) -> Self {
         let mode = site.auth_mode();
         let decides = |client: &&McpClient| mode.is_none() && client.auth_type == AuthType::PerUserOauth;
         let deciding = || site.mcp_clients.iter().filter(decides);
         SiteDiscovery {
-            name: site.name.clone(),
+            name: site.name.cloned(),
             max_age: site.discovery.max_age,
             profile: site.profile(),
             mode,

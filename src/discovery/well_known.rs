@@ -6,6 +6,7 @@ use crate::generation::CLAUDE_CODE;
 
 /// A discovery document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Document {
     /// Authorization server metadata, RFC 8414.
     AuthorizationServer,
@@ -22,6 +23,7 @@ impl Document {
 
 /// What a path of ours names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
     /// A document.
     Document(Document),
@@ -110,6 +112,15 @@ impl<'a> Spot<'a> {
         };
         found.map_or((Target::Nothing, None), |(target, url)| (target, Some(url)))
     }
+
+    /// Whether it is at one of the public URLs, of which `is_base` knows the paths, or at what Bifrost has below one. Of
+    /// another spelling `is_below` says whether the whole path is below one.
+    pub fn is_at(self, is_base: impl Fn(&[u8]) -> bool, is_below: impl FnOnce() -> bool) -> bool {
+        let Spot::Plain { before, after, .. } = self else { return is_below() };
+        let is_resource = |path: &[u8]| resources(path).any(<[u8]>::is_empty);
+        let is_own = |path: &[u8]| resources(path).any(&is_base);
+        is_own(before) && is_resource(after) || before.is_empty() && is_own(after)
+    }
 }
 
 fn authorization_server<P>(before: &[u8], after: &[u8], at: impl Fn(&[u8]) -> Option<P>) -> Option<(Target, P)> {
@@ -140,6 +151,12 @@ fn resource(path: &[u8]) -> Option<Target> {
         b"/v1/mcp" => Some(Target::Oauth2Resource),
         _ => without_slug(path).filter(|base| base.is_empty()).map(|_| Target::Oauth2Resource),
     }
+}
+
+/// What a path may be below: itself, and what is left of it without a resource of Bifrost's at its end.
+fn resources(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let below = ["/mcp", "/v1/mcp", CLAUDE_CODE].map(|resource| path.strip_suffix(resource.as_bytes()));
+    [Some(path), without_slug(path)].into_iter().chain(below).flatten()
 }
 
 /// A path without `/mcp/<slug>` at its end, as Bifrost names its virtual MCP servers and MCP clients: one segment that

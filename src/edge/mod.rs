@@ -13,7 +13,6 @@ mod fields;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod phases;
-mod plugin;
 mod proxy;
 mod rehearsal;
 mod service;
@@ -22,12 +21,11 @@ mod tcp;
 mod upstream;
 
 pub(crate) use self::beside::resolve_new;
+#[doc(hidden)]
 pub use self::{
     beside::{Asker, TlsListener, Verifier, keep_reading, keep_verifying, supervise},
     downstream::{Listener, Listeners, ListeningSocket, listen},
-    plugin::DiscoveryFilter,
-    proxy::Edge,
     rehearsal::{End, Forwarded, Heard, Rehearsal},
-    service::service,
     snapshot::{Servers, Site, Snapshot, VerifyPlan, system_authorities},
 };
+pub use self::{proxy::Edge, service::service};

@@ -25,9 +25,10 @@ use super::{
 };
 use crate::{
     config::{self, PathPrefix, PublicUrl, Scheme},
+    discovery::DiscoveryAnswer,
     framing,
     reason::Reason,
-    telemetry::{Class, DiscoveryAnswer},
+    telemetry::Class,
 };
 
 /// A request of HTTP/1.1, and how it comes in.

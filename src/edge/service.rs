@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    beside::supervise,
     proxy::{Edge, Parts},
     snapshot::Snapshot,
     upstream::Pool,
@@ -34,8 +35,7 @@ impl Edge {
     /// `limits.requests_in_flight`, three eighths of the files that the process may have open now bound the requests:
     /// raise its limit before.
     ///
-    /// Its servers' health is checked, and their names looked up, while [`supervise`](super::supervise()) is polled with
-    /// its [`snapshot`](Self::snapshot).
+    /// Its servers' health is checked, and their names looked up, while [`supervise`](Self::supervise) is polled.
     pub fn new(config: &Config, threads: usize) -> Self {
         let counters = Arc::<Counters>::default();
         let snapshot = Snapshot::compile(config, Arc::new(Runtime::default()), counters.sites(), 1);
@@ -70,12 +70,21 @@ impl Edge {
         Edge(Arc::new(Parts { snapshot, counters, rates, requests, pool, in_flight, phase, redirects_to_https }))
     }
 
+    /// Checks the health of the servers, and looks up their names, until it is dropped: for a background service. Without
+    /// it, servers whose address is a name are never found, and servers that fail are only known by what becomes of
+    /// requests.
+    pub async fn supervise(&self) {
+        supervise(Arc::clone(self.snapshot()), Arc::default(), Arc::clone(self.counters())).await;
+    }
+
     /// What is served: swapped whole when there is a new configuration.
+    #[doc(hidden)]
     pub fn snapshot(&self) -> &Arc<ArcSwap<Snapshot>> {
         &self.0.snapshot
     }
 
     /// What has been counted.
+    #[doc(hidden)]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
     }

@@ -3,9 +3,8 @@
 use super::telling::{Deciding, Telling};
 use crate::{
     config::{AuthType, KeyPath, Profile},
-    discovery::SiteDiscovery,
+    discovery::{DiscoveryAnswer, DiscoveryOutcome, DocumentAsked, SiteDiscovery},
     generation::JWKS,
-    telemetry::{DiscoveryAnswer, DiscoveryOutcome, DocumentAsked},
 };
 
 impl Telling<'_> {

@@ -25,6 +25,6 @@ pub use self::{
     names::Kind,
     request::{RequestHead, RequestLine, read},
     response::{ResponseBody, ResponseHead},
-    target::{authority, with_origin_form},
+    target::with_origin_form,
     websocket::switches_to_websocket,
 };

@@ -6,10 +6,10 @@ use super::{
     body::Body,
     fields::{Fields, has_control, is_token},
     response::number,
-    target::{authority, default_port},
+    target::default_port,
 };
 use crate::{
-    host::Host,
+    host::{Host, authority},
     reason::{Reason, Refusal},
 };
 

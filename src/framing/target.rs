@@ -6,16 +6,7 @@ use super::{
     request::{RequestHead, RequestLine},
     write,
 };
-
-/// Finds the authority of an absolute target (RFC 9112 section 3.2.2).
-pub fn authority(target: &[u8]) -> Option<&[u8]> {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| {
-        let (start, rest) = target.split_at_checked(scheme.len())?;
-        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
-    })?;
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    Some(&rest[..end])
-}
+use crate::host::authority;
 
 /// The port of an absolute target that names none (RFC 9110 sections 4.2.1 and 4.2.2).
 pub(super) fn default_port(target: &[u8]) -> u16 {

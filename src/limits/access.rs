@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::readings::{Reading, Readings, readings};
 use crate::config::{AccessRule, Network, PathPrefix, below_bases};
 
@@ -16,20 +14,19 @@ struct Rule {
     path: PathPrefix,
     /// The same in lower case, for servers that do not tell cases apart.
     lower: PathPrefix,
-    allow: Vec<IpNet>,
-    deny: Vec<IpNet>,
+    allow: Vec<Network>,
+    deny: Vec<Network>,
 }
 
 impl AccessRules {
     /// Compiles the rules, which hold below these paths of public URLs as well.
     pub fn new(rules: &[AccessRule], bases: &[&str]) -> Self {
-        let networks = |networks: &[Network]| networks.iter().map(|network| network.0).collect();
         let rules = below_bases(rules.iter().map(|rule| (rule.path.clone(), rule)), bases);
         let rule = |(path, rule): (PathPrefix, &AccessRule)| Rule {
             lower: path.to_lower_case(),
             path,
-            allow: networks(&rule.allow),
-            deny: networks(&rule.deny),
+            allow: rule.allow.clone(),
+            deny: rule.deny.clone(),
         };
         AccessRules(rules.into_iter().map(rule).collect())
     }
@@ -40,7 +37,6 @@ impl AccessRules {
         if self.0.is_empty() {
             return true;
         }
-        let client = client.to_canonical();
         let as_sent = self.0.iter().find(|rule| rule.path.covers(path));
         as_sent.is_none_or(|rule| rule.permits(client))
             && match readings(path) {
@@ -70,7 +66,7 @@ impl Rule {
     }
 
     fn permits(&self, client: IpAddr) -> bool {
-        let has = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&client));
+        let has = |networks: &[Network]| networks.iter().any(|network| network.contains(client));
         !has(&self.deny) && (self.allow.is_empty() || has(&self.allow))
     }
 }

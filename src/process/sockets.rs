@@ -49,7 +49,7 @@ impl BoundSocket {
         match &listener.address {
             ListenAddress::Ip(address) => Ok(BoundSocket::Tcp(tcp(*address, config, socket)?)),
             ListenAddress::Unix(path) => {
-                let mode = Permissions::from_mode(listener.mode().0);
+                let mode = Permissions::from_mode(listener.mode().bits());
                 let socket = if let Some(socket) = socket {
                     fs::set_permissions(path, mode)?;
                     socket

@@ -11,8 +11,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{DiscoveryCounters, Traffic, TrafficCounters};
-use crate::{config::SiteName, reason::Reason};
+use super::{Traffic, TrafficCounters};
+use crate::{config::SiteName, discovery::DiscoveryCounters, reason::Reason};
 
 /// The requests of one site.
 pub struct SiteCounters {

@@ -1,6 +1,7 @@
 //! Whom the edge believes about the client: the trusted proxies, and what their `X-Forwarded-*`
 //! headers say. Nothing that any other peer sends of these is read.
 
+#[cfg(feature = "edge")]
 pub mod proxy_header;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,8 +20,7 @@ impl TrustedProxies {
 
     /// Whether this address is a trusted proxy's. An IPv4 address in its IPv6 form counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.0.contains(&address))
+        self.0.iter().any(|network| network.contains(address))
     }
 
     /// Whether the other end of a connection is a trusted proxy. That of a Unix socket counts as `127.0.0.1`.

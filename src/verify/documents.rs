@@ -26,9 +26,9 @@ pub struct DocumentAnswer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contract {
-    /// That of [`generation::PER_USER_OAUTH`].
+    /// That of `generation::PER_USER_OAUTH`.
     PerUserOauth,
-    /// That of [`generation::OAUTH2`].
+    /// That of `generation::OAUTH2`.
     Oauth2,
     /// None at all: the path is one of the dashboard's.
     None,

@@ -18,7 +18,8 @@ const INTEROP: [&str; 8] =
 /// Whether something is missing that a test needs. Then the test ends here, and says so on the terminal; with
 /// `EVERY_TEST` in the environment, as in continuous integration, it fails instead.
 ///
-/// A name is that of a program, of one of the clients in `tests/interop`, or `root` for the rights to install.
+/// A name is that of a program, of one of the clients in `tests/interop`, `root` for the rights to install, or `examples`
+/// for what `cargo test` builds and `cargo test --test edge` does not.
 pub fn lacks(needed: &[&str]) -> bool {
     let missing: Vec<_> = needed.iter().copied().filter(|name| !is_there(name)).collect();
     if missing.is_empty() {
@@ -35,6 +36,7 @@ pub fn lacks(needed: &[&str]) -> bool {
 fn is_there(name: &str) -> bool {
     match name {
         "root" => rustix::process::geteuid().is_root(),
+        "examples" => example("edge_service").exists(),
         client if INTEROP.contains(&client) => interop::folder().join(format!("{client}.stamp")).exists(),
         program => path_of(program).is_some(),
     }
@@ -46,4 +48,10 @@ pub fn path_of(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = fetched.into_iter().chain(env::split_paths(&path));
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Where an example is: beside the tests' own program.
+pub fn example(name: &str) -> PathBuf {
+    let program = env::current_exe().unwrap();
+    program.ancestors().nth(2).unwrap().join("examples").join(name)
 }

@@ -37,7 +37,7 @@ fn stop(stop: &StopOptions, problems: &mut Vec<Problem>) {
 pub(super) fn warnings(edge: &EdgeKeys, warnings: &mut Vec<Problem>) {
     unix_sockets(edge, warnings);
     for (place, network) in edge.trusted_proxies.iter().enumerate() {
-        if network.0.prefix_len() == 0 {
+        if network.prefix_len() == 0 {
             let message = "trusts the whole world, so that every client can name any address as its own; list the \
                            addresses of your load balancers";
             warnings.push(Problem::new(KeyPath::root("trusted_proxies").index(place), message));
@@ -48,7 +48,7 @@ pub(super) fn warnings(edge: &EdgeKeys, warnings: &mut Vec<Problem>) {
 /// Whoever connects to a Unix socket is a proxy on the same machine, which stands for all its clients.
 fn unix_sockets(edge: &EdgeKeys, warnings: &mut Vec<Problem>) {
     let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
-    if edge.trusted_proxies.iter().any(|network| network.0.contains(&loopback)) {
+    if edge.trusted_proxies.iter().any(|network| network.contains(loopback)) {
         return;
     }
     for (place, listener) in edge.listeners.iter().enumerate() {

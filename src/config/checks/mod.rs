@@ -6,19 +6,19 @@ pub(super) mod certificates;
 mod clients;
 pub(super) mod fixed;
 mod fleet;
-mod profile;
-mod public_urls;
+mod logins;
+mod readiness;
 mod sites;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use crate::config::{
+    discovery::checks as discovery,
     keys::{
         config::{Config, EdgeKeys},
-        mcp_client::{McpClient, judge::Remark},
         site::Site,
     },
-    problem::{KeyPath, Problem, unique},
+    problem::{KeyPath, Problem},
 };
 
 /// Everything that makes the configuration wrong, although each value alone is well formed.
@@ -29,12 +29,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     threads(edge, &mut problems);
     for site in sites {
         access::problems(site, &mut problems);
-        public_urls::problems(edge, site, &mut problems);
+        readiness::problems(edge, site, &mut problems);
         fleet::problems(site, &mut problems);
         loops(edge, site, &mut problems);
-        discovery(site, &mut problems);
-        profile::problems(site, &mut problems);
-        mcp_clients(site, &mut problems);
+        discovery::problems(&site.into(), &site.place, &mut problems);
     }
     sites::problems(sites, &mut problems);
     problems
@@ -44,13 +42,14 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
     for site in &config.sites {
-        public_urls::warnings(site, &mut warnings);
+        discovery::url_warnings(&site.into(), &site.place, &mut warnings);
     }
     clients::warnings(&config.edge, &mut warnings);
     for site in &config.sites {
         fleet::warnings(site, &mut warnings);
-        profile::warnings(site, &mut warnings);
-        remarks(site, false, &mut warnings);
+        discovery::profile_warnings(&site.into(), &site.place, &mut warnings);
+        logins::warnings(site, &mut warnings);
+        discovery::remarks(&site.into(), &site.place, false, &mut warnings);
     }
     sites::warnings(&config.sites, &mut warnings);
     warnings
@@ -60,7 +59,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
 pub(super) fn notes(config: &Config) -> Vec<Problem> {
     let mut notes = Vec::new();
     for site in &config.sites {
-        remarks(site, true, &mut notes);
+        discovery::remarks(&site.into(), &site.place, true, &mut notes);
     }
     notes
 }
@@ -93,43 +92,5 @@ fn loops(edge: &EdgeKeys, site: &Site, problems: &mut Vec<Problem>) {
                 "the edge itself listens there, and would forward to itself without end; write a Bifrost's address",
             ));
         }
-    }
-}
-
-fn discovery(site: &Site, problems: &mut Vec<Problem>) {
-    let max_age = site.discovery.max_age;
-    if max_age != Duration::from_secs(max_age.as_secs()) {
-        problems.push(Problem::new(
-            site.place.key("discovery").key("max_age"),
-            "Cache-Control counts whole seconds; write for example 60s",
-        ));
-    }
-}
-
-fn mcp_clients(site: &Site, problems: &mut Vec<Problem>) {
-    let clients: &[McpClient] = &site.mcp_clients;
-    let name = |client: &McpClient| site.place.key("mcp_clients").index(client.place()).key("name");
-    unique(clients.iter().map(|client| client.name.as_str()).enumerate(), |place, first| {
-        let message = format!("the name {:?} again; rename one", clients[place].name);
-        problems.push(Problem::repeated(name(&clients[place]), name(&clients[first]), message));
-    });
-    for client in clients.iter().filter(|client| client.name.trim().is_empty()) {
-        problems.push(Problem::new(name(client), "empty; give the MCP client a name"));
-    }
-}
-
-/// What is said of the MCP clients, as notes or as warnings.
-fn remarks(site: &Site, is_note: bool, found: &mut Vec<Problem>) {
-    let (table, clients) = (site.place.key("mcp_clients"), &site.mcp_clients);
-    let remarks = clients.remarks().iter().filter(|(_, remark)| remark.is_note == is_note);
-    found.extend(
-        remarks.map(|(place, Remark { path, message, .. })| {
-            Problem::new(table.index(*place).join(path), message.as_str())
-        }),
-    );
-    if let more @ 1.. = clients.more()
-        && !is_note
-    {
-        found.push(Problem::new(table, format!("and {more} more warnings of this kind")));
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use crate::config::{
-    keys::site::{Site, UnknownHosts},
+    discovery::keys::UnknownHosts,
+    keys::site::Site,
     problem::{Place, Problem, unique},
     values::public_url::PublicUrl,
 };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::values::{
     environment::other_reference,
+    invalid::InvalidValue,
     null::empty_when_null,
     patterns,
     public_url::{check_host, check_no_secret, shown, split_port},
@@ -67,30 +68,30 @@ impl fmt::Display for AdminHost {
 }
 
 impl TryFrom<String> for AdminAddress {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let address = text.parse().map(AdminAddress);
         address.map_err(|_| {
             let not_one = || format!("{text:?} is not an IP address with a port; write for example \"127.0.0.1:8001\"");
-            other_reference(&text).unwrap_or_else(not_one)
+            InvalidValue::new(other_reference(&text).unwrap_or_else(not_one))
         })
     }
 }
 
 impl TryFrom<Option<String>> for AdminHost {
-    type Error = String;
+    type Error = InvalidValue;
 
     /// Nothing is an empty host, not one called `null`.
-    fn try_from(text: Option<String>) -> Result<Self, String> {
+    fn try_from(text: Option<String>) -> Result<Self, InvalidValue> {
         text.unwrap_or_default().try_into()
     }
 }
 
 impl TryFrom<String> for AdminHost {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let lower = text.to_ascii_lowercase();
         let checked = check_no_secret(&lower).map_err(str::to_owned).and_then(|()| match split_port(&lower) {
             _ if lower.contains('/') => Err("it has a scheme or a path".into()),
@@ -103,18 +104,20 @@ impl TryFrom<String> for AdminHost {
         let host = checked.map(|()| AdminHost(lower));
         host.map_err(|fault| {
             let text = shown(&text);
-            format!("{text} is no host: {fault}; write the name alone, for example \"edge.monitoring.svc\"")
+            let how = "write the name alone, for example \"edge.monitoring.svc\"";
+            InvalidValue::new(format!("{text} is no host: {fault}; {how}"))
         })
     }
 }
 
 impl TryFrom<String> for ReadinessPath {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         check_path(&text).map_err(|fault| {
             let text = shown(&text);
-            format!("{text} is no path for readiness: {fault}; write for example \"/edge-readyz\"")
+            let how = "write for example \"/edge-readyz\"";
+            InvalidValue::new(format!("{text} is no path for readiness: {fault}; {how}"))
         })?;
         Ok(ReadinessPath(text))
     }
@@ -169,7 +172,7 @@ mod tests {
             ("", "missing"),
             ("user@edge", "user name"),
         ] {
-            let error = AdminHost::try_from(text.to_owned()).unwrap_err();
+            let error = AdminHost::try_from(text.to_owned()).unwrap_err().to_string();
             assert!(error.contains(fault), "{text:?} gave {error:?}");
         }
     }
@@ -195,7 +198,7 @@ mod tests {
             ("/.well-known", "discovery"),
             ("/.WELL-known/oauth-protected-resource", "discovery"),
         ] {
-            let error = ReadinessPath::try_from(text.to_owned()).unwrap_err();
+            let error = ReadinessPath::try_from(text.to_owned()).unwrap_err().to_string();
             assert!(error.contains(fault), "{text:?} gave {error:?}");
         }
     }

@@ -44,6 +44,7 @@ pub struct Config {
 /// The keys that hold for the whole process.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EdgeKeys {
     /// Where clients connect. At least one.
     #[schemars(length(min = 1))]
@@ -99,6 +100,7 @@ pub struct EdgeKeys {
 /// What is so of all certificates, of listeners and for servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct TlsOptions {
     /// A certificate is warned of when it expires within this time. Default 14 days.
     #[serde(with = "crate::config::values::wait")]

@@ -13,6 +13,7 @@ use crate::config::values::{
 /// `client`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Cors {
     /// The origins of the pages, read as Bifrost reads them: an origin, one with `*` for one or more characters other
     /// than `.` and `/`, or `*` for all. Pages of `localhost` and `127.0.0.1` always may. Default: all.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{server_tls::ServerTls, shapes};
 use crate::config::values::{
+    invalid::InvalidValue,
     null,
     patterns::{self, Wait},
     server_address::ServerAddress,
@@ -45,6 +46,7 @@ pub struct Server {
 /// What the addresses of a name are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Addresses {
     /// Each is a server of its own.
     Each,
@@ -56,6 +58,7 @@ pub enum Addresses {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = shapes::hash_needs_its_key)]
+#[non_exhaustive]
 pub struct Balance {
     /// By which rule.
     pub policy: Policy,
@@ -70,6 +73,7 @@ pub struct Balance {
 /// The rule by which a server is chosen. Weights count in each of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Policy {
     /// Of two servers drawn by lot, the one with fewer requests in flight for its weight.
     #[default]
@@ -90,6 +94,7 @@ pub enum Policy {
     "pattern" = patterns::HASH_KEY,
     "examples" = ["client_address", "header:X-Team", "cookie:team"]
 ))]
+#[non_exhaustive]
 pub enum HashKey {
     /// The value of this header.
     Header(HeaderName),
@@ -102,6 +107,7 @@ pub enum HashKey {
 /// The active checks of every server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct HealthChecks {
     /// Whether servers are checked at all. Default true.
     pub enabled: bool,
@@ -131,11 +137,12 @@ pub struct HealthChecks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "u16")]
 #[schemars(with = "u16", extend("minimum" = 100, "maximum" = 599))]
-pub struct HealthyStatus(pub StatusCode);
+pub struct HealthyStatus(StatusCode);
 
 /// When a server is given a pause because of what became of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct BreakerOptions {
     /// Whether there is a breaker. Default true.
     pub enabled: bool,
@@ -166,6 +173,7 @@ pub struct BreakerOptions {
 /// How often a request may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Retries {
     /// Attempts to deliver one request, the first included, each to another server. Default 4.
     #[schemars(range(min = 1, max = Retries::MOST_ATTEMPTS))]
@@ -214,9 +222,9 @@ impl Policy {
 }
 
 impl TryFrom<String> for HashKey {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let key = match text.split_once(':') {
             Some(("header", name)) => HeaderName::try_from(name.trim()).ok().map(HashKey::Header),
             // A cookie's name is a token, as a header's is (RFC 6265 section 4.1.1).
@@ -227,7 +235,10 @@ impl TryFrom<String> for HashKey {
             None if text == "client_address" => Some(HashKey::ClientAddress),
             _ => None,
         };
-        key.ok_or_else(|| format!("{text:?} is no key; write \"header:NAME\", \"cookie:NAME\" or \"client_address\""))
+        key.ok_or_else(|| {
+            let how = "write \"header:NAME\", \"cookie:NAME\" or \"client_address\"";
+            InvalidValue::new(format!("{text:?} is no key; {how}"))
+        })
     }
 }
 
@@ -245,18 +256,27 @@ impl Default for HealthChecks {
     }
 }
 
-impl TryFrom<u16> for HealthyStatus {
-    type Error = String;
+impl HealthyStatus {
+    /// The status as a number.
+    pub fn as_u16(self) -> u16 {
+        self.0.as_u16()
+    }
+}
 
-    fn try_from(status: u16) -> Result<Self, String> {
+impl TryFrom<u16> for HealthyStatus {
+    type Error = InvalidValue;
+
+    fn try_from(status: u16) -> Result<Self, InvalidValue> {
         let known = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() < 600);
-        known.map(HealthyStatus).ok_or_else(|| format!("{status} is no status; write one from 100 to 599"))
+        known
+            .map(HealthyStatus)
+            .ok_or_else(|| InvalidValue::new(format!("{status} is no status; write one from 100 to 599")))
     }
 }
 
 impl Serialize for HealthyStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.as_u16().serialize(serializer)
+        self.as_u16().serialize(serializer)
     }
 }
 

@@ -9,11 +9,16 @@ use serde::{
     de::{self, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::config::values::patterns::{self, Wait};
+use crate::config::values::{
+    invalid::InvalidValue,
+    patterns::{self, Wait},
+    text::parsed_from_text,
+};
 
 /// What the edge takes from clients, and how long it waits for them.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Limits {
     /// Open connections on all listeners together. Default 10,000. What is above is closed at once, and
     /// idle connections are closed early when it is near.
@@ -82,7 +87,7 @@ pub struct Limits {
     "type" = ["integer", "string"], "minimum" = 1, "maximum" = u64::MAX, "pattern" = patterns::COUNT,
     "examples" = [1000, "unlimited"]
 ))]
-pub struct Count(pub Option<usize>);
+pub struct Count(Option<usize>);
 
 /// A number of bytes such as `100MiB`, or `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -91,7 +96,7 @@ pub struct Count(pub Option<usize>);
     "type" = ["integer", "string"], "minimum" = 1, "maximum" = u64::MAX, "pattern" = patterns::SIZE,
     "examples" = ["100MiB", "unlimited"]
 ))]
-pub struct Size(pub Option<u64>);
+pub struct Size(Option<u64>);
 
 /// How often.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -188,6 +193,11 @@ impl<'de> Deserialize<'de> for ClientRate {
 }
 
 impl Size {
+    /// The bytes; `None` when it is unlimited.
+    pub fn limit(self) -> Option<u64> {
+        self.0
+    }
+
     /// As a number, which nothing reaches when it is unlimited.
     pub fn most(self) -> usize {
         self.0.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
@@ -195,6 +205,11 @@ impl Size {
 }
 
 impl Count {
+    /// The number; `None` when it is unlimited.
+    pub fn limit(self) -> Option<usize> {
+        self.0
+    }
+
     /// As a number, which nothing reaches when it is unlimited.
     pub fn most(self) -> usize {
         self.0.unwrap_or(usize::MAX)
@@ -202,23 +217,26 @@ impl Count {
 }
 
 impl TryFrom<String> for Count {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         if text == "unlimited" {
             return Ok(Count(None));
         }
         match text.parse() {
             Ok(count) if count > 0 => Ok(Count(Some(count))),
-            _ => Err(format!("{text:?} is no whole number above 0; write for example 1000, or \"unlimited\"")),
+            _ => {
+                let how = "write for example 1000, or \"unlimited\"";
+                Err(InvalidValue::new(format!("{text:?} is no whole number above 0; {how}")))
+            }
         }
     }
 }
 
 impl TryFrom<String> for Size {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         if text == "unlimited" {
             return Ok(Size(None));
         }
@@ -226,17 +244,22 @@ impl TryFrom<String> for Size {
             && let Some(unit) = text.chars().last().filter(|unit| "kKmMgGtTpPeE".contains(*unit))
         {
             let unit = unit.to_ascii_uppercase();
-            return Err(format!(
+            return Err(InvalidValue::new(format!(
                 "{text:?} could be decimal or binary; write for example \"5{unit}iB\" (1 KiB is 1024 bytes), or \
                  \"5{unit}B\" (1 KB is 1000)"
-            ));
+            )));
         }
         match text.parse::<ByteSize>() {
             Ok(size) if size.as_u64() > 0 => Ok(Size(Some(size.as_u64()))),
-            _ => Err(format!("{text:?} is no size; write for example \"100MiB\", or \"unlimited\"")),
+            _ => {
+                let how = "write for example \"100MiB\", or \"unlimited\"";
+                Err(InvalidValue::new(format!("{text:?} is no size; {how}")))
+            }
         }
     }
 }
+
+parsed_from_text!(Count, Size);
 
 // === impl Serialize: the defaults, as the schema shows them ===
 

@@ -1,6 +1,6 @@
 //! Where clients connect, and how with TLS.
 
-use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{fmt, net::SocketAddr, os::unix::ffi::OsStrExt, path::PathBuf, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{
@@ -8,7 +8,9 @@ use serde::{
     de::{self, Visitor},
 };
 
-use crate::config::values::{environment::other_reference, null::not_null, patterns, text::written_as_text};
+use crate::config::values::{
+    environment::other_reference, invalid::InvalidValue, null::not_null, patterns, text::written_as_text,
+};
 
 /// One address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -45,6 +47,7 @@ pub struct Listener {
     "pattern" = patterns::listen_address(),
     "examples" = ["0.0.0.0:8000", "[::]:8000", "unix:/run/bridgehead.sock"]
 ))]
+#[non_exhaustive]
 pub enum ListenAddress {
     /// An IP address and port.
     Ip(SocketAddr),
@@ -55,7 +58,7 @@ pub enum ListenAddress {
 /// The permissions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("pattern" = patterns::MODE, "examples" = ["0660", "0666"]))]
-pub struct Mode(pub u32);
+pub struct Mode(u32);
 
 /// How clients connect with TLS. Files are PEM; a relative path starts at the folder of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -93,6 +96,7 @@ pub struct CertificateFiles {
 
 /// A version of TLS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub enum TlsVersion {
     /// RFC 5246.
     #[default]
@@ -106,6 +110,7 @@ pub enum TlsVersion {
 /// Whether clients must have a certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ClientCertificates {
     /// A client without one is refused in the handshake.
     #[default]
@@ -135,6 +140,13 @@ impl Listener {
     }
 }
 
+impl Mode {
+    /// Its bits, at most `0o777`.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
 impl ListenAddress {
     /// The IP address and port, if that is what it is.
     pub fn ip(&self) -> Option<SocketAddr> {
@@ -155,28 +167,43 @@ impl fmt::Display for ListenAddress {
 }
 
 impl TryFrom<String> for ListenAddress {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         // What fits into a socket address of the kernel, with the zero at its end.
         const LONGEST: usize = 107;
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
             return match path.as_os_str().as_bytes().len() {
-                _ if !path.is_absolute() => {
-                    Err(format!("{text:?} is not absolute; write for example \"unix:/run/bridgehead.sock\""))
-                }
+                _ if !path.is_absolute() => Err(InvalidValue::new(format!(
+                    "{text:?} is not absolute; write for example \"unix:/run/bridgehead.sock\""
+                ))),
                 0..=LONGEST => Ok(ListenAddress::Unix(path)),
-                _ => Err(format!("the path of a Unix socket has at most {LONGEST} bytes; choose a shorter one")),
+                _ => Err(InvalidValue::new(format!(
+                    "the path of a Unix socket has at most {LONGEST} bytes; choose a shorter one"
+                ))),
             };
         }
         text.parse().map(ListenAddress::Ip).map_err(|_| {
-            other_reference(&text).unwrap_or_else(|| {
+            InvalidValue::new(other_reference(&text).unwrap_or_else(|| {
                 format!(
                     "{text:?} is not an IP address with a port; write for example \"0.0.0.0:8000\", \"[::]:8000\" or \
                  \"unix:/run/bridgehead.sock\""
                 )
-            })
+            }))
+        })
+    }
+}
+
+impl FromStr for Mode {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let is_octal = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+        mode.map(Mode).ok_or_else(|| {
+            let how = "write octal digits in quotes, for example \"0660\"";
+            InvalidValue::new(format!("{text:?} is no mode; {how}"))
         })
     }
 }
@@ -194,11 +221,7 @@ impl<'de> Deserialize<'de> for Mode {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Mode, E> {
-                let is_octal = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-                let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
-                mode.map(Mode).ok_or_else(|| {
-                    E::custom(format_args!("{text:?} is no mode; write octal digits in quotes, for example \"0660\""))
-                })
+                text.parse().map_err(E::custom)
             }
         }
 

@@ -7,8 +7,6 @@ pub(super) mod dns;
 pub(super) mod fleet;
 pub(super) mod limits;
 pub(super) mod listener;
-pub(super) mod mcp_client;
-pub(super) mod profile;
 pub(super) mod server_tls;
 pub(super) mod shapes;
 pub(super) mod site;

@@ -5,13 +5,19 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::values::{patterns, public_url::check_host, text::written_as_text};
+use crate::config::values::{
+    invalid::InvalidValue,
+    patterns,
+    public_url::check_host,
+    text::{parsed_from_text, written_as_text},
+};
 
 /// How the edge connects to a server with TLS (1.2 or 1.3). The server's certificate is always
 /// verified. Files are PEM; a relative path starts at the folder of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("dependencies" = {"certificate": ["key"], "key": ["certificate"]}))]
+#[non_exhaustive]
 pub struct ServerTls {
     /// The authorities that may have signed the server's certificate. Default: those of the system.
     pub ca: Option<PathBuf>,
@@ -30,26 +36,34 @@ pub struct ServerTls {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String", extend("pattern" = patterns::server_name(), "examples" = ["bifrost.internal"]))]
-pub struct ServerName(pub String);
+pub struct ServerName(String);
 
-/// The contents of the files of a [`ServerTls`], in DER.
+impl ServerName {
+    /// The name, in lower case; an IPv6 address without brackets.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The contents of the files of a [`ServerTls`], in DER, as they were checked when the configuration was loaded.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsFiles {
     /// The authorities; empty for those of the system.
-    pub ca: Vec<Vec<u8>>,
+    pub(crate) ca: Vec<Vec<u8>>,
     /// The chain of the edge's own certificate; empty for none.
-    pub chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
     /// Its key.
-    pub key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
 }
 
 impl TryFrom<String> for ServerName {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         if bare.parse::<std::net::IpAddr>().is_err() {
-            check_host(&text).map_err(|fault| format!("{fault}; write the name in the server's certificate"))?;
+            check_host(&text)
+                .map_err(|fault| InvalidValue::new(format!("{fault}; write the name in the server's certificate")))?;
         }
         Ok(ServerName(bare.to_ascii_lowercase()))
     }
@@ -62,4 +76,5 @@ impl std::fmt::Debug for TlsFiles {
     }
 }
 
+parsed_from_text!(ServerName);
 written_as_text!(ServerName: 0);

@@ -1,8 +1,6 @@
 //! The keys of one site: the public URLs that share one profile, one MCP client table and one fleet. A file without
 //! `sites` has them at its top level.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,19 +8,22 @@ use super::{
     cors::Cors,
     fleet::{Balance, BreakerOptions, HealthChecks, Retries, Server},
     limits::{Limits, Size},
-    mcp_client::McpClients,
-    profile::{McpServerAuthMode, Profile},
     shapes,
     timeouts::Timeouts,
     verify::Verify,
 };
 use crate::config::{
+    discovery::{
+        keys::{DiscoveryKeys, DiscoveryOptions, UnknownHosts},
+        mcp_client::McpClients,
+        profile::{McpServerAuthMode, Profile},
+    },
     problem::Place,
     values::{
         network::Network,
         null::{default_when_null, empty_when_null},
         path_prefix::PathPrefix,
-        patterns::{self, WaitOrNone},
+        patterns,
         public_url::PublicUrl,
         site_name::SiteName,
     },
@@ -118,29 +119,6 @@ pub struct SiteLimits {
     pub request_body: Size,
 }
 
-/// What becomes of a request whose host is none of the public URLs'. Without public URLs there are no
-/// unknown hosts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownHosts {
-    /// It is answered 421 (RFC 9110 section 15.5.20).
-    #[default]
-    Refuse,
-    /// It is forwarded. Discovery is answered 421 all the same.
-    Forward,
-}
-
-/// How discovery is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct DiscoveryOptions {
-    /// How long a client or a shared cache may keep a document, in whole seconds. Default 0:
-    /// `Cache-Control: no-store`.
-    #[serde(with = "crate::config::values::wait")]
-    #[schemars(with = "WaitOrNone")]
-    pub max_age: Duration,
-}
-
 /// Which client addresses may reach a path and all below it, in whatever spelling, and the same below the path of each
 /// public URL. Addresses that nothing is said of may.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -190,9 +168,21 @@ impl Site {
     /// The mode that decides about discovery, with Bifrost's default for one that is not written; `None` where the
     /// MCP client table decides.
     pub fn auth_mode(&self) -> Option<McpServerAuthMode> {
-        match self.profile() {
-            Profile::PerUserOauth => None,
-            Profile::Oauth2 => Some(self.mcp_server_auth_mode.unwrap_or_default()),
+        DiscoveryKeys::from(self).auth_mode()
+    }
+}
+
+impl<'a> From<&'a Site> for DiscoveryKeys<'a> {
+    fn from(site: &'a Site) -> Self {
+        DiscoveryKeys {
+            name: site.name.as_ref(),
+            public_urls: &site.public_urls,
+            unknown_hosts: site.unknown_hosts,
+            profile: site.profile,
+            mcp_server_auth_mode: site.mcp_server_auth_mode,
+            claude_code_gateway: site.claude_code_gateway,
+            discovery: site.discovery,
+            mcp_clients: &site.mcp_clients,
         }
     }
 }

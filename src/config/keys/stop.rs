@@ -10,6 +10,7 @@ use crate::config::values::patterns::WaitOrNone;
 /// How the edge stops when it is told to (SIGTERM), or is replaced by its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct StopOptions {
     /// It is not ready for so long before it takes no more connections, so that load balancers notice. Default
     /// 0 s; a replaced edge does not wait.

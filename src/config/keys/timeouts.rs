@@ -10,6 +10,7 @@ use crate::config::values::{null::empty_when_null, path_prefix::PathPrefix, patt
 /// How long the edge waits for a server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// For a connection to be made, TLS included. Default 5 s.
     #[serde(with = "crate::config::values::wait")]
@@ -79,6 +80,7 @@ pub struct PathTimeouts {
 /// away looks the same, until it is sent something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HalfClose {
     /// It is given up at once, and the server with it: a call that nobody waits for costs money.
     #[default]

@@ -10,6 +10,7 @@ use crate::config::values::patterns::Wait;
 /// Whether the servers agree with the edge about discovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Verify {
     /// Whether every server is asked once, after the start and after each reload, for the documents of one public URL:
     /// they show which generation of Bifrost it is, and a warning says when that is not the profile's.

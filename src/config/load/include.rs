@@ -8,8 +8,11 @@ use std::{
 
 use serde_yaml::Value;
 
-use super::{sources::Source, text::read_text};
-use crate::config::problem::{Place, Problem};
+use super::sources::Source;
+use crate::config::{
+    problem::{Place, Problem},
+    yaml::text::read_text,
+};
 
 /// The files that were included.
 #[derive(Default)]

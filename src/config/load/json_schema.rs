@@ -7,8 +7,11 @@ use std::collections::BTreeSet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Value, json};
 
-use super::keys::{FOR_EVERY_SITE, INCLUDE, SITE, SITES};
-use crate::config::keys::{config::EdgeKeys, shapes, site::Site};
+use super::keys::{FOR_EVERY_SITE, INCLUDE, SITE};
+use crate::config::{
+    keys::{config::EdgeKeys, shapes, site::Site},
+    yaml::SITES,
+};
 
 /// The schema as it is committed in `conf/proxy.schema.json`: JSON Schema draft 7, which every editor reads.
 pub fn json_schema() -> String {

@@ -8,12 +8,8 @@ use once_cell::sync::Lazy;
 use super::json_schema::names;
 use crate::config::keys::{config::EdgeKeys, site::Site};
 
-/// The list of sites, and the files that have more of them.
-pub(in crate::config) const SITES: &str = "sites";
+/// The files that have more sites.
 pub(super) const INCLUDE: &str = "include";
-
-/// The MCP client table of a site.
-pub(in crate::config) const TABLE: &str = "mcp_clients";
 
 /// What the top level says for every site that says nothing else. Of `limits`, only what a site has.
 pub(in crate::config) const FOR_EVERY_SITE: [&str; 10] =

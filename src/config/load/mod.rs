@@ -1,18 +1,12 @@
 //! From the text of a file to a checked configuration, or to everything that is wrong with it.
 
 mod bounds;
-mod decode;
-mod environment;
-mod fault;
 mod include;
 mod inherit;
 pub(super) mod json_schema;
 mod keys;
-mod lines;
-mod outline;
 mod sources;
 pub(super) mod spots;
-pub(super) mod text;
 mod tree;
 
 use std::{
@@ -22,20 +16,8 @@ use std::{
     time::SystemTime,
 };
 
-use serde_yaml::Value;
-
-pub(super) use self::{
-    environment::Reference,
-    keys::{FOR_EVERY_SITE, SITES, TABLE},
-};
-use self::{
-    environment::Resolver,
-    include::Included,
-    inherit::Inheritance,
-    outline::{Outline, Tables},
-    sources::Source,
-    tree::Tree,
-};
+pub(super) use self::keys::FOR_EVERY_SITE;
+use self::{include::Included, inherit::Inheritance, sources::Source, tree::Tree};
 use crate::config::{
     checks::{self, certificates, fixed::Fixed},
     files::contents::{self, Contents},
@@ -44,9 +26,22 @@ use crate::config::{
         site::{Site, SiteLimits},
     },
     problem::{Place, Problem, Problems},
+    yaml::{
+        environment::{Reference, Resolver},
+        lines, parse, text,
+    },
 };
 
 /// A configuration that has passed every check.
+///
+/// ```
+/// let config = bridgehead::config::Loaded::from_text(
+///     "conf/proxy.yaml".as_ref(),
+///     "listeners: [{address: \"127.0.0.1:8000\"}]\nservers: [{adress: \"127.0.0.1:8080\"}]\n",
+/// );
+/// let problems = config.unwrap_err().to_string();
+/// assert!(problems.contains("conf/proxy.yaml:2: servers[0].adress: unknown key; did you mean \"address\"?"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The file as the operator named it.
@@ -203,23 +198,6 @@ fn config_of(tree: &mut Tree<'_>) -> Option<Config> {
     }
 }
 
-/// What a text says, or why it says nothing. Where a table is not good, it is part of the tree, as is all that is said of
-/// it.
-fn parse(text: &str) -> Result<Outline, Problem> {
-    if let Some(line) = too_deep(text) {
-        let message = "nested deeper than any configuration; look for a bracket that is never closed";
-        return Err(Problem { line: Some(line), ..Problem::of_file(message) });
-    }
-    if let Ok(outline) = serde_yaml::from_str(text) {
-        return Ok(outline);
-    }
-    match serde_yaml::from_str(text) {
-        Ok(Value::Null) => Err(Problem::of_file("the file is empty; start from the conf/proxy.yaml that is shipped")),
-        Ok(tree) => Ok(Outline { tree, tables: Tables::new() }),
-        Err(syntax) => Err(lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax, text))),
-    }
-}
-
 /// Everything that is wrong with a configuration that decoded. Reads the files that it names.
 fn judge(config: &mut Config, file: &Path) -> Vec<Problem> {
     let mut problems = checks::problems(config);
@@ -257,44 +235,6 @@ fn once_each(problems: &mut Vec<Problem>, written: impl Fn(Place) -> Place) {
 /// Where the relative paths of a file start.
 pub(in crate::config) fn folder(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
-}
-
-/// The line on which the text is nested so deep that libyaml would take minutes to refuse it. A file
-/// without so many open brackets cannot be; one that has them, perhaps in its texts, is looked at closely
-/// up to there.
-fn too_deep(text: &str) -> Option<usize> {
-    // serde_yaml itself goes no deeper than 128.
-    const DEEPEST: usize = 200;
-    let mut open = 0_usize;
-    let suspect = text.bytes().position(|byte| {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        // Twice, so that the nesting is there to be seen before the text is cut off.
-        open > 2 * DEEPEST
-    })?;
-    let before = &text[..suspect];
-    // Lists that open one right after the other are too much for the parser that finds lines, too.
-    if before.ends_with(&"[".repeat(DEEPEST)) {
-        return Some(before.lines().count());
-    }
-    lines::first_deeper_than(before, DEEPEST)
-}
-
-fn syntax_problem(fault: &serde_yaml::Error, text: &str) -> Problem {
-    let line = fault.location().map(|place| place.line());
-    let faulty = line.and_then(|line| text.lines().nth(line.checked_sub(1)?)).unwrap_or_default();
-    let indentation = &faulty[..faulty.len() - faulty.trim_start_matches([' ', '\t']).len()];
-    if indentation.contains('\t') {
-        let message = "the line is indented with a tab, which YAML does not allow; write spaces in its place";
-        return Problem { line, ..Problem::of_file(message) };
-    }
-    Problem {
-        line,
-        ..Problem::of_file(format!("not valid YAML: {fault}; look at the indentation, quotes and brackets there"))
-    }
 }
 
 fn located(file: &Path, sources: &[Source], mut problems: Vec<Problem>) -> Problems {

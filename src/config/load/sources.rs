@@ -2,8 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::lines;
-use crate::config::problem::Problem;
+use crate::config::{problem::Problem, yaml::lines};
 
 /// One text.
 pub(super) struct Source {

@@ -5,8 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Loaded, lines::lines_of, text::read_text};
-use crate::config::problem::{KeyPath, Place};
+use super::Loaded;
+use crate::config::{
+    problem::{KeyPath, Place},
+    yaml::{lines::lines_of, text::read_text},
+};
 
 /// Where a value is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,18 +7,24 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    decode::{LeftOut, decode},
-    environment::Resolver,
+    bounds::whole_number,
     include::Included,
     inherit::{Inheritance, Inherited, inherit},
-    keys::{EDGE, FOR_EVERY_SITE, INCLUDE, SITE, SITES},
-    outline::Outline,
+    keys::{EDGE, FOR_EVERY_SITE, INCLUDE, SITE},
     sources::Source,
 };
 use crate::config::{
-    keys::{config::EdgeKeys, mcp_client::McpClients, site::Site},
+    discovery::mcp_client::McpClients,
+    keys::{config::EdgeKeys, site::Site},
     problem::{KeyPath, Place, Problem},
     values::nearest::unknown_key,
+    yaml::{
+        SITES,
+        decode::{LeftOut, decode},
+        environment::Resolver,
+        outline::Outline,
+        parse,
+    },
 };
 
 /// What could be read, and everything that was wrong.
@@ -219,7 +225,7 @@ impl<'a> Tree<'a> {
     /// An included file is one site, or has `sites`, and may include more.
     fn included_file(&mut self, path: &Path, text: String, common: &Inherited) {
         let root = Place { file: Some(path.into()), path: KeyPath::default() };
-        let outline = match super::parse(&text) {
+        let outline = match parse(&text) {
             Ok(outline) => Some(outline),
             Err(problem) => {
                 self.problems.push(Problem { file: root.file.clone(), ..problem });
@@ -254,7 +260,7 @@ impl<'a> Tree<'a> {
     }
 
     fn decode<T: for<'de> Deserialize<'de>>(&mut self, tree: &Value, place: &Place) -> Option<T> {
-        let decoded = decode(tree, &place.path);
+        let decoded = decode(tree, &place.path, |path| whole_number(path, &place.path));
         let of_file = |problem| Problem { file: place.file.clone(), ..problem };
         self.problems.extend(decoded.problems.into_iter().map(of_file));
         self.left_out.entry(place.file.clone()).or_default().extend(decoded.left_out);

@@ -1,39 +1,64 @@
 //! Networks of IP addresses.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
-use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{patterns, text::written_as_text};
+use super::{
+    invalid::InvalidValue,
+    text::{parsed_from_text, written_as_text},
+};
 
 /// A network, or a single address, in CIDR notation, without host bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "edge", derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = patterns::network(), "examples" = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"]))]
-pub struct Network(pub IpNet);
+#[cfg_attr(feature = "edge", schemars(with = "String", extend("pattern" = super::patterns::network(), "examples" = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"])))]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether the address is in it. An IPv4 address in its IPv6 form counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+
+    /// How many bits all its addresses begin with.
+    pub fn prefix_len(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
+    pub(in crate::config) fn net(&self) -> IpNet {
+        self.0
+    }
+}
 
 impl TryFrom<String> for Network {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let Ok(network) = network else {
-            return Err(format!("{text:?} is no network; write an address or CIDR such as \"10.0.0.0/8\""));
+            let message = format!("{text:?} is no network; write an address or CIDR such as \"10.0.0.0/8\"");
+            return Err(InvalidValue::new(message));
         };
         if network.trunc() != network {
-            return Err(format!("{text:?} has bits set beyond its prefix; write \"{}\"", network.trunc()));
+            let message = format!("{text:?} has bits set beyond its prefix; write \"{}\"", network.trunc());
+            return Err(InvalidValue::new(message));
         }
         // Addresses are compared in their IPv4 form, which no such network would ever cover.
         if let IpNet::V6(mapped) = network
             && let Some(address) = mapped.network().to_ipv4_mapped()
         {
             let prefix = mapped.prefix_len().saturating_sub(96);
-            return Err(format!("{text:?} is IPv4 in its IPv6 form; write \"{address}/{prefix}\""));
+            let message = format!("{text:?} is IPv4 in its IPv6 form; write \"{address}/{prefix}\"");
+            return Err(InvalidValue::new(message));
         }
         Ok(Network(network))
     }
 }
 
+parsed_from_text!(Network);
 written_as_text!(Network: 0);
 
 #[cfg(test)]
@@ -48,6 +73,16 @@ mod tests {
     }
 
     #[test]
+    fn an_address_in_its_ipv6_form_is_in_the_network_of_its_ipv4_form() {
+        let network: Network = "10.0.0.0/8".parse().unwrap();
+        assert_eq!(network.prefix_len(), 8);
+        for (address, is_in) in [("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("11.0.0.1", false), ("::a00:1", false)]
+        {
+            assert_eq!(network.contains(address.parse().unwrap()), is_in, "{address}");
+        }
+    }
+
+    #[test]
     fn what_would_cover_something_else_is_refused_with_what_was_meant() {
         for (text, remedy) in [
             ("10.0.0.1/8", "write \"10.0.0.0/8\""),
@@ -58,7 +93,7 @@ mod tests {
             ("localhost", "no network"),
             ("", "no network"),
         ] {
-            let error = Network::try_from(text.to_owned()).unwrap_err();
+            let error = text.parse::<Network>().unwrap_err().to_string();
             assert!(error.contains(remedy), "{text:?} gave {error:?}");
         }
     }

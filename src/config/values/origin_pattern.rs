@@ -4,7 +4,7 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{patterns, public_url::shown, text::written_as_text};
+use super::{invalid::InvalidValue, patterns, public_url::shown, text::written_as_text};
 
 /// Longer ones are no origins.
 const LONGEST: usize = 300;
@@ -70,9 +70,9 @@ impl AllowedHeader {
 }
 
 impl TryFrom<String> for OriginPattern {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         let is_host = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte));
         let is_origin = text
@@ -80,24 +80,24 @@ impl TryFrom<String> for OriginPattern {
             .is_some_and(|(scheme, host)| !scheme.is_empty() && is_scheme(scheme) && !host.is_empty() && is_host(host));
         if text != "*" && !is_origin {
             let text = shown(&text);
-            return Err(format!(
+            return Err(InvalidValue::new(format!(
                 "{text} is no origin of web pages; write scheme and host, and nothing behind them, for example \
                  \"https://app.example.com\", or \"*\""
-            ));
+            )));
         }
         Ok(OriginPattern { text: text.to_ascii_lowercase() })
     }
 }
 
 impl TryFrom<String> for AllowedHeader {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         if text != "*" && HeaderName::try_from(&text).is_err() {
-            return Err(format!(
+            return Err(InvalidValue::new(format!(
                 "{} is no name of a header; write one such as \"x-my-header\", or \"*\"",
                 shown(&text)
-            ));
+            )));
         }
         Ok(AllowedHeader { text })
     }
@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_refused() {
         for text in ["", "a.example", "https://", "https://a.example/", "https://a.example/x", "https://a b", "**"] {
-            let why = OriginPattern::try_from(text.to_owned()).unwrap_err();
+            let why = OriginPattern::try_from(text.to_owned()).unwrap_err().to_string();
             assert!(why.contains("no origin of web pages"), "{text}: {why}");
         }
-        assert!(AllowedHeader::try_from("x y".to_owned()).unwrap_err().contains("no name of a header"));
+        assert!(AllowedHeader::try_from("x y".to_owned()).unwrap_err().to_string().contains("no name of a header"));
     }
 }

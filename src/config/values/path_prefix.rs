@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{patterns, public_url::shown};
+use super::{invalid::InvalidValue, patterns, public_url::shown, text::parsed_from_text};
 
 /// A path prefix, matched by whole segments: `/v1` is `/v1` and `/v1/models`, not `/v10`. `/` is every
 /// path.
@@ -60,17 +60,20 @@ pub fn below_bases<T: Clone>(prefixes: impl Iterator<Item = (PathPrefix, T)>, ba
 }
 
 impl TryFrom<String> for PathPrefix {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_path || text.contains(['?', '#', '*']) {
             let text = shown(&text);
-            return Err(format!("{text} is no path prefix; write one such as \"/v1\", without a query or wildcard"));
+            let message = format!("{text} is no path prefix; write one such as \"/v1\", without a query or wildcard");
+            return Err(InvalidValue::new(message));
         }
         Ok(PathPrefix { text: text.trim_end_matches('/').to_owned() })
     }
 }
+
+parsed_from_text!(PathPrefix);
 
 impl Serialize for PathPrefix {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -82,8 +85,8 @@ impl Serialize for PathPrefix {
 mod tests {
     use super::*;
 
-    fn prefix(text: &str) -> Result<PathPrefix, String> {
-        text.to_owned().try_into()
+    fn prefix(text: &str) -> Result<PathPrefix, InvalidValue> {
+        text.parse()
     }
 
     #[test]
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_no_path_is_refused() {
         for text in ["", "v1", "/v1?x", "/v1/*", "/a b", "/v1#x"] {
-            assert!(prefix(text).unwrap_err().contains("no path prefix"), "{text}");
+            assert!(prefix(text).unwrap_err().to_string().contains("no path prefix"), "{text}");
         }
     }
 }

@@ -2,18 +2,22 @@
 
 use std::{fmt, net::Ipv6Addr};
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{environment::other_reference, patterns, text::written_as_text};
+use super::{
+    environment::other_reference,
+    invalid::InvalidValue,
+    text::{parsed_from_text, written_as_text},
+};
 use crate::host::Host;
 
 /// An origin (RFC 6454), and the path below which a gateway is, if it has one: no slash at its end, and no character
 /// that could be escaped. Scheme and host in lower case, without the scheme's default port. So this very string can be
 /// an issuer (RFC 8414 section 2: compared code point by code point).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "edge", derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = patterns::public_url(), "examples" = ["https://gateway.example.com", "http://localhost:8000", "https://example.com/bifrost"]))]
+#[cfg_attr(feature = "edge", schemars(with = "String", extend("pattern" = super::patterns::public_url(), "examples" = ["https://gateway.example.com", "http://localhost:8000", "https://example.com/bifrost"])))]
 pub struct PublicUrl {
     text: String,
     scheme: Scheme,
@@ -94,13 +98,14 @@ impl fmt::Display for PublicUrl {
 }
 
 impl TryFrom<String> for PublicUrl {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         if let Some(other) = other_reference(&text) {
-            return Err(other);
+            return Err(InvalidValue::new(other));
         }
-        let (scheme, path) = check(&text).map_err(|fault| format!("{} is no public URL: {fault}", shown(&text)))?;
+        let (scheme, path) =
+            check(&text).map_err(|fault| InvalidValue::new(format!("{} is no public URL: {fault}", shown(&text))))?;
         Ok(PublicUrl { text, scheme, path })
     }
 }
@@ -228,6 +233,7 @@ pub(in crate::config) fn check_host(host: &str) -> Result<(), String> {
     Ok(())
 }
 
+parsed_from_text!(PublicUrl);
 written_as_text!(PublicUrl: text);
 
 #[cfg(test)]
@@ -300,7 +306,7 @@ mod tests {
             ("https://h\n", "no DNS name"),
             ("", "the scheme is missing"),
         ] {
-            let error = PublicUrl::try_from(text.to_owned()).unwrap_err();
+            let error = text.parse::<PublicUrl>().unwrap_err().to_string();
             assert!(error.contains(fault), "{text:?} gave {error:?}");
         }
     }

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::{
     environment::other_reference,
+    invalid::InvalidValue,
     patterns,
     public_url::{check_host, check_no_secret, check_port, shown, split_port},
-    text::written_as_text,
+    text::{parsed_from_text, written_as_text},
 };
 
 /// Host and port of a server: an IP address, or a DNS name, which is looked up again and again.
@@ -57,18 +58,18 @@ impl fmt::Display for ServerAddress {
 }
 
 impl TryFrom<String> for ServerAddress {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         if let Some(other) = other_reference(&text) {
-            return Err(other);
+            return Err(InvalidValue::new(other));
         }
         match check(&text) {
             Ok(()) => Ok(ServerAddress { text: text.to_ascii_lowercase().into() }),
-            Err(fault) => Err(format!(
+            Err(fault) => Err(InvalidValue::new(format!(
                 "{} is no server address: {fault}; write host and port, for example \"10.0.0.7:8080\"",
                 shown(&text)
-            )),
+            ))),
         }
     }
 }
@@ -88,6 +89,7 @@ fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+parsed_from_text!(ServerAddress);
 written_as_text!(ServerAddress: text);
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
             ("a b:1", "no DNS name"),
             ("", "the host is missing"),
         ] {
-            let error = ServerAddress::try_from(text.to_owned()).unwrap_err();
+            let error = text.parse::<ServerAddress>().unwrap_err().to_string();
             assert!(error.contains(fault), "{text:?} gave {error:?}");
         }
     }

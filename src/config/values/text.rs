@@ -11,4 +11,18 @@ macro_rules! written_as_text {
     )+};
 }
 
+/// Has values of a type parsed as they are read from a file.
+macro_rules! parsed_from_text {
+    ($($type:ident),+ $(,)?) => {$(
+        impl std::str::FromStr for $type {
+            type Err = $crate::config::InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.to_owned().try_into()
+            }
+        }
+    )+};
+}
+
+pub(in crate::config) use parsed_from_text;
 pub(in crate::config) use written_as_text;

@@ -21,7 +21,7 @@ impl Checker {
     pub async fn check(&self, peer: &HttpPeer, host: &str, options: &HealthChecks) -> Result<(), String> {
         let get = Get { host, path: &options.path, headers: &[], most: MOST_BYTES };
         match timeout(options.timeout, self.0.get(peer, &get)).await {
-            Ok(Ok(got)) if options.statuses.iter().any(|good| good.0 == got.status) => Ok(()),
+            Ok(Ok(got)) if options.statuses.iter().any(|good| good.as_u16() == got.status.as_u16()) => Ok(()),
             Ok(Ok(got)) => Err(format!("status {}", got.status.as_u16())),
             Ok(Err(error)) => Err(why(&error)),
             Err(_) => Err(format!("no answer within {:?}", options.timeout)),

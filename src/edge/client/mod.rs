@@ -17,7 +17,7 @@ pub(super) use self::{
     identity::{Client, X_FORWARDED_FOR},
     io::Detached,
     resets::Resets,
-    session::{After, Watched, Written, connection_lines, drain, keeps_connection},
+    session::{After, Watched, Written, connection_lines, keeps_connection},
     socket::{PIECE, Socket, Transport},
     stream::{About, ClientStream, LINGER, SessionStream},
     write_limit::WriteLimit,

@@ -1,6 +1,6 @@
 //! What the edge asks of a session of Pingora's, and writes past it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{StatusCode, Version, header, request::Parts};
 use pingora::protocols::{SocketDigest, http::v1::server::HttpSession};
@@ -66,12 +66,6 @@ impl Watched {
     }
 }
 
-/// A request body up to this size is read and thrown away, so that the connection can be kept; after
-/// a larger one it is closed.
-const MOST_DRAINED: usize = 64 * 1024;
-/// And it must be there within this time.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Whether the client's connection stays for another request, as far as is known by now.
 pub(in crate::edge) fn keeps_connection(session: &Session) -> bool {
     session.as_downstream().as_http1().is_some_and(HttpSession::will_keepalive)
@@ -80,31 +74,4 @@ pub(in crate::edge) fn keeps_connection(session: &Session) -> bool {
 /// What a head of HTTP/1.1 ends with: whether its connection stays, and an empty line. It stands behind a value.
 pub(in crate::edge) fn connection_lines(keeps: bool) -> &'static [u8] {
     if keeps { b"\r\nConnection: keep-alive\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" }
-}
-
-/// Reads a small request body, which none of the edge's own responses needs, so that what follows it on the
-/// connection is the next request. After any other body the connection is closed: what follows might be
-/// taken for a request.
-pub(in crate::edge) async fn drain(session: &mut Session) {
-    let downstream = session.as_downstream_mut();
-    if downstream.is_body_done() {
-        return;
-    }
-    let waits_to_be_asked = downstream.get_header(header::EXPECT).is_some();
-    let is_drained = !waits_to_be_asked && {
-        let read_all = async {
-            let mut read = 0;
-            while let Some(chunk) = downstream.read_request_body().await.ok()? {
-                read += chunk.len();
-                if read > MOST_DRAINED {
-                    return None;
-                }
-            }
-            Some(())
-        };
-        matches!(tokio::time::timeout(DRAIN_TIMEOUT, read_all).await, Ok(Some(())))
-    };
-    if !is_drained {
-        downstream.set_keepalive(None);
-    }
 }

@@ -5,11 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ServerId;
-use crate::{
-    edge::client::Written,
-    reason::Reason,
-    telemetry::{DiscoveryAnswer, ResponseKind},
-};
+use crate::{discovery::DiscoveryAnswer, edge::client::Written, reason::Reason, telemetry::ResponseKind};
 
 /// The account of one request, which becomes metrics and a line of the access log when it is over.
 pub(in crate::edge) struct Account {

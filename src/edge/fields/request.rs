@@ -18,6 +18,7 @@ use crate::{
         exchange::{Exchange, X_REQUEST_ID},
     },
     framing::{Body, Kind, items, write},
+    plugin::request,
     telemetry::tracing::{TRACEPARENT, TRACESTATE},
 };
 
@@ -48,7 +49,7 @@ impl<'a> RequestRules<'a> {
         let own = own_url(&client, snapshot.discovery.discovery().origins());
         let scheme = own.as_deref().map_or_else(|| client.scheme(), PublicUrl::scheme);
         let trace = exchange.trace.as_ref().map(|trace| (trace.traceparent(), trace.keeps_state));
-        RequestRules { is_trusted, forwarded_for, real_ip, scheme, host: Client::host_of(session), request_id, trace }
+        RequestRules { is_trusted, forwarded_for, real_ip, scheme, host: request::host(session), request_id, trace }
     }
 
     /// Whether a field of the client's goes on as it is.

@@ -9,8 +9,8 @@ use pingora_proxy::Session;
 use smallvec::SmallVec;
 
 use crate::{
-    config::{PublicUrl, Scheme},
-    discovery::{Origins, repair},
+    config::PublicUrl,
+    discovery::{Origins, repair::Repair},
     edge::{
         client::Client,
         exchange::{Exchange, IdField, X_BRIDGEHEAD_REQUEST_ID, X_REQUEST_ID},
@@ -25,12 +25,6 @@ pub(in crate::edge) struct ResponseRules<'a> {
     request_id: HeaderValue,
     status: StatusCode,
     nominated: SmallVec<[&'a [u8]; 4]>,
-}
-
-/// What makes a server's words of itself agree with discovery.
-struct Repair<'a> {
-    own: Cow<'a, PublicUrl>,
-    origins: &'a Origins,
 }
 
 const EXPOSED: &str = "Access-Control-Expose-Headers";
@@ -64,18 +58,14 @@ impl<'a> ResponseRules<'a> {
                     has_date |= is("date");
                     None
                 }
-                8 if is("location") => {
-                    self.repair(&repair, |repair| repair::location(value, &repair.own, repair.origins))
-                }
+                8 if is("location") => self.repair(&repair, |repair| repair.location(value)),
                 12 | 20 => {
                     let id = IdField::of(name).filter(|_| !value.is_empty());
                     has_usual_id |= id == Some(IdField::Usual);
                     has_id |= id.is_some();
                     None
                 }
-                16 if is("www-authenticate") => {
-                    self.repair(&repair, |repair| repair::challenge(value, &repair.own, repair.origins))
-                }
+                16 if is("www-authenticate") => self.repair(&repair, |repair| repair.challenge(value)),
                 29 if is(EXPOSED) => {
                     let mut items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
                     is_exposed |= items.any(|item| item.eq_ignore_ascii_case(b"www-authenticate"));
@@ -107,10 +97,7 @@ impl<'a> ResponseRules<'a> {
         let repair = found.get_or_init(|| {
             let snapshot = &self.exchange.snapshot;
             let origins = snapshot.discovery.discovery().origins();
-            let own = own_url(&Client::of(self.session, &snapshot.trusted), origins)?;
-            // There may be a TLS terminator that nobody has told the edge of: Bifrost may know better.
-            let may_know_better = origins.are_derived() && own.scheme() == Scheme::Http;
-            (!may_know_better).then_some(Repair { own, origins })
+            Repair::new(own_url(&Client::of(self.session, &snapshot.trusted), origins)?, origins)
         });
         repaired(repair.as_ref()?)
     }

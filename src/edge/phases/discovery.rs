@@ -7,9 +7,10 @@ use pingora_proxy::Session;
 
 use super::failure::log_refusal;
 use crate::{
+    discovery::{DiscoveryAnswer, DiscoveryOutcome, DocumentAsked},
     edge::exchange::{Exchange, X_REQUEST_ID},
     reason::Reason,
-    telemetry::{Counters, DiscoveryAnswer, DiscoveryOutcome, DocumentAsked},
+    telemetry::Counters,
 };
 
 /// Answers a request for discovery, and notes what it was answered. True: the response has been written.

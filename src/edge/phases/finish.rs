@@ -11,6 +11,7 @@ use crate::{
         exchange::{Exchange, ServerId, Trace},
     },
     host::Host,
+    plugin::request,
     reason::Reason,
     telemetry::{
         AnsweredBy, CLIENT_GONE, Class, Counters, Finished,
@@ -80,7 +81,7 @@ fn finished(session: &Session, exchange: &Exchange) -> Finished {
 fn request_end(session: &Session, exchange: &mut Exchange, finished: &Finished) -> RequestEnd {
     let header = session.req_header();
     let path = header.uri.path();
-    let host = Client::host_of(session).and_then(Host::parse);
+    let host = request::host(session).and_then(Host::parse);
     RequestEnd {
         ended: SystemTime::now(),
         method: cut_method(&header.method),
@@ -121,7 +122,7 @@ fn entry(session: &Session, exchange: &mut Exchange, finished: Finished) -> Entr
     let server_id = exchange.account.server_id.take();
     let server_id = server_id.as_ref().map(ServerId::as_bytes).unwrap_or_default();
     let agent = header.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-    let host = Client::host_of(session).unwrap_or_default();
+    let host = request::host(session).unwrap_or_default();
     let request = RequestText::new(&Said { id: exchange.request_id(), host, target, agent, server_id });
     let client = known_client(session, exchange);
     let account = &exchange.account;

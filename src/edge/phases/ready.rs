@@ -6,7 +6,8 @@ use pingora_proxy::Session;
 use tokio::sync::watch;
 
 use crate::{
-    edge::{client::drain, exchange::Exchange},
+    edge::exchange::Exchange,
+    plugin::prepared::drain,
     readiness::{Readiness, Stage},
 };
 

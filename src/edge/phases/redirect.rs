@@ -9,10 +9,11 @@ use pingora_proxy::Session;
 use crate::{
     discovery::Origins,
     edge::{
-        client::{Client, Connection},
+        client::Connection,
         exchange::{Exchange, X_REQUEST_ID},
         upstream::is_opened_by,
     },
+    plugin::request,
     telemetry::Class,
 };
 
@@ -41,7 +42,7 @@ fn location(session: &Session, origins: &Origins) -> Option<String> {
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return None;
     }
-    let host = Client::host_of(session)?;
+    let host = request::host(session)?;
     let path = request.uri.path().as_bytes();
     let base = origins.base(host, path).map_or(0, |base| base.length);
     let bifrost_path = path.get(base..).unwrap_or(path);

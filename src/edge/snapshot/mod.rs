@@ -1,5 +1,6 @@
 //! What the edge serves, compiled from one version of the configuration.
 
+mod discovery;
 mod peer;
 mod servers;
 mod site;
@@ -7,13 +8,14 @@ mod waits;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-pub(super) use self::{peer::ServerTls, servers::Upstream, waits::Waits};
 pub use self::{
+    discovery::DiscoveryAnswers,
     peer::system_authorities,
     servers::Servers,
     site::{Site, VerifyPlan},
 };
-use super::{exchange::TracePlan, plugin::DiscoveryFilter};
+pub(super) use self::{peer::ServerTls, servers::Upstream, waits::Waits};
+use super::exchange::TracePlan;
 use crate::{
     config::{
         self, AdminHost, CertificateLife, Config, Count, Dns, Limits, ReadinessPath, ServerAddress, StopOptions,
@@ -31,7 +33,7 @@ pub struct Snapshot {
     /// Counts the configurations that this process has served, from 1.
     pub generation: u64,
     /// Answers discovery.
-    pub discovery: DiscoveryFilter,
+    pub discovery: DiscoveryAnswers,
     /// The sites, in the order of the configuration; at least one.
     pub sites: Vec<Site>,
     /// What holds for requests that are for none of them.
@@ -87,13 +89,13 @@ impl Snapshot {
         let forwards = |site: &config::Site| site.unknown_hosts == UnknownHosts::Forward || site.public_urls.is_empty();
         Snapshot {
             generation,
-            discovery: DiscoveryFilter::with_trusted(config, Arc::clone(&trusted)),
+            discovery: DiscoveryAnswers::new(config, Arc::clone(&trusted)),
             sites: compiled.collect(),
             unsited: Site::new(unsited, true, Arc::clone(&runtime), counters),
             unknown_hosts: sites.iter().position(forwards),
             has_http2: sites.iter().flat_map(|site| &site.servers).any(|server| server.http2),
             dns: edge.dns,
-            connections: edge.limits.connections.0.map_or(usize::MAX, |most| most.min(files.connections())),
+            connections: edge.limits.connections.limit().map_or(usize::MAX, |most| most.min(files.connections())),
             expires_soon: edge.tls.expires_soon,
             server_certificates: server_certificates(sites),
             first_kept_file: files.first_kept_from_clients(),

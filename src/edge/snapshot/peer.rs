@@ -75,7 +75,7 @@ const H2_STREAMS: usize = 100;
 
 fn tls_name(server: &config::Server) -> Option<String> {
     server.tls.as_ref().map(|tls| match &tls.server_name {
-        Some(name) => name.0.clone(),
+        Some(name) => name.as_str().to_owned(),
         None => server.address.host().to_owned(),
     })
 }

@@ -86,7 +86,7 @@ impl Limits {
             silence: exchange.waits.silence,
             end: exchange.end,
             client_silence: exchange.snapshot.limits.client_silence,
-            body_rate: exchange.snapshot.limits.body_rate.0,
+            body_rate: exchange.snapshot.limits.body_rate.limit(),
         }
     }
 }

@@ -63,10 +63,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        config::{Loaded, ServerName},
-        edge::snapshot::Servers,
-    };
+    use crate::{config::Loaded, edge::snapshot::Servers};
 
     #[tokio::test]
     async fn a_server_whose_tls_is_of_no_use_is_not_connected_to_without() {
@@ -75,8 +72,8 @@ mod tests {
         let yaml =
             format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: \"{address}\", tls: {{}}}}]\n");
         let mut site = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap().config.sites.remove(0);
-        // No configuration that was checked has such a name.
-        site.servers[0].tls.as_mut().unwrap().server_name = Some(ServerName("no name".into()));
+        // A host to the checks, and to rustls a number.
+        site.servers[0].tls.as_mut().unwrap().server_name = Some("0x1".parse().unwrap());
         let servers = Servers::new(&site, None, Arc::default());
         let (pool, within) = (Pool::new(1, 1), Duration::from_secs(5));
         let connected =

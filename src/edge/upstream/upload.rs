@@ -168,7 +168,7 @@ pub(in crate::edge) async fn announce(session: &mut Session, upstream: &mut Requ
 
 /// Refuses a body that says it is too large. `framing` has refused a length that is no number.
 pub(in crate::edge) fn announced(session: &Session, exchange: &Exchange) -> Result<()> {
-    if exchange.site().request_body.0.is_none() {
+    if exchange.site().request_body.limit().is_none() {
         return Ok(());
     }
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
@@ -198,7 +198,7 @@ pub(in crate::edge) fn piece(body: &mut Option<Bytes>, is_end: bool, exchange: &
 }
 
 fn within_limit(length: u64, exchange: &Exchange) -> Result<()> {
-    let most = exchange.site().request_body.0;
+    let most = exchange.site().request_body.limit();
     if most.is_some_and(|most| length > most) {
         return refuse(Reason::BodyTooLarge, "a body above limits.request_body");
     }

@@ -86,7 +86,7 @@ fn issuer_of(value: Option<&Value>) -> Issuer {
             let url = text.trim_end_matches('/');
             match PublicUrl::try_from(url.to_owned()) {
                 Ok(origin) => Issuer::Url { url: origin, has_slash: url != text },
-                Err(why) => Issuer::Other(why),
+                Err(why) => Issuer::Other(why.to_string()),
             }
         }
         Some(Value::Mapping(object)) => {

@@ -71,7 +71,7 @@ pub(in crate::import) fn sanitized(
     match given(mapping, FIELDS, "auth_type") {
         None | Some((_, Value::Null)) => {}
         Some((_, Value::String(auth_type))) => {
-            AuthType::of_name(auth_type).map_err(|why| fault(&client, "auth_type", &why))?;
+            AuthType::of_name(auth_type).map_err(|why| fault(&client, "auth_type", &why.to_string()))?;
         }
         Some(_) => return Err(fault(&client, "auth_type", "is not text; write it in quotes")),
     }

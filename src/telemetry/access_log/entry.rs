@@ -10,9 +10,10 @@ use http::{HeaderValue, Method, Version};
 
 use crate::{
     config::{Profile, SiteName},
+    discovery::DiscoveryAnswer,
     fleet::Server,
     reason::Reason,
-    telemetry::{DiscoveryAnswer, Finished},
+    telemetry::Finished,
 };
 
 /// Longer paths are cut: nobody may fill the disk with one request.

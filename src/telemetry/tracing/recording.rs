@@ -8,9 +8,10 @@ use http::{Method, Version};
 use super::TraceContext;
 use crate::{
     config::SiteName,
+    discovery::DocumentAsked,
     fleet::{Change, Server},
     reason::Reason,
-    telemetry::{Class, DocumentAsked},
+    telemetry::Class,
 };
 
 /// One request and its attempts.

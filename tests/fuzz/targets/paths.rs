@@ -107,7 +107,7 @@ fn is_open(segments: &Segments, client: IpAddr) -> bool {
         let mut wanted = rule.path.as_str().split('/').skip(1);
         wanted.all(|wanted| segments.next().is_some_and(|segment| segment == wanted.as_bytes()))
     };
-    let has = |networks: &[Network]| networks.iter().any(|network| network.0.contains(&client.to_canonical()));
+    let has = |networks: &[Network]| networks.iter().any(|network| network.contains(client));
     let rule = RULES.iter().filter(covers).max_by_key(|rule| rule.path.as_str().len());
     rule.is_none_or(|rule| !has(&rule.deny) && (rule.allow.is_empty() || has(&rule.allow)))
 }

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::config::values::null;
+use crate::config::values::{invalid::InvalidValue, null};
 
 /// One line for each request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -21,6 +21,7 @@ pub struct AccessLog {
 /// The program's own log, on standard error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct LogOptions {
     /// The form of a record.
     pub format: LogFormat,
@@ -29,6 +30,7 @@ pub struct LogOptions {
 /// The form of a line of a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LogFormat {
     /// For people.
     #[default]
@@ -40,6 +42,7 @@ pub enum LogFormat {
 /// Where the access log goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("pattern" = r"^(?!\s*(stderr\s*)?$)", "examples" = ["stdout", "/var/log/bridgehead/access.log"]))]
+#[non_exhaustive]
 pub enum AccessLogTarget {
     /// To standard output, written `stdout`.
     #[default]
@@ -69,13 +72,15 @@ impl LogFormat {
 }
 
 impl TryFrom<String> for AccessLogTarget {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         match text.trim() {
-            "" => Err("empty; write stdout, or the path of a file".into()),
+            "" => Err(InvalidValue::new("empty; write stdout, or the path of a file")),
             "stdout" => Ok(AccessLogTarget::Stdout),
-            "stderr" => Err("standard error is the program's own log; write stdout, or the path of a file".into()),
+            "stderr" => {
+                Err(InvalidValue::new("standard error is the program's own log; write stdout, or the path of a file"))
+            }
             _ => Ok(AccessLogTarget::File(text.into())),
         }
     }

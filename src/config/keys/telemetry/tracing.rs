@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::config::values::null::default_when_null;
+use crate::config::values::{invalid::InvalidValue, null::default_when_null};
 
 /// Spans of requests, by OTLP to a collector of OpenTelemetry. What is left out is what the standard variables of the
 /// environment say (`OTEL_EXPORTER_OTLP_ENDPOINT` and others), and their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Tracing {
     /// Where the collector listens: `http://` or `https://`, host and port. By HTTP, `/v1/traces` is added unless the
     /// path ends so. Default: `OTEL_EXPORTER_OTLP_ENDPOINT`, or port 4317 (gRPC) or 4318 (HTTP) of this machine.
@@ -36,6 +37,7 @@ pub struct Tracing {
 
 /// How spans are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub enum OtlpProtocol {
     /// OTLP/gRPC.
     #[serde(rename = "grpc")]
@@ -48,6 +50,7 @@ pub enum OtlpProtocol {
 /// Whose `traceparent` is taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TraceTrust {
     /// Anybody's.
     #[default]
@@ -81,20 +84,22 @@ impl Endpoint {
 }
 
 impl TryFrom<String> for Endpoint {
-    type Error = String;
+    type Error = InvalidValue;
 
     /// The text is not repeated in what is wrong with it: it may hold a password.
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         let uri: http::Uri =
-            text.trim().parse().map_err(|_| "no URL; write for example http://collector:4317".to_owned())?;
+            text.trim().parse().map_err(|_| InvalidValue::new("no URL; write for example http://collector:4317"))?;
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         match uri.scheme_str() {
             Some("http" | "https") if authority.contains('@') => {
-                Err("a user in a URL is not sent; write the header authorization in tracing.headers".into())
+                Err(InvalidValue::new("a user in a URL is not sent; write the header authorization in tracing.headers"))
             }
-            Some("http" | "https") if uri.query().is_some() => Err("a query has no meaning; leave it out".into()),
+            Some("http" | "https") if uri.query().is_some() => {
+                Err(InvalidValue::new("a query has no meaning; leave it out"))
+            }
             Some("http" | "https") if !authority.is_empty() => Ok(Endpoint(text.trim().to_owned())),
-            _ => Err("no URL of http or https; write for example http://collector:4317".into()),
+            _ => Err(InvalidValue::new("no URL of http or https; write for example http://collector:4317")),
         }
     }
 }
@@ -107,12 +112,12 @@ impl Share {
 }
 
 impl TryFrom<f64> for Share {
-    type Error = String;
+    type Error = InvalidValue;
 
-    fn try_from(share: f64) -> Result<Self, String> {
+    fn try_from(share: f64) -> Result<Self, InvalidValue> {
         match share {
             0.0..=1.0 => Ok(Share(share)),
-            _ => Err(format!("{share} is no share; write a number from 0 (none) to 1 (all)")),
+            _ => Err(InvalidValue::new(format!("{share} is no share; write a number from 0 (none) to 1 (all)"))),
         }
     }
 }
@@ -125,21 +130,21 @@ impl Headers {
 }
 
 impl TryFrom<BTreeMap<String, String>> for Headers {
-    type Error = String;
+    type Error = InvalidValue;
 
     /// No value is repeated in what is wrong with it.
-    fn try_from(headers: BTreeMap<String, String>) -> Result<Self, String> {
+    fn try_from(headers: BTreeMap<String, String>) -> Result<Self, InvalidValue> {
         let headers: BTreeMap<_, _> =
             headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         for (name, value) in &headers {
             if http::HeaderName::try_from(name).is_err() {
-                return Err("a name that no header can have; write letters, digits and -".into());
+                return Err(InvalidValue::new("a name that no header can have; write letters, digits and -"));
             }
             if name.ends_with("-bin") {
-                return Err(format!("{name} would be binary in gRPC; write another name"));
+                return Err(InvalidValue::new(format!("{name} would be binary in gRPC; write another name")));
             }
             if http::HeaderValue::try_from(value).map_or(true, |value| value.to_str().is_err()) {
-                return Err(format!("the value of {name} has a sign that no header can have"));
+                return Err(InvalidValue::new(format!("the value of {name} has a sign that no header can have")));
             }
         }
         Ok(Headers(headers))

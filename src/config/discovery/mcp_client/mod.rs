@@ -5,6 +5,7 @@
 mod auth_type;
 pub(crate) mod fields;
 pub(in crate::config) mod judge;
+#[cfg(feature = "edge")]
 mod schema;
 
 use std::{fmt, ops::Deref};
@@ -24,6 +25,7 @@ use crate::config::{
 
 /// One entry of the MCP client table, of which is kept what the edge needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct McpClient {
     /// The name operators know it by; unique in the table.
     pub name: String,
@@ -45,6 +47,11 @@ pub struct McpClients {
 }
 
 impl McpClient {
+    /// One of a table that is made in code. Its place is the table's to say.
+    pub fn new(name: impl Into<String>, auth_type: AuthType) -> Self {
+        McpClient { name: name.into(), auth_type, place: 0 }
+    }
+
     /// Its place in the list as it is written, where entries may be empty.
     pub fn place(&self) -> usize {
         self.place
@@ -65,7 +72,7 @@ impl McpClients {
     }
 
     fn add(&mut self, place: usize, entry: Entry) {
-        self.clients.push(McpClient { name: entry.name, auth_type: entry.auth_type, place });
+        self.clients.push(McpClient { place, ..McpClient::new(entry.name, entry.auth_type) });
         for remark in entry.remarks {
             self.remark(place, remark);
         }
@@ -77,6 +84,14 @@ impl McpClients {
         } else {
             self.more += usize::from(!remark.is_note);
         }
+    }
+}
+
+impl FromIterator<McpClient> for McpClients {
+    /// A table that is made in code: their places are those in which they come.
+    fn from_iter<I: IntoIterator<Item = McpClient>>(clients: I) -> Self {
+        let clients = clients.into_iter().enumerate().map(|(place, client)| McpClient { place, ..client });
+        McpClients { clients: clients.collect(), ..McpClients::default() }
     }
 }
 

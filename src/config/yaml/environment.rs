@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use serde_yaml::Value;
 
-use super::keys::{SITES, TABLE};
+use super::{SITES, TABLE};
 use crate::config::problem::{Place, Problem};
 
 /// What the environment has under a name.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(in crate::config) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Resolves every reference in the tree of a file.
-pub(super) struct Resolver<'a> {
+pub(in crate::config) struct Resolver<'a> {
     pub environment: Environment<'a>,
     /// The names that were used.
     pub names: BTreeSet<String>,

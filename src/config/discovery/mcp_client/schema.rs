@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     AuthType, McpClient, McpClients,
+    auth_type::KNOWN,
     fields::{CONNECTION_TYPES, FIELDS, Field, Form},
 };
 
@@ -50,6 +51,22 @@ impl JsonSchema for McpClient {
             "required": ["name"],
             "not": {"required": ["<<"]},
         })
+    }
+}
+
+impl JsonSchema for AuthType {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "AuthType".into()
+    }
+
+    /// Offers what is known, and takes what is not.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let known = KNOWN.map(|known| known.name().to_owned());
+        json_schema!({"anyOf": [{"enum": known}, {"type": ["string", "null"]}]})
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{
-    discovery::{Document, Target},
-    reason::Reason,
-};
+use super::well_known::{Document, Target};
+use crate::reason::Reason;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DocumentAsked {
     /// The authorization server metadata.
     AuthorizationServer,
@@ -22,6 +21,7 @@ pub enum DocumentAsked {
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DiscoveryOutcome {
     /// 200: the document.
     Ok,
@@ -41,6 +41,7 @@ pub enum DiscoveryOutcome {
 
 /// One answer to discovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DiscoveryAnswer {
     /// What was asked for.
     pub document: DocumentAsked,

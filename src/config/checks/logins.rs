@@ -1,4 +1,4 @@
-//! The checks between the profile, what turns its discovery on, and what its logins pass through.
+//! The checks of the paths that logins pass through.
 
 use std::collections::BTreeMap;
 
@@ -6,104 +6,23 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{
     config::{
-        keys::{
-            mcp_client::AuthType,
-            profile::{McpServerAuthMode, Profile},
-            site::{AccessRule, Site},
-        },
+        discovery::{keys::DiscoveryKeys, profile::McpServerAuthMode},
+        keys::site::{AccessRule, Site},
         problem::Problem,
         values::{network::Network, path_prefix::below_bases, public_url::PublicUrl},
     },
-    generation::{self, CLAUDE_CODE_MESSAGES, VERSION, claude_code_login_paths},
+    generation::{CLAUDE_CODE_MESSAGES, claude_code_login_paths},
 };
 
-pub(super) fn problems(site: &Site, problems: &mut Vec<Problem>) {
-    let path = site.place.key("mcp_server_auth_mode");
-    match (site.profile(), site.mcp_server_auth_mode) {
-        (Profile::PerUserOauth, Some(_)) => {
-            let message = "used with profile: oauth2 alone; under per_user_oauth an MCP client with auth_type \
-                           per_user_oauth turns discovery on. Set that profile, or remove this";
-            problems.push(Problem::new(path, message));
-        }
-        (Profile::Oauth2, Some(mode)) if mode.is_on() && site.public_urls.is_empty() => {
-            let message = format!(
-                "{} needs public_urls: Bifrost's tokens are for one issuer, and no client may name it by its Host; \
-                 list the origin that Bifrost has as oauth2_server_config.issuer_url",
-                mode.name()
-            );
-            problems.push(Problem::new(path, message));
-        }
-        _ => {}
-    }
-    if site.claude_code_gateway && site.public_urls.is_empty() {
-        let message = "needs public_urls: the gateway's tokens are for one issuer, and no client may name it by its \
-                       Host; list the URL that Bifrost has as oauth2_server_config.issuer_url";
-        problems.push(Problem::new(site.place.key("claude_code_gateway"), message));
-    }
-}
-
 pub(super) fn warnings(site: &Site, warnings: &mut Vec<Problem>) {
-    if let Some(mode) = site.auth_mode() {
-        switched_off(site, warnings);
-        several_issuers(site, mode, warnings);
-    }
-    if site.claude_code_gateway && site.profile() == Profile::PerUserOauth {
-        let message = "set, but no Bifrost of profile per_user_oauth has one: it came with 2. Set the profile to oauth2, \
-                       or take this out";
-        warnings.push(Problem::new(site.place.key("claude_code_gateway"), message));
-    }
     closed_logins(site, warnings);
     half_closed(site, warnings);
-    assumed(site, warnings);
-}
-
-/// Nobody gets a generation of Bifrost without knowing it.
-fn assumed(site: &Site, warnings: &mut Vec<Problem>) {
-    if site.profile.is_some() {
-        return;
-    }
-    let (assumed, other) = (&generation::PER_USER_OAUTH, &generation::OAUTH2);
-    let message = format!(
-        "not set, so {} is assumed, for Bifrost {}; Bifrost {}, 2.x among them, needs {}. GET {VERSION} of a server, or \
-         bridgehead verify, tells which it is: write the profile here",
-        assumed.name, assumed.versions, other.versions, other.name
-    );
-    warnings.push(Problem::new(site.place.key("profile"), message));
-}
-
-/// Discovery is off, and nothing in the file says that it was to be.
-fn switched_off(site: &Site, warnings: &mut Vec<Problem>) {
-    if site.mcp_server_auth_mode.is_some() {
-        return;
-    }
-    let message = if has_per_user_oauth(site) {
-        "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery is off, and \
-         no MCP client with auth_type per_user_oauth turns it on. Write what Bifrost has under \
-         client.mcp_server_auth_mode"
-    } else {
-        "oauth2, but mcp_server_auth_mode is not set, and headers is its default, as in Bifrost: discovery is off. \
-         Write what Bifrost has under client.mcp_server_auth_mode"
-    };
-    warnings.push(Problem::new(site.place.key("profile"), message));
-}
-
-fn has_per_user_oauth(site: &Site) -> bool {
-    site.mcp_clients.iter().any(|client| client.auth_type == AuthType::PerUserOauth)
-}
-
-/// A Bifrost that is told its issuer has no other, whatever the host of a request.
-fn several_issuers(site: &Site, mode: McpServerAuthMode, warnings: &mut Vec<Problem>) {
-    if mode.is_on() && site.public_urls.len() > 1 {
-        let message = "one more issuer, and Bifrost has a single one as soon as its oauth2_server_config.issuer_url is \
-                       set, which newer versions demand: clients of any other URL cannot log in then. Keep that one \
-                       alone; bridgehead verify tells which it is";
-        warnings.push(Problem::new(site.place.key("public_urls").index(1), message));
-    }
 }
 
 /// Whoever may reach `/mcp`, or the Claude Code gateway, must be able to log in.
 fn closed_logins(site: &Site, warnings: &mut Vec<Problem>) {
-    let is_on = site.auth_mode().map_or_else(|| has_per_user_oauth(site), McpServerAuthMode::is_on);
+    let keys = DiscoveryKeys::from(site);
+    let is_on = keys.auth_mode().map_or_else(|| keys.has_per_user_oauth(), McpServerAuthMode::is_on);
     if is_on {
         let whose = format!("the logins of profile {}", site.profile().name());
         closed(site, "/mcp", site.profile().generation().login_paths(), &whose, warnings);
@@ -189,5 +108,5 @@ fn is_as_open(rule: &AccessRule, other: Option<&AccessRule>) -> bool {
 }
 
 fn nets(networks: &[Network]) -> Vec<IpNet> {
-    networks.iter().map(|network| network.0).collect()
+    networks.iter().map(Network::net).collect()
 }

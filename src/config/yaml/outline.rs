@@ -9,15 +9,15 @@ use serde::{
 };
 use serde_yaml::{Mapping, Value};
 
-use super::keys::{SITES, TABLE};
-use crate::config::{keys::mcp_client::McpClients, problem::KeyPath};
+use super::{SITES, TABLE};
+use crate::config::{discovery::mcp_client::McpClients, problem::KeyPath};
 
 /// The tables, by the site that has them.
-pub(super) type Tables = HashMap<KeyPath, McpClients>;
+pub(in crate::config) type Tables = HashMap<KeyPath, McpClients>;
 
 /// What a file says.
 #[derive(Debug)]
-pub(super) struct Outline {
+pub(in crate::config) struct Outline {
     /// Null in the place of each table that is among the `tables`.
     pub tree: Value,
     pub tables: Tables,

@@ -12,10 +12,7 @@ use serde::{
 };
 use serde_yaml::{Mapping, Value};
 
-use super::{
-    bounds::whole_number,
-    fault::{Fault, Kind},
-};
+use super::fault::{Fault, Kind};
 use crate::config::{
     problem::{KeyPath, Problem, Step},
     values::nearest::unknown_key,
@@ -25,7 +22,7 @@ use crate::config::{
 const MOST_PASSES: usize = 100;
 
 /// What could be decoded, and everything that was wrong.
-pub(super) struct Decoded<T> {
+pub(in crate::config) struct Decoded<T> {
     /// The value with all faulty parts left out; `None` when it cannot be built without them.
     pub value: Option<T>,
     pub problems: Vec<Problem>,
@@ -34,10 +31,14 @@ pub(super) struct Decoded<T> {
 
 /// What of a file was left out because it was faulty.
 #[derive(Default)]
-pub(super) struct LeftOut(HashSet<KeyPath>);
+pub(in crate::config) struct LeftOut(HashSet<KeyPath>);
 
-/// Decodes the tree that is at a path of a file.
-pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value, at: &KeyPath) -> Decoded<T> {
+/// Decodes the tree that is at a path of a file. `whole_number` says which the key at a path takes.
+pub(in crate::config) fn decode<'de, T: Deserialize<'de>>(
+    tree: &'de Value,
+    at: &KeyPath,
+    whole_number: impl Fn(&KeyPath) -> String,
+) -> Decoded<T> {
     let mut left_out = HashSet::new();
     let mut problems: Vec<Problem> = Vec::new();
     let notes = RefCell::default();
@@ -59,7 +60,7 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(tree: &'de Value, at: &KeyPath) -
         };
         if !known {
             let message = match &fault.kind {
-                Kind::WholeNumber(found) => format!("{found}; write {}", whole_number(&path, at)),
+                Kind::WholeNumber(found) => format!("{found}; write {}", whole_number(&path)),
                 kind => kind.to_string(),
             };
             problems.push(Problem::new(path.clone(), message));

@@ -1,17 +1,20 @@
 //! How Bifrost's users authenticate to an MCP client: the one field that decides.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Visitor},
 };
 
-use crate::{config::values::nearest::is_near_miss, secrets::word};
+use crate::{
+    config::values::{invalid::InvalidValue, nearest::is_near_miss},
+    secrets::word,
+};
 
 /// How Bifrost's users authenticate to an MCP client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AuthType {
     /// Not at all.
     None,
@@ -34,7 +37,7 @@ pub enum AuthType {
     Other(Box<str>),
 }
 
-const KNOWN: [AuthType; 8] = [
+pub(super) const KNOWN: [AuthType; 8] = [
     AuthType::None,
     AuthType::Headers,
     AuthType::Oauth,
@@ -71,7 +74,7 @@ impl AuthType {
     ///
     /// # Errors
     /// When it is nearly `per_user_oauth`: taken for something else, it would turn discovery off without a word.
-    pub fn of_name(name: &str) -> Result<Self, String> {
+    pub fn of_name(name: &str) -> Result<Self, InvalidValue> {
         if name.is_empty() {
             return Ok(AuthType::default());
         }
@@ -80,13 +83,14 @@ impl AuthType {
         }
         if is_near_miss(name, Self::DECIDING) {
             let name = word(name).unwrap_or("this".into());
-            return Err(format!("{name} turns discovery off; did you mean {:?}?", Self::DECIDING));
+            let message = format!("{name} turns discovery off; did you mean {:?}?", Self::DECIDING);
+            return Err(InvalidValue::new(message));
         }
         Ok(AuthType::Other(name.into()))
     }
 }
 
-// === impl Deserialize, JsonSchema ===
+// === impl Serialize, Deserialize ===
 
 impl<'de> Deserialize<'de> for AuthType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -109,22 +113,6 @@ impl<'de> Deserialize<'de> for AuthType {
         }
 
         deserializer.deserialize_any(TypeVisitor)
-    }
-}
-
-impl JsonSchema for AuthType {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "AuthType".into()
-    }
-
-    /// Offers what is known, and takes what is not.
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let known = KNOWN.map(|known| known.name().to_owned());
-        json_schema!({"anyOf": [{"enum": known}, {"type": ["string", "null"]}]})
     }
 }
 
@@ -167,7 +155,7 @@ mod tests {
             "per_user_0auth",
             "per_useroauht",
         ] {
-            let fault = AuthType::of_name(near).unwrap_err();
+            let fault = AuthType::of_name(near).unwrap_err().to_string();
             assert!(fault.ends_with("did you mean \"per_user_oauth\"?"), "{fault}");
         }
         for other in [

@@ -1,14 +1,15 @@
 //! The keys `profile` and `mcp_server_auth_mode`: which generation of Bifrost is behind the edge, and what turns its
 //! discovery on.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::generation::{self, Generation};
 
 /// Which generation of Bifrost's discovery contract is served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "edge", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Profile {
     /// Bifrost 1.5.0 to 1.5.2: endpoints under `/api/oauth/per-user/`. On as soon as one MCP client has
     /// `auth_type: per_user_oauth`.
@@ -20,8 +21,10 @@ pub enum Profile {
 }
 
 /// What Bifrost takes as a credential at `/mcp`, in the words of its key `client.mcp_server_auth_mode`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "edge", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum McpServerAuthMode {
     /// Virtual keys in headers alone: discovery is off. Bifrost's default.
     #[default]
@@ -63,7 +66,7 @@ impl McpServerAuthMode {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "edge"))]
 mod tests {
     use super::*;
 

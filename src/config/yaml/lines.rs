@@ -17,7 +17,7 @@ enum Frame {
 }
 
 /// Fills in the line of each problem whose path, or the nearest path above it, is in the text.
-pub(super) fn locate(text: &str, problems: &mut [&mut Problem]) {
+pub(in crate::config) fn locate(text: &str, problems: &mut [&mut Problem]) {
     let mut wanted: HashMap<KeyPath, Option<usize>> = HashMap::new();
     let mut keys: HashMap<&str, bool> = HashMap::new();
     for problem in problems.iter().filter(|problem| problem.line.is_none()) {
@@ -48,7 +48,7 @@ pub(super) fn locate(text: &str, problems: &mut [&mut Problem]) {
 }
 
 /// The line of each of these paths that is in the text.
-pub(super) fn lines_of(text: &str, paths: &[&KeyPath]) -> Vec<Option<usize>> {
+pub(in crate::config) fn lines_of(text: &str, paths: &[&KeyPath]) -> Vec<Option<usize>> {
     let mut wanted: HashMap<&KeyPath, Option<usize>> = paths.iter().map(|path| (*path, None)).collect();
     let mut missing = wanted.len();
     walk(text, |path, line| {
@@ -62,7 +62,7 @@ pub(super) fn lines_of(text: &str, paths: &[&KeyPath]) -> Vec<Option<usize>> {
 }
 
 /// The first key that its mapping has already, which makes a file no valid YAML.
-pub(super) fn first_repeated_key(text: &str) -> Option<Problem> {
+pub(in crate::config) fn first_repeated_key(text: &str) -> Option<Problem> {
     let mut seen = HashSet::new();
     let mut found = None;
     walk(text, |path, line| {
@@ -78,7 +78,7 @@ pub(super) fn first_repeated_key(text: &str) -> Option<Problem> {
 }
 
 /// The line of the first key or item that is nested deeper than this.
-pub(super) fn first_deeper_than(text: &str, depth: usize) -> Option<usize> {
+pub(in crate::config) fn first_deeper_than(text: &str, depth: usize) -> Option<usize> {
     let mut found = None;
     walk(text, |path, line| {
         if path.0.len() <= depth {
