@@ -3,7 +3,7 @@
 CONFIG ?= conf/proxy.yaml
 
 .PHONY: run test test-bifrost check schema bench bench-check bench-compare bench-short bench-scaling release fuzz
-.PHONY: prerequisites deb package-prerequisites manifests deny sbom image image-prerequisites dist
+.PHONY: prerequisites deb package-prerequisites manifests deny semver sbom image image-prerequisites dist
 .PHONY: test-prerequisites compare-prerequisites compared-proxies
 
 run: prerequisites
@@ -40,6 +40,14 @@ check: prerequisites
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
 	$(MAKE) --no-print-directory deny
+	.ci/rust-version.sh
+
+# Whether the library's public interface has broken since the baseline, a commit or a tag. Of the features, what embedders
+# build.
+semver: prerequisites
+	.ci/tool.sh cargo-semver-checks
+	target/tools/bin/cargo-semver-checks semver-checks --only-explicit-features --features edge \
+		--baseline-rev "$$(cat .github/semver-baseline)"
 
 # Licences, duplicates and sources of all packages; and known vulnerabilities, where their database can be reached.
 deny: prerequisites

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a tool that packages and checks need into target/tools/bin, once: tool.sh cargo-deb|cargo-deny|helm|otelcol. Each is of
-# one version, from the registry of its language.
+# Builds a tool that packages and checks need into target/tools/bin, once: tool.sh cargo-deb|cargo-deny|cargo-semver-checks|helm|
+# otelcol. Each is of one version, from the registry of its language.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -27,11 +27,12 @@ module() {
 case ${1:-} in
     cargo-deb) crate cargo-deb 3.8.0 ;;
     cargo-deny) crate cargo-deny 0.20.2 ;;
+    cargo-semver-checks) crate cargo-semver-checks 0.51.0 ;;
     # Each a minute and a half on two idle cores.
     helm) module helm tests/interop/packaging helm.sh/helm/v3/cmd/helm ;;
     otelcol) module otelcol tests/collector . ;;
     *)
-        echo "usage: tool.sh cargo-deb|cargo-deny|helm|otelcol" >&2
+        echo "usage: tool.sh cargo-deb|cargo-deny|cargo-semver-checks|helm|otelcol" >&2
         exit 2
         ;;
 esac

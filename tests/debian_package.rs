@@ -42,7 +42,7 @@ fn printed(command: &mut Command) -> String {
 /// Two versions of the package, each with the program of these tests.
 fn packages() -> &'static [PathBuf; 2] {
     static PACKAGES: OnceLock<[PathBuf; 2]> = OnceLock::new();
-    PACKAGES.get_or_init(|| ["0.1.0-1", "0.1.0-2"].map(|version| build("target/package-tests", version)))
+    PACKAGES.get_or_init(|| ["0.2.0-1", "0.2.0-2"].map(|version| build("target/package-tests", version)))
 }
 
 fn build(folder: &str, version: &str) -> PathBuf {
@@ -147,7 +147,7 @@ fn the_package_holds_all_that_belongs_to_the_program_and_is_the_same_each_time()
     printed(Command::new("dpkg-deb").arg("--control").arg(first).arg(control.path()));
     let conffiles = fs::read_to_string(control.path().join("conffiles")).unwrap();
     assert_eq!(conffiles.lines().collect::<Vec<_>>(), ["/etc/bridgehead/proxy.yaml", "/etc/logrotate.d/bridgehead"]);
-    let again = build("target/package-tests/again", "0.1.0-1");
+    let again = build("target/package-tests/again", "0.2.0-1");
     assert!(fs::read(first).unwrap() == fs::read(again).unwrap(), "two packages of one program differ");
 }
 
