@@ -36,6 +36,7 @@ check: prerequisites
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --test bifrost -- --deny warnings
 	cargo clippy --locked --no-default-features --features edge -- --deny warnings
+	cargo clippy --locked --no-default-features --lib --examples -- --deny warnings
 	cd benches/compare/load && cargo fmt --check && cargo clippy --locked --target-dir $(COMPARED) -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	cargo run --locked -- check --config $(CONFIG)
@@ -46,8 +47,10 @@ check: prerequisites
 # build.
 semver: prerequisites
 	.ci/tool.sh cargo-semver-checks
-	target/tools/bin/cargo-semver-checks semver-checks --only-explicit-features --features edge \
-		--baseline-rev "$$(cat .github/semver-baseline)"
+	for features in "" edge; do \
+		target/tools/bin/cargo-semver-checks semver-checks --only-explicit-features --features "$$features" \
+			--baseline-rev "$$(cat .github/semver-baseline)" || exit 1; \
+	done
 
 # Licences, duplicates and sources of all packages; and known vulnerabilities, where their database can be reached.
 deny: prerequisites

@@ -167,7 +167,8 @@ pub fn is_oauth(path: &[u8]) -> bool {
     OAUTH.iter().any(|root| is_at_or_below(path, root))
 }
 
-fn is_at_or_below(path: &[u8], root: &str) -> bool {
+/// Whether a path, with or without a query, is this one or below it.
+pub(crate) fn is_at_or_below(path: &[u8], root: &str) -> bool {
     let rest = path.strip_prefix(root.as_bytes());
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
 }

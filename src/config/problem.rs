@@ -47,7 +47,6 @@ pub struct Problem {
 }
 
 /// Everything that is wrong with one file. Never empty.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Problems {
     /// The file as the operator named it.
@@ -85,6 +84,11 @@ impl KeyPath {
     /// The steps to it.
     pub fn steps(&self) -> &[Step] {
         &self.0
+    }
+
+    /// Whether it ends with this key.
+    pub(super) fn ends_with(&self, key: &str) -> bool {
+        matches!(self.0.last(), Some(Step::Key(last)) if last == key)
     }
 
     /// Whether it begins with this key.
@@ -215,6 +219,19 @@ impl fmt::Display for KeyPath {
     }
 }
 
+impl fmt::Display for Problem {
+    /// Without the file: its line, its key, and what is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.path.0.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message.replace(char::is_control, " "))
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, problem) in self.list.iter().enumerate() {
@@ -227,6 +244,13 @@ impl fmt::Display for Problems {
             write!(f, "\n{}: and at least {} more problems", self.file.display(), self.more)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Problems {
+    /// As people read it: it is what a `main` prints that ends with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

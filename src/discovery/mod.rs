@@ -11,7 +11,7 @@
 //! let options = Options::new(Profile::PerUserOauth)
 //!     .public_urls(["https://gateway.example.com".parse()?])
 //!     .mcp_clients([McpClient::new("github", AuthType::PerUserOauth)]);
-//! let discovery = Discovery::compile([&options]);
+//! let discovery = Discovery::new(&options)?;
 //! let verdict = discovery.decide(&Request {
 //!     method: &http::Method::GET,
 //!     target: b"/.well-known/oauth-authorization-server",
@@ -23,7 +23,7 @@
 //! assert_eq!(asked.site, Some(0));
 //! let body = std::str::from_utf8(&discovery.answer(id).unwrap().body).unwrap();
 //! assert!(body.starts_with(r#"{"issuer":"https://gateway.example.com","#));
-//! # Ok::<(), bridgehead::plugin::InvalidValue>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod answer;
@@ -51,8 +51,12 @@ pub use self::{
     well_known::{classify, places},
 };
 
-use self::{origins::Bases, well_known::Spot};
-use crate::config::{DiscoveryKeys, PublicUrl, Scheme, UnknownHosts};
+pub(crate) use self::well_known::may_be_discovery;
+use self::{
+    origins::Bases,
+    well_known::{Spot, is_at_base},
+};
+use crate::config::{DiscoveryKeys, Options, Problems, PublicUrl, Scheme, UnknownHosts};
 
 /// What discovery needs to know of a request.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +126,18 @@ const MISDIRECTED: AnswerId = AnswerId(3);
 const BAD_HOST: AnswerId = AnswerId(4);
 
 impl Discovery {
-    /// Renders every answer that these sites can lead to.
+    /// Renders every answer that these options can lead to.
+    ///
+    /// # Errors
+    /// Everything that makes the options wrong together, as for a
+    /// [`DiscoveryFilter`](crate::plugin::DiscoveryFilter::new).
+    pub fn new(options: &Options) -> Result<Self, Problems> {
+        options.check()?;
+        Ok(Self::compile([options]))
+    }
+
+    /// The same for sites of a configuration, which have been checked.
+    #[doc(hidden)]
     pub fn compile<'a>(sites: impl IntoIterator<Item: Into<DiscoveryKeys<'a>>>) -> Self {
         let sites: Vec<DiscoveryKeys<'_>> = sites.into_iter().map(Into::into).collect();
         let mut answers = vec![
@@ -226,14 +241,14 @@ impl Discovery {
 
     /// Whether a request is for discovery at one of the public URLs, or, without any, at whatever host it names: for a
     /// document of theirs, or for what clients look for in its place, such as `/.well-known/openid-configuration` or a
-    /// path of `/mcp`. What is for another host, or below another path of theirs, is for whoever is there.
+    /// path of `/mcp`, in any spelling that a Bifrost might read as one of these. What is for another host, or at another
+    /// path of theirs, is for whoever is there.
     pub fn owns(&self, request: &Request<'_>) -> bool {
-        let Some(spot) = Spot::of(request.target) else { return false };
         if self.origins.are_derived() {
-            return spot.is_at(<[u8]>::is_empty, || true);
+            return is_at_base(request.target, <[u8]>::is_empty);
         }
         let bases = request.host.and_then(|host| self.origins.bases(host));
-        bases.is_some_and(|bases| spot.is_at(|path| bases.at(path).is_some(), || bases.above(request.target).is_some()))
+        bases.is_some_and(|bases| is_at_base(request.target, |path| bases.at(path).is_some()))
     }
 
     /// The place of the site that a request is for; `None` when its host, or what it names there, is nobody's.

@@ -145,7 +145,7 @@ impl Origins {
 
     /// The public URL with this host and the longest path that the path of the request is, or is below. Without public
     /// URLs, the origin of the request.
-    pub(crate) fn own(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
+    pub(crate) fn above_request(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
         if self.are_derived() {
             return PublicUrl::of_request(host, scheme).map(Cow::Owned);
         }

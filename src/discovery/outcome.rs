@@ -54,7 +54,7 @@ pub struct DiscoveryAnswer {
 pub struct DiscoveryCounters([[AtomicU64; DiscoveryOutcome::ALL.len()]; DocumentAsked::ALL.len()]);
 
 impl DocumentAsked {
-    /// All of them.
+    #[doc(hidden)]
     pub const ALL: [DocumentAsked; 4] = [
         DocumentAsked::AuthorizationServer,
         DocumentAsked::ProtectedResource,
@@ -84,7 +84,7 @@ impl DocumentAsked {
 }
 
 impl DiscoveryOutcome {
-    /// All of them.
+    #[doc(hidden)]
     pub const ALL: [DiscoveryOutcome; 7] = [
         DiscoveryOutcome::Ok,
         DiscoveryOutcome::NotModified,
@@ -96,6 +96,7 @@ impl DiscoveryOutcome {
     ];
 
     /// Why it is a refusal, if it is one.
+    #[doc(hidden)]
     pub fn reason(self) -> Option<Reason> {
         match self {
             DiscoveryOutcome::Misdirected => Some(Reason::UnknownHost),

@@ -1,7 +1,7 @@
 //! Keeps what Bifrost says of itself in forwarded answers consistent with the documents: it builds
 //! absolute URLs from the Host header and, behind a TLS terminator, with the wrong scheme.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     origins::Origins,
@@ -38,6 +38,17 @@ impl<'a> Repair<'a> {
     }
 }
 
+/// Whether a `WWW-Authenticate` is a Bifrost's: its `resource_metadata` is where a Bifrost below this path has it, or one
+/// that knows nothing of the path.
+pub(crate) fn is_bifrosts(value: &[u8], base: &str) -> bool {
+    resource_metadata(value).is_some_and(|(_, url)| names_resource(url.rest, base) || names_resource(url.rest, ""))
+}
+
+/// Whether a value of `Access-Control-Expose-Headers` lets web pages of other origins read challenges.
+pub(crate) fn exposes_challenges(value: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(b"www-authenticate"))
+}
+
 /// A `Location` that names one of our own hosts with the wrong scheme, with the right one. The rest
 /// stays as it is, fragment and all. `None` when there is nothing to repair.
 pub fn location(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<u8>> {
@@ -50,14 +61,7 @@ pub fn location(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<
 /// foreign origin, or at the root where nothing is, with our own. Every other byte stays. `None` when there is nothing
 /// to repair.
 pub fn challenge(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec<u8>> {
-    const PARAMETER: &[u8] = b"resource_metadata=\"";
-    let is_parameter = |place: &usize| {
-        value[*place..].get(..PARAMETER.len()).is_some_and(|part| part.eq_ignore_ascii_case(PARAMETER))
-            && place.checked_sub(1).is_none_or(|before| matches!(value[before], b' ' | b'\t' | b','))
-    };
-    let start = PARAMETER.len() + (0..value.len()).find(is_parameter)?;
-    let length = value[start..].iter().position(|byte| *byte == b'"')?;
-    let url = AbsoluteUrl::parse(&value[start..start + length])?;
+    let (place, url) = resource_metadata(value)?;
     let is_own = url.scheme == own.scheme() && is_at(&url, own);
     let base = match () {
         () if names_resource(url.rest, own.path()) && !is_own => own.origin(),
@@ -66,7 +70,19 @@ pub fn challenge(value: &[u8], own: &PublicUrl, origins: &Origins) -> Option<Vec
         () if names_resource(url.rest, "") && !(is_own && has_root(own, origins)) => own.as_str(),
         () => return None,
     };
-    Some([&value[..start], base.as_bytes(), url.rest, &value[start + length..]].concat())
+    Some([&value[..place.start], base.as_bytes(), url.rest, &value[place.end..]].concat())
+}
+
+/// The URL in the `resource_metadata` of a challenge, and its place.
+fn resource_metadata(value: &[u8]) -> Option<(Range<usize>, AbsoluteUrl<'_>)> {
+    const PARAMETER: &[u8] = b"resource_metadata=\"";
+    let is_parameter = |place: &usize| {
+        value[*place..].get(..PARAMETER.len()).is_some_and(|part| part.eq_ignore_ascii_case(PARAMETER))
+            && place.checked_sub(1).is_none_or(|before| matches!(value[before], b' ' | b'\t' | b','))
+    };
+    let start = PARAMETER.len() + (0..value.len()).find(is_parameter)?;
+    let end = start + value[start..].iter().position(|byte| *byte == b'"')?;
+    Some((start..end, AbsoluteUrl::parse(&value[start..end])?))
 }
 
 /// Whether this is where the public URL with this path has the metadata of a protected resource.

@@ -9,7 +9,10 @@ use super::{
     origins::Bases,
     well_known::{Document, Target},
 };
-use crate::config::{AuthType, DiscoveryKeys, McpClient, McpServerAuthMode, Profile, SiteName};
+use crate::{
+    config::{AuthType, DiscoveryKeys, McpClient, McpServerAuthMode, Profile, SiteName},
+    generation::{claude_code_login_paths, is_at_or_below},
+};
 
 /// What is served of one site, and why.
 #[derive(Debug, Clone)]
@@ -91,6 +94,14 @@ impl SiteDiscovery {
     /// How long a document may be kept.
     pub(super) fn max_age(&self) -> Duration {
         self.max_age
+    }
+
+    /// Whether who has no credential yet must reach this path of a server's: the endpoints of a login, and the keys.
+    pub(crate) fn is_open(&self, path: &[u8]) -> bool {
+        let generation = self.profile.generation();
+        let of_mcp = generation.login_paths().chain(generation.keys).filter(|_| self.is_on());
+        let of_claude_code = claude_code_login_paths().filter(|_| self.has_claude_code);
+        of_mcp.chain(of_claude_code).any(|root| is_at_or_below(path, root))
     }
 
     /// Whether a request is a server's to answer: for the keys (who answers a GET answers its preflight), and for the

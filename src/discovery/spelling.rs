@@ -13,14 +13,25 @@ pub(super) fn may_hide_well_known(path: &[u8]) -> bool {
 /// Whether any reading of the path passes `.well-known` followed by one of our names, at the root
 /// or below (RFC 8615 section 3 knows it at the root only).
 pub(super) fn names_ours(path: &[u8]) -> bool {
+    any_reading(path, |_, _| true)
+}
+
+/// Whether this is so of what any reading of the path has before `/.well-known` and behind one of our names: each empty,
+/// or a slash and more, plainly spelled.
+pub(super) fn any_reading(path: &[u8], is_so: impl Fn(&[u8], &[u8]) -> bool) -> bool {
     let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
     [path, &decoded].iter().any(|path| {
-        let path = path.to_ascii_lowercase();
         // Whoever leaves out most sees most, unless `..` takes away something that another one has left out, or a
         // backslash ends what another one leaves out.
         let is_odd = path.contains(&b'\\') || path.windows(2).any(|pair| pair == b"..");
-        Reader::MOST_LENIENT.sees_ours(&path) || is_odd && Reader::all().any(|reader| reader.sees_ours(&path))
+        let sees = |reader: Reader| reader.read(path).is_some_and(|(before, after)| is_so(&before, &after));
+        sees(Reader::MOST_LENIENT) || is_odd && Reader::all().any(sees)
     })
+}
+
+/// A path of these segments.
+fn joined(segments: &[&[u8]]) -> Vec<u8> {
+    segments.iter().flat_map(|segment| [b"/", *segment].concat()).collect()
 }
 
 /// What a server leaves out of a path, or takes for a slash.
@@ -49,20 +60,35 @@ impl Reader {
         (0..32).map(of)
     }
 
-    fn sees_ours(self, path: &[u8]) -> bool {
+    /// What stands before `/.well-known` and behind the name, for the first of our names that it sees.
+    fn read(self, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let is_ours = |name: &[u8]| NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+        let is_well_known = |segment: &&[u8]| segment.eq_ignore_ascii_case(WELL_KNOWN);
+        let mut parts = path.split(|byte| *byte == b'/' || self.backslash && *byte == b'\\');
         let mut segments: Vec<&[u8]> = Vec::new();
-        for part in path.split(|byte| *byte == b'/' || self.backslash && *byte == b'\\') {
-            match self.segment(part) {
-                b"" if self.empty => {}
-                b"." => {}
-                b".." => {
-                    segments.pop();
-                }
-                name if NAMES.contains(&name) && segments.last() == Some(&WELL_KNOWN) => return true,
-                other => segments.push(other),
+        while let Some(part) = parts.next() {
+            let name = self.segment(part);
+            if is_ours(name) && segments.pop_if(|last| is_well_known(&*last)).is_some() {
+                let mut after = Vec::new();
+                parts.for_each(|part| self.go_on(&mut after, part));
+                return Some((joined(&segments), joined(&after)));
             }
+            self.go_on(&mut segments, part);
         }
-        false
+        None
+    }
+
+    /// Goes one part of the path further.
+    fn go_on<'p>(self, segments: &mut Vec<&'p [u8]>, part: &'p [u8]) {
+        match self.segment(part) {
+            // What stands before the first slash is no segment.
+            b"" if self.empty || segments.is_empty() => {}
+            b"." => {}
+            b".." => {
+                segments.pop();
+            }
+            segment => segments.push(segment),
+        }
     }
 
     fn segment(self, part: &[u8]) -> &[u8] {

@@ -1,7 +1,7 @@
 //! Which paths are ours. The raw path decides: a document lives at one spelling, byte for byte. It is
 //! normalised only to find the other spellings, which a server behind us might read as one of ours.
 
-use super::spelling::{NAMES, may_hide_well_known, names_ours};
+use super::spelling::{NAMES, any_reading, may_hide_well_known, names_ours};
 use crate::generation::CLAUDE_CODE;
 
 /// A discovery document.
@@ -17,7 +17,7 @@ pub enum Document {
 }
 
 impl Document {
-    /// All of them.
+    #[doc(hidden)]
     pub const ALL: [Document; 3] = [Document::AuthorizationServer, Document::ProtectedResource, Document::ClaudeCode];
 }
 
@@ -84,8 +84,7 @@ pub(super) enum Spot<'a> {
 impl<'a> Spot<'a> {
     /// Takes the path of a request target apart; `None` when it is not ours.
     pub fn of(raw: &'a [u8]) -> Option<Self> {
-        let end = raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len());
-        let path = &raw[..end];
+        let path = without_query(raw);
         if !may_hide_well_known(path) {
             return None;
         }
@@ -112,15 +111,27 @@ impl<'a> Spot<'a> {
         };
         found.map_or((Target::Nothing, None), |(target, url)| (target, Some(url)))
     }
+}
 
-    /// Whether it is at one of the public URLs, of which `is_base` knows the paths, or at what Bifrost has below one. Of
-    /// another spelling `is_below` says whether the whole path is below one.
-    pub fn is_at(self, is_base: impl Fn(&[u8]) -> bool, is_below: impl FnOnce() -> bool) -> bool {
-        let Spot::Plain { before, after, .. } = self else { return is_below() };
-        let is_resource = |path: &[u8]| resources(path).any(<[u8]>::is_empty);
-        let is_own = |path: &[u8]| resources(path).any(&is_base);
-        is_own(before) && is_resource(after) || before.is_empty() && is_own(after)
-    }
+/// Whether a path, in whatever spelling, is for discovery at one of the public URLs, of which `is_base` knows the paths, or
+/// at what Bifrost has below one.
+pub(super) fn is_at_base(raw: &[u8], is_base: impl Fn(&[u8]) -> bool) -> bool {
+    let path = without_query(raw);
+    let is_resource = |path: &[u8]| resources(path).any(<[u8]>::is_empty);
+    let is_of_base = |path: &[u8]| resources(path).any(&is_base);
+    may_hide_well_known(path)
+        && any_reading(path, |before, after| {
+            is_of_base(before) && is_resource(after) || before.is_empty() && is_of_base(after)
+        })
+}
+
+/// Whether the path of a request target may be for discovery: a look, and no answer.
+pub(crate) fn may_be_discovery(raw: &[u8]) -> bool {
+    may_hide_well_known(without_query(raw))
+}
+
+fn without_query(raw: &[u8]) -> &[u8] {
+    &raw[..raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len())]
 }
 
 fn authorization_server<P>(before: &[u8], after: &[u8], at: impl Fn(&[u8]) -> Option<P>) -> Option<(Target, P)> {

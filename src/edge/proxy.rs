@@ -4,7 +4,7 @@
 //! costs twice as much and holds twice the memory; it is over when that hook says that the response has been written.
 //! The hooks after it are for servers of HTTP/2, to which Pingora forwards.
 
-use std::{os::fd::RawFd, sync::Arc};
+use std::{fmt, os::fd::RawFd, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -17,7 +17,10 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -40,6 +43,8 @@ pub struct Edge(pub(super) Arc<Parts>);
 /// What an edge is made of.
 pub(super) struct Parts {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Tells whoever supervises that there is another one.
+    pub changed: Arc<Notify>,
     pub counters: Arc<Counters>,
     pub rates: Rates,
     /// Those that are being forwarded.
@@ -49,6 +54,12 @@ pub(super) struct Parts {
     pub phase: watch::Receiver<Stage>,
     /// Whether listeners of others than the edge have their clients redirected to https.
     pub redirects_to_https: bool,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").field("generation", &self.0.snapshot.load().generation).finish_non_exhaustive()
+    }
 }
 
 impl Edge {

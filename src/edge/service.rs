@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, Retries},
-    fleet::Runtime,
+    fleet::{Fleet, Runtime},
     limits::{OpenFiles, Rates},
     readiness::Stage,
     telemetry::Counters,
@@ -67,14 +67,36 @@ impl Edge {
     ) -> Self {
         let idle = IDLE_CONNECTIONS.saturating_mul(threads.max(1)).min(OpenFiles::of_process().idle());
         let (rates, requests, pool) = (Rates::new(), Arc::default(), Pool::new(idle, threads));
-        Edge(Arc::new(Parts { snapshot, counters, rates, requests, pool, in_flight, phase, redirects_to_https }))
+        let changed = Arc::default();
+        Edge(Arc::new(Parts {
+            snapshot,
+            changed,
+            counters,
+            rates,
+            requests,
+            pool,
+            in_flight,
+            phase,
+            redirects_to_https,
+        }))
     }
 
     /// Checks the health of the servers, and looks up their names, until it is dropped: for a background service. Without
     /// it, servers whose address is a name are never found, and servers that fail are only known by what becomes of
     /// requests.
     pub async fn supervise(&self) {
-        supervise(Arc::clone(self.snapshot()), Arc::default(), Arc::clone(self.counters())).await;
+        supervise(Arc::clone(self.snapshot()), Arc::clone(&self.0.changed), Arc::clone(self.counters())).await;
+    }
+
+    /// Serves another configuration from now on; requests that have begun end with theirs. What is known of servers that
+    /// stay goes on to be known, and [`supervise`](Self::supervise) looks up the names of new ones. It takes as long as
+    /// compiling does: call it where a thread may be blocked, and from one place at a time.
+    pub fn replace(&self, config: &Config) {
+        let snapshot = Arc::new(self.snapshot().load().followed_by(config, self.counters().sites()));
+        self.snapshot().store(Arc::clone(&snapshot));
+        snapshot.fleets().into_iter().for_each(Fleet::refresh);
+        snapshot.forget_other_names();
+        self.0.changed.notify_one();
     }
 
     /// What is served: swapped whole when there is a new configuration.

@@ -1,12 +1,15 @@
 //! A filter whose options are in a file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::filter::DiscoveryFilter;
 use crate::config::{Options, Problem, Problems};
 
-/// A file with [`Options`], and the filter that answers with them. Reload it when the file has changed: on SIGHUP, on a
-/// timer, or when whoever writes it says so.
+/// A file with [`Options`], and the filter that answers with them. Reload it when it may have changed: on SIGHUP, or
+/// every few seconds.
 ///
 /// ```no_run
 /// use bridgehead::plugin::DiscoveryFile;
@@ -14,7 +17,8 @@ use crate::config::{Options, Problem, Problems};
 /// let file = DiscoveryFile::open("discovery.yaml")?;
 /// let filter = file.filter(); // for the proxy
 /// match file.reload() {
-///     Ok(warnings) => warnings.iter().for_each(|warning| println!("{}", warning.in_file(file.path()))),
+///     Ok(false) => {} // it says what it said before
+///     Ok(true) => file.warnings().iter().for_each(|warning| println!("{}", warning.in_file(file.path()))),
 ///     Err(problems) => eprintln!("the old options go on to be used: {problems}"),
 /// }
 /// # Ok::<(), bridgehead::plugin::Problems>(())
@@ -23,6 +27,14 @@ use crate::config::{Options, Problem, Problems};
 pub struct DiscoveryFile {
     path: PathBuf,
     filter: DiscoveryFilter,
+    read: Arc<Mutex<LastRead>>,
+}
+
+/// What was read last.
+#[derive(Debug)]
+struct LastRead {
+    text: String,
+    warnings: Vec<Problem>,
 }
 
 impl DiscoveryFile {
@@ -32,11 +44,13 @@ impl DiscoveryFile {
     /// Everything that is wrong with it, as for [`Options::from_file`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Problems> {
         let path = path.into();
-        let filter = DiscoveryFilter::new(&Options::from_file(&path)?)?;
-        Ok(DiscoveryFile { path, filter })
+        let text = Options::read(&path)?;
+        let options = Options::from_text(&path, &text)?;
+        let (filter, warnings) = (DiscoveryFilter::new(&options)?, options.warnings_in(&text));
+        Ok(DiscoveryFile { path, filter, read: Arc::new(Mutex::new(LastRead { text, warnings })) })
     }
 
-    /// The filter. It, and every clone of it, answers with what the file said when it was read last.
+    /// The filter. It, and every clone of it, answers with what the file said when it was good last.
     pub fn filter(&self) -> DiscoveryFilter {
         self.filter.clone()
     }
@@ -46,14 +60,27 @@ impl DiscoveryFile {
         &self.path
     }
 
-    /// Reads the file again, and returns what should be known of it ([`Options::warnings`]). It takes as long as reading
-    /// does: call it where a thread may be blocked.
+    /// What should be known of what it says ([`Options::warnings`]), each with its line.
+    pub fn warnings(&self) -> Vec<Problem> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).warnings.clone()
+    }
+
+    /// Reads the file again. Whether it said something else than the last time, and so the filter does. It takes as long
+    /// as reading does: call it where a thread may be blocked.
     ///
     /// # Errors
-    /// Everything that is wrong with it; then the filter answers as before.
-    pub fn reload(&self) -> Result<Vec<Problem>, Problems> {
-        let options = Options::from_file(&self.path)?;
+    /// Everything that is wrong with it; then the filter answers as before. A file that is wrong is told of once, until it
+    /// changes again; one that cannot be read, each time.
+    pub fn reload(&self) -> Result<bool, Problems> {
+        let text = Options::read(&self.path)?;
+        let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.text == text {
+            return Ok(false);
+        }
+        last.text = text;
+        let options = Options::from_text(&self.path, &last.text)?;
         self.filter.replace(&options)?;
-        Ok(options.warnings())
+        last.warnings = options.warnings_in(&last.text);
+        Ok(true)
     }
 }

@@ -1,19 +1,22 @@
 //! The filter: answers discovery, and repairs what servers say of it.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 
 use super::{
     prepared::{Prepared, drain},
-    request::{asked, host, scheme},
+    request::{host, of_session, scheme},
 };
 use crate::{
-    config::{Options, Problems, Scheme},
-    discovery::{Discovery, DiscoveryAnswer, DiscoveryOutcome, DocumentAsked, Verdict, repair::Repair},
+    config::{Options, Problems, PublicUrl, Scheme},
+    discovery::{
+        Discovery, DiscoveryAnswer, DiscoveryOutcome, DocumentAsked, PROTECTED_RESOURCE_MCP, Verdict, may_be_discovery,
+        repair::{Repair, exposes_challenges, is_bifrosts},
+    },
     trust::TrustedProxies,
 };
 
@@ -59,8 +62,12 @@ impl DiscoveryFilter {
     /// alone has the keys.
     ///
     /// # Errors
-    /// When the client cannot be read from or written to.
+    /// When the client cannot be written to.
     pub async fn answer(&self, session: &mut Session) -> Result<Option<DiscoveryAnswer>> {
+        // Nearly every request ends here.
+        if !may_be_discovery(session.req_header().uri.path().as_bytes()) {
+            return Ok(None);
+        }
         let compiled = self.0.load_full();
         let derived;
         let (prepared, asked) = match compiled.decide(session) {
@@ -77,35 +84,54 @@ impl DiscoveryFilter {
         Ok(Some(DiscoveryAnswer { document, outcome: DiscoveryOutcome::of(prepared.header.status) }))
     }
 
+    /// Whether a request of somebody without a credential is to be let through, for a proxy that demands one: a step of a
+    /// login at the Bifrost (registration, authorization, token, consent, keys), or the preflight of a web page. What
+    /// discovery itself is has been [answered](Self::answer) before.
+    pub fn is_open(&self, session: &Session) -> bool {
+        let compiled = self.0.load();
+        let header = session.req_header();
+        compiled.own(session).is_some_and(|own| {
+            let path = header.uri.path().as_bytes().get(own.path().len()..).unwrap_or_default();
+            header.method == Method::OPTIONS || compiled.discovery.sites().iter().any(|site| site.is_open(path))
+        })
+    }
+
+    /// Makes the `WWW-Authenticate` of a 401 of your own, so that an MCP client finds the documents (RFC 9728 section 5.1).
+    /// `None` where there are none: discovery is off, or the request is for somebody else.
+    pub fn challenge(&self, session: &Session) -> Option<String> {
+        let compiled = self.0.load();
+        let own = compiled.own(session).filter(|_| compiled.discovery.is_on())?;
+        Some(format!("Bearer resource_metadata=\"{own}{PROTECTED_RESOURCE_MCP}\""))
+    }
+
     /// Makes what a Bifrost server says of itself agree with the documents, for `response_filter`: `resource_metadata` in
-    /// a `WWW-Authenticate` (RFC 9728 section 5.1) and the origin in a `Location` name the public URL, and a 401 may be
-    /// read by web pages of other origins (`Access-Control-Expose-Headers`, Fetch standard). The response to a request
-    /// for somebody else is left alone. Whether anything was changed.
+    /// a `WWW-Authenticate` (RFC 9728 section 5.1) and the scheme in a `Location` become those of the public URL, and a
+    /// challenge that is a Bifrost's is exposed to web pages that may read the response (`Access-Control-Expose-Headers`,
+    /// Fetch standard). Whether anything was changed.
+    ///
+    /// A public URL has all that is at its host and below its path. Where something else of yours is there, do not call
+    /// this for its responses. Those of other hosts, and above the path, are left alone.
     ///
     /// # Errors
     /// When a value cannot be set, which no value that Pingora has read can lead to.
     pub fn repair(&self, session: &Session, response: &mut ResponseHeader) -> Result<bool> {
-        let compiled = self.0.load();
-        let path = session.req_header().uri.path().as_bytes();
-        let origins = compiled.discovery.origins();
-        let own = host(session).and_then(|host| origins.own(host, path, compiled.scheme(session)));
-        let Some(own) = own else { return Ok(false) };
-        let mut is_changed = false;
-        if let Some(repair) = Repair::new(own, origins) {
-            is_changed |= replace(response, &header::LOCATION, |value| repair.location(value))?;
-            is_changed |= replace(response, &header::WWW_AUTHENTICATE, |value| repair.challenge(value))?;
+        // Nearly every response ends here.
+        if ![header::LOCATION, header::WWW_AUTHENTICATE].iter().any(|name| response.headers.contains_key(name)) {
+            return Ok(false);
         }
-        Ok(is_changed | expose_challenge(response)?)
+        let compiled = self.0.load();
+        let Some(own) = compiled.own(session) else { return Ok(false) };
+        let is_exposed = expose_challenge(response, own.path())?;
+        let Some(repair) = Repair::new(own, compiled.discovery.origins()) else { return Ok(is_exposed) };
+        let is_moved = replace(response, &header::LOCATION, |value| repair.location(value))?;
+        let is_challenged = replace(response, &header::WWW_AUTHENTICATE, |value| repair.challenge(value))?;
+        Ok(is_exposed || is_moved || is_challenged)
     }
 }
 
 impl Compiled {
     fn new(options: &Options) -> Result<Self, Problems> {
-        let problems = options.problems();
-        if !problems.is_empty() {
-            return Err(Problems::new(Path::new("options of the discovery filter"), problems));
-        }
-        let discovery = Discovery::compile([options]);
+        let discovery = Discovery::new(options)?;
         let prepared = discovery.answers().iter().map(Prepared::new).collect();
         Ok(Compiled { discovery, prepared, trusted: TrustedProxies::new(options.trusted()) })
     }
@@ -114,10 +140,16 @@ impl Compiled {
         scheme(session, &self.trusted)
     }
 
+    /// The public URL that a request is for, or the origin that is made of it.
+    fn own(&self, session: &Session) -> Option<Cow<'_, PublicUrl>> {
+        let path = session.req_header().uri.path().as_bytes();
+        self.discovery.origins().above_request(host(session)?, path, self.scheme(session))
+    }
+
     /// What becomes of a request. On a host that is not one of the public URLs', and below somebody else's path, nothing is
     /// ours.
     fn decide(&self, session: &Session) -> Verdict {
-        let request = asked(session, self.scheme(session));
+        let request = of_session(session, self.scheme(session));
         if self.discovery.owns(&request) { self.discovery.decide(&request) } else { Verdict::NotOurs }
     }
 }
@@ -154,16 +186,15 @@ fn replace(
     Ok(true)
 }
 
-/// Lets a web page of another origin read the challenge of a 401. Whether it could not before.
-fn expose_challenge(response: &mut ResponseHeader) -> Result<bool> {
-    if response.status != StatusCode::UNAUTHORIZED || !response.headers.contains_key(header::WWW_AUTHENTICATE) {
-        return Ok(false);
+/// Lets web pages of other origins read the challenge of a 401, if it is that of a Bifrost below this path. Whether they
+/// could not before.
+fn expose_challenge(response: &mut ResponseHeader, base: &str) -> Result<bool> {
+    let values = |name| response.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let is_exposed = response.status != StatusCode::UNAUTHORIZED
+        || !values(header::WWW_AUTHENTICATE).any(|value| is_bifrosts(value, base))
+        || values(header::ACCESS_CONTROL_EXPOSE_HEADERS).any(exposes_challenges);
+    if !is_exposed {
+        response.append_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate")?;
     }
-    let exposed = response.headers.get_all(header::ACCESS_CONTROL_EXPOSE_HEADERS).iter().map(HeaderValue::as_bytes);
-    let mut names = exposed.flat_map(|value| value.split(|byte| *byte == b','));
-    if names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"www-authenticate")) {
-        return Ok(false);
-    }
-    response.append_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate")?;
-    Ok(true)
+    Ok(!is_exposed)
 }

@@ -49,13 +49,18 @@
 //! place: `/.well-known/openid-configuration`, a document of `/mcp`, of `/mcp/<slug>` and of the Claude Code gateway. What is
 //! not there gets a 404, because Bifrost's dashboard would answer it with HTML. A public URL may have a path; then the
 //! documents are where RFC 8414 section 3.1 and RFC 9728 section 3.1 put them, and where clients look that append to what
-//! they are given. Another host, another path such as `/realms/x/.well-known/openid-configuration` of an identity provider,
+//! they are given. Another host, another path such as `/realms/x/.well-known/openid-configuration` or `/.well-known/openid-configuration/realms/x` of an
+//! identity provider,
 //! and everything that is no discovery is left alone: [`answer`](DiscoveryFilter::answer) returns `None`, and has done
-//! nothing. Without public URLs every host is answered, with an issuer made of the request's own: only for a proxy that
-//! knows its hosts before.
+//! nothing. With [`Options::any_host`] every host is answered, with an issuer made of the request's own: only for a
+//! proxy that knows its hosts before.
+//!
+//! A path is judged in whatever spelling a server behind you might read it: `//.well-known/…` and `%2ewell-known` are as
+//! much the Bifrost's as the plain one, and get a 404, so that nobody can have its dashboard or an unrepaired document
+//! instead.
 //!
 //! Each filter is for one Bifrost, or for several that share profile and MCP client table. For more, ask one filter after
-//! the other.
+//! the other, in both hooks; the order does not matter.
 //!
 //! # Order
 //!
@@ -63,15 +68,48 @@
 //! what counts requests against a client: the documents are public. Web pages ask with `OPTIONS` first, which is answered,
 //! too. After what refuses a client altogether, such as a list of addresses, is right as well.
 //!
+//! The documents are not all that such a client needs. A check of yours that refuses who has no token must let the login
+//! itself through, [`is_open`](DiscoveryFilter::is_open), and its 401 should say where to begin,
+//! [`challenge`](DiscoveryFilter::challenge):
+//!
+//! ```no_run
+//! # use bridgehead::plugin::DiscoveryFilter;
+//! # use pingora::{Result, http::ResponseHeader};
+//! # use pingora_proxy::Session;
+//! # async fn request_filter(discovery: &DiscoveryFilter, session: &mut Session) -> Result<bool> {
+//! if discovery.answer(session).await?.is_some() {
+//!     return Ok(true);
+//! }
+//! let has_token = session.get_header("authorization").is_some(); // yours to judge
+//! if has_token || discovery.is_open(session) {
+//!     return Ok(false);
+//! }
+//! let mut refusal = ResponseHeader::build(401, None)?;
+//! if let Some(challenge) = discovery.challenge(session) {
+//!     refusal.insert_header("WWW-Authenticate", challenge)?;
+//! }
+//! session.write_response_header(Box::new(refusal), true).await?;
+//! Ok(true)
+//! # }
+//! ```
+//!
 //! Pingora's downstream modules see the request, since they run before `request_filter`. They do not see the answer: it is
 //! written past them, so that nobody compresses or rewrites a document. `response_filter`, `upstream_response_filter` and the
-//! caching hooks do not see it either; `logging` does, with the status in `session.response_written()`.
+//! caching hooks do not see it either; `logging` does, with the status in `session.response_written()`. What your
+//! `early_request_filter` refuses comes before all of this.
+//!
+//! Leave the client's request as it came where these calls see it. Whoever takes `/bifrost` off the path, or sets another
+//! `Host`, does so in `upstream_request_filter`, on the request for the server: [`repair`](DiscoveryFilter::repair) asks
+//! the session what the client wanted. Better, let a Bifrost below a path know of it (`server.base_path`): one that does not
+//! redirects to places above it, which nobody can repair.
 //!
 //! # HTTP/2, and request bodies
 //!
-//! Answers are the same over HTTP/1.0, HTTP/1.1 and HTTP/2, where `:authority` is the host. A request for a document rarely
+//! Answers are the same over HTTP/1.1 and HTTP/2, where `:authority` is the host, and over HTTP/1.0, where one without a
+//! `Host` is nobody's. A request for a document rarely
 //! has a body. One up to 64 KiB is read and thrown away, for at most 2 s, so that an HTTP/1.1 connection can go on to be
-//! used; after a larger one, or one that waits for `100 Continue`, the connection is closed behind the answer. If your
+//! used; after a larger one, or one that waits for `100 Continue`, the connection is closed behind the answer, or over HTTP/2
+//! the stream is reset. If your
 //! `request_filter` reads bodies before, do so only once the filter has returned `None`.
 //!
 //! # What it costs
@@ -82,8 +120,8 @@
 //!
 //! # How to test it
 //!
-//! [`Discovery::compile`](crate::discovery::Discovery::compile) takes the same options, and decides without a socket. In
-//! front of a running proxy, the issuer must be the public URL, byte for byte, and an MCP client must get from a 401 to the
+//! [`Discovery::new`](crate::discovery::Discovery::new) takes the same options, and decides without a socket: what it
+//! [owns](crate::discovery::Discovery::owns) is what a filter answers. In front of a running proxy, the issuer must be the public URL, byte for byte, and an MCP client must get from a 401 to the
 //! document:
 //!
 //! ```text
@@ -99,7 +137,7 @@ pub(crate) mod request;
 pub use self::{
     file::DiscoveryFile,
     filter::DiscoveryFilter,
-    request::{host, peer, scheme},
+    request::{host, is_for, peer, scheme},
 };
 pub use crate::{
     config::{

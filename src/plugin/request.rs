@@ -8,7 +8,8 @@ use pingora_proxy::Session;
 
 use crate::{
     config::Scheme,
-    host::authority,
+    discovery::Request,
+    host::{Host, authority},
     trust::{self, TrustedProxies},
 };
 
@@ -24,19 +25,30 @@ pub fn host(session: &Session) -> Option<&[u8]> {
     host.or_else(|| authority(header.raw_path()))
 }
 
-/// Finds the address at the other end of a connection; IPv4 in its IPv6 form as IPv4. A Unix socket has none and counts
-/// as `127.0.0.1`.
-pub fn peer(session: &Session) -> IpAddr {
-    match session.client_addr() {
-        Some(SocketAddr::Inet(address)) => address.ip().to_canonical(),
-        _ => Ipv4Addr::LOCALHOST.into(),
+/// Whether a request is for this host, whatever the case in which it was written, a dot at its end, or its port. Only where
+/// `host` has a port does that count, too.
+///
+/// Hosts are not to be compared as text: `Login.example.com`, `login.example.com.` and `login.example.com:443` are one.
+pub fn is_for(session: &Session, host: &str) -> bool {
+    let (asked, wanted) = (self::host(session).and_then(Host::parse), Host::parse(host.as_bytes()));
+    asked.zip(wanted).is_some_and(|(asked, wanted)| {
+        asked.name == wanted.name && wanted.port.is_none_or(|port| asked.port == Some(port))
+    })
+}
+
+/// Finds the address at the other end of a connection; IPv4 in its IPv6 form as IPv4. A Unix socket counts as `127.0.0.1`.
+/// `None` where it is not known.
+pub fn peer(session: &Session) -> Option<IpAddr> {
+    match session.client_addr()? {
+        SocketAddr::Inet(address) => Some(address.ip().to_canonical()),
+        SocketAddr::Unix(_) => Some(Ipv4Addr::LOCALHOST.into()),
     }
 }
 
 /// Finds the scheme that the client used, as far as it can be known: `https` where the connection has TLS; otherwise
 /// what the first entry of `X-Forwarded-Proto` says, if the peer is one of these trusted proxies, and else `http`.
 pub fn scheme(session: &Session, trusted: &TrustedProxies) -> Scheme {
-    scheme_when(session, || trusted.contains(peer(session)))
+    scheme_when(session, || peer(session).is_some_and(|peer| trusted.contains(peer)))
 }
 
 /// The same, where somebody else knows whether what the peer says of others is believed.
@@ -51,11 +63,11 @@ pub(crate) fn scheme_when(session: &Session, is_trusted: impl FnOnce() -> bool) 
     told.and_then(|value| trust::forwarded_proto(value.as_bytes())).unwrap_or(Scheme::Http)
 }
 
-/// The request, as discovery needs it.
-pub(crate) fn asked(session: &Session, scheme: Scheme) -> crate::discovery::Request<'_> {
+/// What discovery needs to know of a request.
+pub(crate) fn of_session(session: &Session, scheme: Scheme) -> Request<'_> {
     let header = session.req_header();
     let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
-    crate::discovery::Request {
+    Request {
         method: &header.method,
         target: target.as_bytes(),
         host: host(session),

@@ -1,9 +1,18 @@
 //! Discovery in a stock Pingora proxy with Pingora's own load balancer.
 //!
-//! The options are in a file of their own, which is read again when somebody changes it. To try it:
+//! The options are in a file of their own, which is read again when somebody changes it:
+//!
+//! ```yaml
+//! public_urls: ["http://localhost:8000"]
+//! profile: per_user_oauth
+//! mcp_clients:
+//!   - {name: github, auth_type: per_user_oauth}
+//! ```
+//!
+//! To try it:
 //!
 //! ```text
-//! cargo run --example load_balancer -- 127.0.0.1:8000 discovery.yaml 127.0.0.1:8081 127.0.0.1:8082
+//! cargo run --no-default-features --example load_balancer -- 127.0.0.1:8000 discovery.yaml 127.0.0.1:8081 127.0.0.1:8082
 //! curl -s localhost:8000/.well-known/oauth-authorization-server
 //! ```
 
@@ -62,7 +71,12 @@ impl BackgroundService for Reload {
             }
             let file = self.0.clone();
             match tokio::task::spawn_blocking(move || file.reload()).await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(true)) => {
+                    for warning in self.0.warnings() {
+                        println!("{}", warning.in_file(self.0.path()));
+                    }
+                }
+                Ok(Ok(false)) => {}
                 Ok(Err(problems)) => eprintln!("the old options go on to be used: {problems}"),
                 Err(ended) => eprintln!("the file was not read: {ended}"),
             }

@@ -1,7 +1,7 @@
 //! An MCP client table from code, which changes while the proxy runs, and counters of what was answered.
 //!
 //! ```text
-//! cargo run --example table_from_code -- 127.0.0.1:8000 127.0.0.1:8081
+//! cargo run --no-default-features --example table_from_code -- 127.0.0.1:8000 127.0.0.1:8081
 //! curl -si localhost:8000/.well-known/oauth-authorization-server
 //! ```
 
@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use bridgehead::plugin::{AuthType, DiscoveryCounters, DiscoveryFilter, McpClient, Options, Problems, Profile};
-use pingora::{Result, server::Server, upstreams::peer::HttpPeer};
+use pingora::{Result, http::ResponseHeader, server::Server, upstreams::peer::HttpPeer};
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
 
 struct Gateway {
@@ -41,12 +41,18 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
         Ok(Box::new(HttpPeer::new(self.bifrost, false, String::new())))
     }
+
+    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, (): &mut ()) -> Result<()> {
+        self.discovery.repair(session, response)?;
+        Ok(())
+    }
 }
 
 /// What the table is when these MCP clients use OAuth by each user. Without any, discovery is off.
 fn options<'a>(names: impl Iterator<Item = &'a str>) -> Options {
     let clients = names.map(|name| McpClient::new(name, AuthType::PerUserOauth));
-    Options::new(Profile::PerUserOauth).mcp_clients(clients)
+    // Behind a proxy of many hosts write public_urls instead.
+    Options::new(Profile::PerUserOauth).any_host(true).mcp_clients(clients)
 }
 
 /// Replaces the table with each line of the standard input, and tells what has been answered.

@@ -2,7 +2,7 @@
 //! another host and on the host of the gateway, and whatever else there is.
 //!
 //! ```text
-//! cargo run --example virtual_hosts -- 127.0.0.1:8000 127.0.0.1:8081 127.0.0.1:8082
+//! cargo run --no-default-features --example virtual_hosts -- 127.0.0.1:8000 127.0.0.1:8081 127.0.0.1:8082
 //! curl -s -H 'Host: gateway.example.com' localhost:8000/.well-known/oauth-authorization-server
 //! curl -s -H 'Host: login.example.com' localhost:8000/realms/x/.well-known/openid-configuration
 //! ```
@@ -22,7 +22,11 @@ struct VirtualHosts {
 
 impl VirtualHosts {
     fn is_for_keycloak(session: &Session) -> bool {
-        plugin::host(session) == Some(b"login.example.com") || session.req_header().uri.path().starts_with("/realms/")
+        let path = session.req_header().uri.path();
+        // On the host of the gateway, too: its own paths, and where RFC 8414 section 3.1 has the metadata of its issuers.
+        let is_below_realms =
+            path.starts_with("/realms/") || path.starts_with("/.well-known/") && path.contains("/realms/");
+        plugin::is_for(session, "login.example.com") || is_below_realms
     }
 }
 

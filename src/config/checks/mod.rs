@@ -49,6 +49,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         fleet::warnings(site, &mut warnings);
         discovery::profile_warnings(&site.into(), &site.place, &mut warnings);
         logins::warnings(site, &mut warnings);
+        discovery::assumed(&site.into(), &site.place, &mut warnings);
         discovery::remarks(&site.into(), &site.place, false, &mut warnings);
     }
     sites::warnings(&config.sites, &mut warnings);

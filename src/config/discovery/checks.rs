@@ -121,7 +121,6 @@ pub(in crate::config) fn profile_warnings(keys: &DiscoveryKeys<'_>, place: &Plac
                        or take this out";
         warnings.push(Problem::new(place.key("claude_code_gateway"), message));
     }
-    assumed(keys, place, warnings);
 }
 
 /// What is said of the MCP clients, as notes or as warnings.
@@ -141,7 +140,7 @@ pub(in crate::config) fn remarks(keys: &DiscoveryKeys<'_>, place: &Place, is_not
 }
 
 /// Nobody gets a generation of Bifrost without knowing it.
-fn assumed(keys: &DiscoveryKeys<'_>, place: &Place, warnings: &mut Vec<Problem>) {
+pub(in crate::config) fn assumed(keys: &DiscoveryKeys<'_>, place: &Place, warnings: &mut Vec<Problem>) {
     if keys.profile.is_some() {
         return;
     }

@@ -9,12 +9,13 @@ use crate::config::{
 };
 
 impl Options {
-    /// Reads and checks a YAML file. `${NAME}` in a value is what the environment has under the name.
+    /// Reads and checks a YAML file. `${NAME}` is what the environment has under the name, but in `mcp_clients`, where
+    /// `env.NAME` is Bifrost's.
     ///
     /// # Errors
     /// Everything that is wrong with it, each with its line, its key and a remedy; one problem when it cannot be read.
     pub fn from_file(file: &Path) -> Result<Self, Problems> {
-        Self::from_text(file, &text::read(file)?)
+        Self::from_text(file, &Self::read(file)?)
     }
 
     /// Reads and checks the text of a file, which `file` names in problems.
@@ -23,11 +24,14 @@ impl Options {
     /// Everything that is wrong with it.
     pub fn from_text(file: &Path, text: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let read = parse(text).map_err(|problem| vec![problem]).and_then(Self::of_outline);
-        read.map_err(|mut problems| {
-            lines::locate(text, &mut problems.iter_mut().collect::<Vec<_>>());
-            Problems::new(file, problems)
-        })
+        let outline = parse(text, "write public_urls, profile and mcp_clients").map_err(|problem| vec![problem]);
+        outline.and_then(Self::of_outline).map_err(|problems| Problems::new(file, located(text, problems)))
+    }
+
+    /// Reads the text of a file.
+    pub(crate) fn read(file: &Path) -> Result<String, Problems> {
+        let text = text::read_text_or(file, "write one with public_urls, profile and mcp_clients");
+        text.map_err(|message| Problems::of_file(file, &message))
     }
 
     fn of_outline(Outline { mut tree, mut tables }: Outline) -> Result<Self, Vec<Problem>> {
@@ -50,20 +54,57 @@ impl Options {
         if problems.is_empty() { Ok(options) } else { Err(problems) }
     }
 
-    /// Everything that makes them wrong, although each value alone is well formed.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
+    /// Checks what no single value can show.
+    ///
+    /// # Errors
+    /// Everything that makes them wrong, although each value alone is well formed: one public URL twice, for example.
+    pub fn check(&self) -> Result<(), Problems> {
+        let problems = self.problems();
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(Path::new("options"), problems)) }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         checks::problems(&DiscoveryKeys::from(self), &Place::default(), &mut problems);
+        match (self.public_urls.is_empty(), self.any_host) {
+            (true, false) => problems.push(Problem::new(
+                KeyPath::root("public_urls"),
+                "not set; list what clients type in front of /mcp, such as https://gateway.example.com. Only where no \
+                 other hosts can get here, any_host: true in its place has each request's own Host named as the issuer",
+            )),
+            (false, true) => problems.push(Problem::new(
+                KeyPath::root("any_host"),
+                "true, and there are public_urls, which are the only hosts then; remove one of both",
+            )),
+            _ => {}
+        }
         problems
     }
 
     /// What is allowed and works, but should be known before relying on it: plain `http` in a public URL, or a profile that
-    /// is only assumed, for example. Each names its key and a remedy. Of MCP clients nothing is said here: what else an
-    /// entry has is Bifrost's business.
+    /// is only assumed, for example. Each names its key and a remedy. Of an MCP client `auth_type` alone is looked at: what
+    /// else an entry has is Bifrost's business.
     pub fn warnings(&self) -> Vec<Problem> {
         let (keys, place, mut warnings) = (DiscoveryKeys::from(self), Place::default(), Vec::new());
-        checks::url_warnings(&keys, &place, &mut warnings);
+        if !self.any_host {
+            checks::url_warnings(&keys, &place, &mut warnings);
+        }
         checks::profile_warnings(&keys, &place, &mut warnings);
+        checks::assumed(&keys, &place, &mut warnings);
+        let mut remarks = Vec::new();
+        checks::remarks(&keys, &place, false, &mut remarks);
+        warnings.extend(remarks.into_iter().filter(|remark| remark.path.ends_with("auth_type")));
         warnings
     }
+
+    /// The same, with their lines in the text that they were read from.
+    pub(crate) fn warnings_in(&self, text: &str) -> Vec<Problem> {
+        located(text, self.warnings())
+    }
+}
+
+/// Fills in the lines of problems.
+fn located(text: &str, mut problems: Vec<Problem>) -> Vec<Problem> {
+    lines::locate(text, &mut problems.iter_mut().collect::<Vec<_>>());
+    problems
 }

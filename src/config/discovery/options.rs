@@ -29,8 +29,7 @@ use crate::config::values::{
 /// # Ok::<(), bridgehead::plugin::InvalidValue>(())
 /// ```
 ///
-/// From YAML, as a file of its own ([`Options::from_file`]) or, since it implements serde's `Deserialize`, as a part of a
-/// configuration of yours:
+/// From YAML, as a file of its own ([`Options::from_file`]), in which a problem has its line, key and remedy:
 ///
 /// ```
 /// let options = bridgehead::plugin::Options::from_text("discovery.yaml".as_ref(), r#"
@@ -41,11 +40,16 @@ use crate::config::values::{
 /// "#)?;
 /// # Ok::<(), bridgehead::plugin::Problems>(())
 /// ```
+///
+/// Or, since it implements serde's `Deserialize`, as a part of a configuration of yours. There `${NAME}` is not looked up,
+/// problems are serde's own, and [`Options::check`] or the filter finds what no single value can show.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     #[serde(default, deserialize_with = "empty_when_null")]
-    public_urls: Vec<PublicUrl>,
+    pub(in crate::config) public_urls: Vec<PublicUrl>,
+    #[serde(default)]
+    pub(in crate::config) any_host: bool,
     #[serde(default)]
     profile: Option<Profile>,
     #[serde(default)]
@@ -67,11 +71,17 @@ impl Options {
     }
 
     /// Sets the public URLs: what clients type in front of `/mcp`. Every issuer is one of them, and no request for any
-    /// other host is answered. Default: none, and the issuer is derived from the request, as Bifrost does it, whatever
-    /// its host.
+    /// other host is answered. Without any, [`any_host`](Self::any_host) is needed.
     #[must_use]
     pub fn public_urls(self, urls: impl IntoIterator<Item = PublicUrl>) -> Self {
         Options { public_urls: urls.into_iter().collect(), ..self }
+    }
+
+    /// Has every host answered, with an issuer made of the request's own, as Bifrost does it: only where none but your own
+    /// hosts get here, since whoever can send a `Host` can name the issuer. In place of public URLs. Default: false.
+    #[must_use]
+    pub fn any_host(self, is_answered: bool) -> Self {
+        Options { any_host: is_answered, ..self }
     }
 
     /// Sets what turns discovery on under [`Profile::Oauth2`]; no other has it. Default: `headers`, which is off.
@@ -93,7 +103,7 @@ impl Options {
         Options { discovery: DiscoveryOptions { max_age }, ..self }
     }
 
-    /// Sets the peers whose `X-Forwarded-Proto` is believed. It matters without public URLs alone. Default: none.
+    /// Sets the peers whose `X-Forwarded-Proto` is believed. It matters with [`any_host`](Self::any_host) alone. Default: none.
     #[must_use]
     pub fn trusted_proxies(self, networks: impl IntoIterator<Item = Network>) -> Self {
         Options { trusted_proxies: networks.into_iter().collect(), ..self }

@@ -37,6 +37,7 @@ pub enum McpServerAuthMode {
 
 impl Profile {
     /// What Bifrost serves under it.
+    #[doc(hidden)]
     pub fn generation(self) -> &'static Generation {
         match self {
             Profile::PerUserOauth => &generation::PER_USER_OAUTH,

@@ -31,6 +31,7 @@ use crate::config::values::{
 
 /// What the operator wrote in `conf/proxy.yaml`, and in the files that it includes.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// What holds for the whole process.
     pub edge: EdgeKeys,

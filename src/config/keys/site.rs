@@ -154,7 +154,7 @@ impl Site {
 
     /// The generation of Bifrost's discovery contract that is served.
     pub fn profile(&self) -> Profile {
-        self.profile.unwrap_or_default()
+        DiscoveryKeys::from(self).profile()
     }
 
     /// The paths of the public URLs that have one, each once.

@@ -65,6 +65,9 @@ pub struct Loaded {
     pub(in crate::config) inheritance: Inheritance,
 }
 
+/// What to do about an empty file.
+const WHEN_EMPTY: &str = "start from the conf/proxy.yaml that is shipped";
+
 /// What was read, before it is judged.
 struct Read {
     config: Config,
@@ -151,7 +154,7 @@ impl Loaded {
 
 /// Reads and judges a text.
 fn read(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Read, Problems> {
-    let outline = parse(text).map_err(|problem| Problems::new(file, vec![problem]))?;
+    let outline = parse(text, WHEN_EMPTY).map_err(|problem| Problems::new(file, vec![problem]))?;
     let mut tree = Tree::new(Resolver::new(&|name| env::var(name).ok()), Included::of(file, instead));
     tree.read(file, outline);
     let mut problems = mem::take(&mut tree.problems);

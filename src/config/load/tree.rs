@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use super::{
+    WHEN_EMPTY,
     bounds::whole_number,
     include::Included,
     inherit::{Inheritance, Inherited, inherit},
@@ -225,7 +226,7 @@ impl<'a> Tree<'a> {
     /// An included file is one site, or has `sites`, and may include more.
     fn included_file(&mut self, path: &Path, text: String, common: &Inherited) {
         let root = Place { file: Some(path.into()), path: KeyPath::default() };
-        let outline = match parse(&text) {
+        let outline = match parse(&text, WHEN_EMPTY) {
             Ok(outline) => Some(outline),
             Err(problem) => {
                 self.problems.push(Problem { file: root.file.clone(), ..problem });

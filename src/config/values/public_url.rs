@@ -124,7 +124,12 @@ fn check(text: &str) -> Result<(Scheme, usize), String> {
         Some((other, rest)) if other.eq_ignore_ascii_case("http") || other.eq_ignore_ascii_case("https") => {
             return Err(format!("upper case; write \"{}://{}\"", other.to_ascii_lowercase(), lower_host(rest)));
         }
-        _ => return Err("the scheme is missing; write for example \"https://gateway.example.com\"".into()),
+        Some(_) => {
+            return Err(
+                "its scheme is neither http nor https; write for example \"https://gateway.example.com\"".into()
+            );
+        }
+        None => return Err("the scheme is missing; write for example \"https://gateway.example.com\"".into()),
     };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -291,7 +296,7 @@ mod tests {
             ("https://h:443", "write \"https://h\""),
             ("http://h:80", "write \"http://h\""),
             ("h:8000", "the scheme is missing"),
-            ("ftp://h", "the scheme is missing"),
+            ("ftp://h", "neither http nor https"),
             ("https://", "the host is missing"),
             ("https://:8000", "the host is missing"),
             ("https://a b", "no DNS name"),

@@ -19,9 +19,9 @@ pub(super) const SITES: &str = "sites";
 /// The MCP client table of a site.
 pub(super) const TABLE: &str = "mcp_clients";
 
-/// What a text says, or why it says nothing. Where a table is not good, it is part of the tree, as is all that is said of
+/// What a text says, or why it says nothing, with what to do when that is because it is empty. Where a table is not good, it is part of the tree, as is all that is said of
 /// it.
-pub(super) fn parse(text: &str) -> Result<Outline, Problem> {
+pub(super) fn parse(text: &str, when_empty: &str) -> Result<Outline, Problem> {
     if let Some(line) = too_deep(text) {
         let message = "nested deeper than any configuration; look for a bracket that is never closed";
         return Err(Problem { line: Some(line), ..Problem::of_file(message) });
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Outline, Problem> {
         return Ok(outline);
     }
     match serde_yaml::from_str(text) {
-        Ok(Value::Null) => Err(Problem::of_file("the file is empty; start from the conf/proxy.yaml that is shipped")),
+        Ok(Value::Null) => Err(Problem::of_file(format!("the file is empty; {when_empty}"))),
         Ok(tree) => Ok(Outline { tree, tables: Tables::new() }),
         Err(syntax) => Err(lines::first_repeated_key(text).unwrap_or_else(|| syntax_problem(&syntax, text))),
     }

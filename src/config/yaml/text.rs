@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::config::problem::{Problem, Problems};
+use crate::config::problem::Problems;
 
 /// A larger file is refused: 64 MiB is room for more than 200,000 MCP clients.
 pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -16,10 +16,17 @@ pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// When it cannot be read, or is too large or not UTF-8.
 pub fn read(file: &Path) -> Result<String, Problems> {
-    read_text(file).map_err(|message| Problems::new(file, vec![Problem::of_file(message)]))
+    read_text(file).map_err(|message| Problems::of_file(file, &message))
 }
 
 pub(crate) fn read_text(file: &Path) -> Result<String, String> {
+    const WHEN_MISSING: &str =
+        "name one with --config or BRIDGEHEAD_CONFIG, or start from the conf/proxy.yaml that is shipped";
+    read_text_or(file, WHEN_MISSING)
+}
+
+/// The same, with what to do where there is no such file.
+pub(in crate::config) fn read_text_or(file: &Path, when_missing: &str) -> Result<String, String> {
     let open = File::open(file).and_then(|open| {
         if open.metadata()?.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
@@ -35,10 +42,7 @@ pub(crate) fn read_text(file: &Path) -> Result<String, String> {
         open.take(MOST_BYTES + 1).read_to_end(&mut bytes).map(|read| read as u64)
     });
     match read {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err("there is no such file; name one with --config or BRIDGEHEAD_CONFIG, or start from the conf/proxy.yaml that is shipped"
-                .into())
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(format!("there is no such file; {when_missing}")),
         Err(error) if error.kind() == ErrorKind::IsADirectory => Err("this is a directory; name the file in it".into()),
         Err(error) => Err(format!("cannot be read: {error}")),
         Ok(size) if size > MOST_BYTES => Err(format!(

@@ -1,6 +1,6 @@
 //! What a session says of its client, read once and with the trust it deserves.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use http::HeaderValue;
 use pingora_proxy::Session;
@@ -32,9 +32,9 @@ impl<'a> Client<'a> {
         self.session.req_header().uri.path().as_bytes()
     }
 
-    /// The address at the other end of the connection. A Unix socket has none and counts as loopback.
+    /// The address at the other end of the connection. One that has none, as a Unix socket, counts as loopback.
     pub fn peer(&self) -> IpAddr {
-        request::peer(self.session)
+        request::peer(self.session).unwrap_or(Ipv4Addr::LOCALHOST.into())
     }
 
     /// The same as the value of a header.

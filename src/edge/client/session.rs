@@ -43,9 +43,9 @@ impl After {
 /// not believed: some old clients send an empty line behind it (section 2.2).
 fn is_last_request(session: &Session) -> bool {
     let Parts { version, headers, .. } = &**session.req_header();
-    let says_so = || items(headers, header::CONNECTION).any(|item| item.eq_ignore_ascii_case(b"close"));
+    let says = |word: &[u8]| items(headers, header::CONNECTION).any(|item| item.eq_ignore_ascii_case(word));
     let has_body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name));
-    !has_body && (*version == Version::HTTP_10 || says_so())
+    !has_body && (says(b"close") || *version == Version::HTTP_10 && !says(b"keep-alive"))
 }
 
 /// The socket of a session of HTTP/1, to be looked after while nobody reads from it.

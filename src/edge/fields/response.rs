@@ -10,7 +10,10 @@ use smallvec::SmallVec;
 
 use crate::{
     config::PublicUrl,
-    discovery::{Origins, repair::Repair},
+    discovery::{
+        Origins,
+        repair::{Repair, exposes_challenges},
+    },
     edge::{
         client::Client,
         exchange::{Exchange, IdField, X_BRIDGEHEAD_REQUEST_ID, X_REQUEST_ID},
@@ -67,8 +70,7 @@ impl<'a> ResponseRules<'a> {
                 }
                 16 if is("www-authenticate") => self.repair(&repair, |repair| repair.challenge(value)),
                 29 if is(EXPOSED) => {
-                    let mut items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                    is_exposed |= items.any(|item| item.eq_ignore_ascii_case(b"www-authenticate"));
+                    is_exposed |= exposes_challenges(value);
                     None
                 }
                 _ => None,

@@ -62,7 +62,7 @@ impl DiscoveryAnswers {
     /// The answer to the request, if it is for discovery.
     pub(in crate::edge) fn decide(&self, session: &Session) -> Option<Decided<'_>> {
         let client = Client::of(session, &self.trusted);
-        let (answer, asked) = match self.discovery.decide(&request::asked(session, client.scheme())) {
+        let (answer, asked) = match self.discovery.decide(&request::of_session(session, client.scheme())) {
             Verdict::NotOurs => return None,
             Verdict::Prepared(id, asked) => (DecidedAnswer::Prepared(&self.prepared[id.0]), asked),
             Verdict::Derived(answer, asked) => (DecidedAnswer::Derived(Box::new(Prepared::new(&answer))), asked),

@@ -110,6 +110,11 @@ impl Snapshot {
         }
     }
 
+    /// Compiles the configuration that follows this one.
+    pub(super) fn followed_by(&self, config: &Config, counters: &SitesCounters) -> Self {
+        Self::compile(config, Arc::clone(&self.runtime), counters, self.generation + 1)
+    }
+
     /// Finds a site by its place; without one, what holds for none.
     pub fn site(&self, place: Option<usize>) -> &Site {
         place.and_then(|place| self.sites.get(place)).unwrap_or(&self.unsited)

@@ -1,6 +1,6 @@
 //! How Bifrost's users authenticate to an MCP client: the one field that decides.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -34,6 +34,7 @@ pub enum AuthType {
     /// Signed requests to AWS.
     AwsSigv4,
     /// Any that is newer than the edge; it turns nothing on.
+    #[non_exhaustive]
     Other(Box<str>),
 }
 
@@ -113,6 +114,14 @@ impl<'de> Deserialize<'de> for AuthType {
         }
 
         deserializer.deserialize_any(TypeVisitor)
+    }
+}
+
+impl FromStr for AuthType {
+    type Err = InvalidValue;
+
+    fn from_str(name: &str) -> Result<Self, InvalidValue> {
+        Self::of_name(name)
     }
 }
 
