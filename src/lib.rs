@@ -20,8 +20,8 @@
 //! What this documentation shows keeps to semantic versioning. The other modules are public for the program, its tests and
 //! its benches, hidden here, and may change with every version.
 
-// The smallest build has whole rooms of which it needs a part.
-#![cfg_attr(not(feature = "edge"), allow(dead_code, unused_imports))]
+// Smaller builds have whole rooms of which they need a part.
+#![cfg_attr(not(feature = "program"), allow(dead_code, unused_imports))]
 
 #[cfg(feature = "edge")]
 mod accept;
