@@ -30,6 +30,7 @@ mod answer;
 mod documents;
 mod origins;
 mod outcome;
+mod owner;
 pub(crate) mod repair;
 mod site;
 mod spelling;
@@ -52,10 +53,7 @@ pub use self::{
 };
 
 pub(crate) use self::well_known::may_be_discovery;
-use self::{
-    origins::Bases,
-    well_known::{Spot, is_at_base},
-};
+use self::{origins::Bases, owner::is_at_base, well_known::Spot};
 use crate::config::{DiscoveryKeys, Options, Problems, PublicUrl, Scheme, UnknownHosts};
 
 /// What discovery needs to know of a request.

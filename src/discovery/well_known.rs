@@ -1,7 +1,7 @@
 //! Which paths are ours. The raw path decides: a document lives at one spelling, byte for byte. It is
 //! normalised only to find the other spellings, which a server behind us might read as one of ours.
 
-use super::spelling::{NAMES, any_reading, may_hide_well_known, names_ours};
+use super::spelling::{NAMES, may_hide_well_known, names_ours};
 use crate::generation::CLAUDE_CODE;
 
 /// A discovery document.
@@ -113,24 +113,12 @@ impl<'a> Spot<'a> {
     }
 }
 
-/// Whether a path, in whatever spelling, is for discovery at one of the public URLs, of which `is_base` knows the paths, or
-/// at what Bifrost has below one.
-pub(super) fn is_at_base(raw: &[u8], is_base: impl Fn(&[u8]) -> bool) -> bool {
-    let path = without_query(raw);
-    let is_resource = |path: &[u8]| resources(path).any(<[u8]>::is_empty);
-    let is_of_base = |path: &[u8]| resources(path).any(&is_base);
-    may_hide_well_known(path)
-        && any_reading(path, |before, after| {
-            is_of_base(before) && is_resource(after) || before.is_empty() && is_of_base(after)
-        })
-}
-
 /// Whether the path of a request target may be for discovery: a look, and no answer.
 pub(crate) fn may_be_discovery(raw: &[u8]) -> bool {
     may_hide_well_known(without_query(raw))
 }
 
-fn without_query(raw: &[u8]) -> &[u8] {
+pub(super) fn without_query(raw: &[u8]) -> &[u8] {
     &raw[..raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len())]
 }
 
@@ -164,15 +152,9 @@ fn resource(path: &[u8]) -> Option<Target> {
     }
 }
 
-/// What a path may be below: itself, and what is left of it without a resource of Bifrost's at its end.
-fn resources(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let below = ["/mcp", "/v1/mcp", CLAUDE_CODE].map(|resource| path.strip_suffix(resource.as_bytes()));
-    [Some(path), without_slug(path)].into_iter().chain(below).flatten()
-}
-
 /// A path without `/mcp/<slug>` at its end, as Bifrost names its virtual MCP servers and MCP clients: one segment that
 /// needs no escape.
-fn without_slug(path: &[u8]) -> Option<&[u8]> {
+pub(super) fn without_slug(path: &[u8]) -> Option<&[u8]> {
     let slash = path.iter().rposition(|byte| *byte == b'/')?;
     let slug = &path[slash + 1..];
     let is_open = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
@@ -380,6 +362,7 @@ mod tests {
     }
 
     proptest! {
+
         #[test]
         fn no_bytes_panic(raw in prop::collection::vec(any::<u8>(), 0..200)) {
             classify(&raw);
