@@ -55,6 +55,18 @@ fn stock_discovery_is_answered_and_no_server_is_asked() {
 }
 
 #[test]
+fn stock_service_takes_another_configuration_without_a_lost_request() {
+    let (one, other) = (Bifrost::start(), Bifrost::start());
+    let stock = before(&one, "");
+    let mut client = stock.connect();
+    assert_eq!(client.ask("GET", "/echo", &stock.host(), "").status, 200);
+    stock.replace(&format!("{PUBLIC_URLS}{}", servers_yaml(&[other.address()])));
+    assert_eq!(client.ask("GET", "/echo", &stock.host(), "").status, 200);
+    assert_eq!(client.ask("GET", DISCOVERY, &stock.host(), "").status, 404, "no MCP client turns it on any more");
+    assert_eq!((one.recorded().len(), other.recorded().len()), (1, 1));
+}
+
+#[test]
 fn stock_requests_reach_a_server_of_http_1_and_large_bodies_arrive_whole() {
     let bifrost = Bifrost::start();
     let stock = before(&bifrost, "");

@@ -61,6 +61,11 @@ impl Stock {
         Stock { origin: Origin { address }, edge, _stop: stop, _runtime: runtime }
     }
 
+    /// Serves another configuration from now on.
+    pub fn replace(&self, yaml: &str) {
+        self.edge.replace(&config_listening(self.address, "", yaml));
+    }
+
     /// Requests to servers that are not over.
     pub fn in_flight(&self) -> usize {
         let snapshot = self.edge.snapshot().load();
