@@ -80,7 +80,9 @@ impl Expected {
                 Ok(())
             }
             Expected::Mended(_) | Expected::Broken(_) | Expected::Refused if is_own => Ok(()),
-            Expected::Mended(answer) if answer.is_body_doubtful && !got.is_whole => is_begun(answer, got),
+            Expected::Mended(answer) if answer.is_body_doubtful && (!got.is_whole || hides_its_end(answer, got)) => {
+                is_begun(answer, got)
+            }
             Expected::Mended(answer) => is_same(answer, got).map_err(|why| format!("mended, {why}")),
             Expected::Broken(answer) => is_begun(answer, got),
             Expected::Refused => Err(format!("{} instead of a 502", got.status)),
@@ -109,6 +111,12 @@ fn is_same(answer: &Reading<AnswerHead>, got: &Got) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether nobody can see that it has broken off: a client of HTTP/1.0 knows no chunks, and so no end but that of its
+/// connection, and in memory there is no reset.
+fn hides_its_end(answer: &Reading<AnswerHead>, got: &Got) -> bool {
+    !got.shows_end && answer.head.as_ref().is_some_and(|head| head.framing == Framing::Chunked)
+}
+
 /// Whether it is the beginning of an answer, and no more.
 fn is_begun(answer: &Reading<AnswerHead>, got: &Got) -> Result<(), String> {
     let head = answer.head.as_ref().ok_or("no head")?;
@@ -118,9 +126,7 @@ fn is_begun(answer: &Reading<AnswerHead>, got: &Got) -> Result<(), String> {
     if !answer.body.starts_with(&got.body) {
         return Err("another body than the one that broke off".to_owned());
     }
-    // A client of HTTP/1.0 knows no chunks, and so no end but that of its connection.
-    let is_hidden = !got.shows_end && head.framing == Framing::Chunked;
-    if got.is_whole && !is_hidden {
+    if got.is_whole && !hides_its_end(answer, got) {
         return Err("a whole answer where one broke off".to_owned());
     }
     Ok(())
