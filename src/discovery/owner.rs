@@ -46,7 +46,7 @@ mod tests {
                 _ => segments[place] = format!("{segment};v=1"),
             }
         }
-        segments.iter().map(|segment| format!("/{segment}")).collect()
+        format!("/{}", segments.join("/"))
     }
 
     proptest! {
