@@ -40,7 +40,7 @@ pack bridgehead "$dist/bridgehead-$version.tgz"
 
 # For those who install by hand: the program, what belongs to it, and the documents.
 root=$work/$name
-install -D --mode=755 --strip "$program" "$root/bin/bridgehead"
+conf/deploy/strip.sh "$program" "$root/bin/bridgehead"
 "$program" man "$root/share/man/man1"
 for shell in bash zsh fish; do
     "$program" completions "$shell" >"$root/completions.$shell"

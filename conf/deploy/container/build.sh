@@ -16,8 +16,7 @@ put() { # put FILE PLACE: with whatever it links to
     install -D --mode=755 "$(realpath "$1")" "$root$2"
 }
 mkdir -p "$root/etc/bridgehead" "$root/tmp"
-put "$program" /usr/bin/bridgehead
-strip "$root/usr/bin/bridgehead"
+conf/deploy/strip.sh "$program" "$root/usr/bin/bridgehead"
 ldd "$program" | grep --only-matching '/[^ ]*' | while read -r library; do
     put "$library" "$library"
 done

@@ -16,8 +16,7 @@ export SOURCE_DATE_EPOCH
 work=target/package
 rm -rf "$work"
 mkdir -p "$work/release"
-cp "$program" "$work/release/bridgehead"
-strip "$work/release/bridgehead"
+conf/deploy/strip.sh "$program" "$work/release/bridgehead"
 "$program" man "$work/man"
 for shell in bash zsh fish; do
     "$program" completions "$shell" >"$work/completions.$shell"
