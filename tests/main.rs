@@ -107,6 +107,7 @@ mod pipelining;
 mod plain_http;
 mod plugin;
 mod plugin_examples;
+mod plugin_options;
 mod program_log;
 mod project_name;
 mod proxy_protocol;

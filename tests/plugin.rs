@@ -1,141 +1,18 @@
 //! Somebody else's Pingora proxy answers discovery for its Bifrost, and what is for its other hosts and paths stays its own.
 
-use std::{fs, io::Cursor, net::TcpListener, ops::Deref, os::fd::IntoRawFd, sync::Arc, time::Duration};
+use std::{io::Cursor, time::Duration};
 
-use async_trait::async_trait;
-use bridgehead::plugin::{
-    self, AuthType, DiscoveryCounters, DiscoveryFile, DiscoveryFilter, McpClient, McpServerAuthMode, Options, Problems,
-    Profile, PublicUrl,
-};
+use bridgehead::plugin::{DiscoveryFilter, Options, Profile};
 use http::Request;
-use pingora::{
-    Result,
-    apps::HttpServerOptions,
-    http::ResponseHeader,
-    server::{Fds, ListenFds, configuration::ServerConf},
-    services::Service,
-    upstreams::peer::HttpPeer,
-};
-use pingora_proxy::{ProxyHttp, ProxyServiceBuilder, Session};
-use tokio::{
-    net::TcpStream,
-    runtime::{self, Runtime},
-    sync::watch,
-};
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+use tokio::{net::TcpStream, runtime};
 
 use crate::support::{
-    bifrost::Bifrost,
+    embedder::{AUTHORIZATION_SERVER, HOST, Proxy, at, serving, urls},
     h2c::Client,
-    http::{Connection, Origin, Response},
-    tls_server::Folder,
+    http::Connection,
 };
-
-const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-const HOST: &str = "gateway.example.com";
-
-/// Somebody else's proxy: a Bifrost, and an identity provider on another host and below `/realms/`.
-struct Theirs {
-    discovery: DiscoveryFilter,
-    counters: Arc<DiscoveryCounters>,
-    bifrost: std::net::SocketAddr,
-    identity_provider: std::net::SocketAddr,
-}
-
-#[async_trait]
-impl ProxyHttp for Theirs {
-    type CTX = ();
-
-    fn new_ctx(&self) {}
-
-    async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
-        let answered = self.discovery.answer(session).await?;
-        if let Some(answered) = answered {
-            self.counters.add(answered);
-        }
-        Ok(answered.is_some())
-    }
-
-    async fn upstream_peer(&self, session: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
-        let is_theirs =
-            plugin::is_for(session, "login.example.com") || session.req_header().uri.path().contains("/realms/");
-        let server = if is_theirs { self.identity_provider } else { self.bifrost };
-        Ok(Box::new(HttpPeer::new(server, false, String::new())))
-    }
-
-    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, (): &mut ()) -> Result<()> {
-        self.discovery.repair(session, response)?;
-        Ok(())
-    }
-}
-
-/// Their proxy as it runs, with what is behind it. Dropping it stops it.
-struct Proxy {
-    origin: Origin,
-    bifrost: Bifrost,
-    identity_provider: Bifrost,
-    counters: Arc<DiscoveryCounters>,
-    _stop: watch::Sender<bool>,
-    _runtime: Runtime,
-}
-
-impl Proxy {
-    fn start(discovery: DiscoveryFilter) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        let (bifrost, identity_provider, counters) = (Bifrost::start(), Bifrost::start(), Arc::default());
-        let theirs = Theirs {
-            discovery,
-            counters: Arc::clone(&counters),
-            bifrost: bifrost.address(),
-            identity_provider: identity_provider.address(),
-        };
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        let settings = Arc::new(ServerConf::default());
-        let mut service = ProxyServiceBuilder::new(&settings, theirs).server_options(options).build();
-        let mut sockets = Fds::new();
-        socket.set_nonblocking(true).unwrap();
-        sockets.add(address.to_string(), socket.into_raw_fd());
-        service.add_tcp(&address.to_string());
-        let (stop, stopped) = watch::channel(false);
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let sockets: ListenFds = Arc::new(sockets.into());
-        runtime.spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
-        Proxy { origin: Origin { address }, bifrost, identity_provider, counters, _stop: stop, _runtime: runtime }
-    }
-
-    /// Asks for something of a host.
-    fn ask(&self, host: &str, path: &str) -> Response {
-        Connection::to(self.address).ask("GET", path, host, "")
-    }
-
-    /// What was answered and not forwarded, as counters have it.
-    fn answered(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let counts = self.counters.answers().filter(|(_, count)| *count > 0);
-        counts.map(|(answer, count)| (answer.document.name(), answer.outcome.name(), count)).collect()
-    }
-}
-
-impl Deref for Proxy {
-    type Target = Origin;
-
-    fn deref(&self) -> &Origin {
-        &self.origin
-    }
-}
-
-fn urls(urls: &[&str]) -> Vec<PublicUrl> {
-    urls.iter().map(|url| url.parse().unwrap()).collect()
-}
-
-fn at(public_urls: &[&str]) -> Options {
-    let clients = [McpClient::new("github", AuthType::PerUserOauth)];
-    Options::new(Profile::PerUserOauth).public_urls(urls(public_urls)).mcp_clients(clients)
-}
-
-fn serving(public_urls: &[&str]) -> Proxy {
-    Proxy::start(DiscoveryFilter::new(&at(public_urls)).unwrap())
-}
 
 #[test]
 fn a_proxy_of_somebody_else_answers_discovery_and_forwards_the_rest() {
@@ -332,59 +209,6 @@ fn a_response_is_repaired_as_far_as_it_is_a_bifrosts() {
     assert_eq!((is_changed, &sorted[..]), (true, &expected.map(str::to_owned)[..]));
     let of_keycloak = [("WWW-Authenticate", "Bearer realm=\"x\"")];
     assert!(!repaired("/realms/x/userinfo", HOST, 401, &of_keycloak).0, "a challenge that is no Bifrost's");
-}
-
-#[test]
-fn a_file_is_reloaded_for_every_clone_and_a_faulty_one_changes_nothing() {
-    let folder = Folder::new();
-    let path =
-        folder.write("discovery.yaml", "profile: per_user_oauth\npublic_urls: [\"https://gateway.example.com\"]\n");
-    let file = DiscoveryFile::open(&path).unwrap();
-    let proxy = Proxy::start(file.filter());
-    assert_eq!(proxy.ask(HOST, AUTHORIZATION_SERVER).status, 404, "no MCP client turns it on");
-    let table = "mcp_clients: [{name: github, auth_type: per_user_oauth}]\n";
-    fs::write(&path, format!("{}{table}", fs::read_to_string(&path).unwrap())).unwrap();
-    assert_eq!((file.reload().unwrap(), file.reload().unwrap()), (true, false));
-    assert_eq!(file.warnings(), []);
-    assert_eq!(proxy.ask(HOST, AUTHORIZATION_SERVER).status, 200);
-    fs::write(&path, "public_url: [\"https://gateway.example.com\"]\nmcp_clients: [{auth_type: oauth}]\n").unwrap();
-    let problems = file.reload().unwrap_err().to_string();
-    let shown = path.display();
-    let expected = [
-        format!("{shown}:1: public_url: unknown key; did you mean \"public_urls\"?"),
-        format!("{shown}:2: mcp_clients[0]: the key \"name\" is missing; add it"),
-    ];
-    assert_eq!(problems.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(proxy.ask(HOST, AUTHORIZATION_SERVER).status, 200, "as before");
-    assert!(!file.reload().unwrap(), "it has been told");
-    fs::write(&path, "# nothing\npublic_urls: [\"http://gateway.example.com\"]\n").unwrap();
-    assert!(file.reload().unwrap());
-    let warnings: Vec<_> = file.warnings().iter().map(|warning| (warning.line, warning.path.to_string())).collect();
-    assert_eq!(warnings, [(Some(2), "public_urls[0]".to_owned()), (None, "profile".to_owned())]);
-    fs::write(&path, "public_urls:\n").unwrap();
-    assert!(file.reload().is_err(), "a list whose items are all commented out is no permission to answer every host");
-    fs::write(&path, "").unwrap();
-    let empty = file.reload().unwrap_err().to_string();
-    assert_eq!(empty, format!("{shown}: the file is empty; write public_urls, profile and mcp_clients"));
-}
-
-#[test]
-fn options_that_contradict_each_other_are_refused_with_their_keys() {
-    let told = |options: &Options| match DiscoveryFilter::new(options) {
-        Ok(filter) => format!("{filter:?}"),
-        Err(problems) => Problems::to_string(&problems),
-    };
-    let twice = at(&["https://gateway.example.com", "https://gateway.example.com"]);
-    assert!(told(&twice).contains("public_urls[1]: the same URL again; remove one (first: public_urls[0])"));
-    assert!(told(&at(&[])).contains("public_urls: not set; list what clients type"), "{}", told(&at(&[])));
-    assert!(told(&at(&["https://a.example.com"]).any_host(true)).contains("any_host: true, and there are public_urls"));
-    let without_url = Options::new(Profile::Oauth2).mcp_server_auth_mode(McpServerAuthMode::Both);
-    assert!(told(&without_url).contains("mcp_server_auth_mode: both needs public_urls"), "{}", told(&without_url));
-    let good = without_url.public_urls(urls(&["https://gateway.example.com"]));
-    assert_eq!(told(&good), "DiscoveryFilter { is_on: true, public_urls: [\"https://gateway.example.com\"] }");
-    for wrong in ["gateway.example.com", "https://gateway.example.com/", "ftp://gateway.example.com"] {
-        assert!(wrong.parse::<PublicUrl>().is_err(), "{wrong}");
-    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn documents(discovery: &Discovery) -> impl Iterator<Item = (String, &Answer)> {
     let urls = discovery.origins().urls().iter();
     let places = urls.flat_map(|url| places(url.path()).into_iter().map(move |path| (url, path)));
     places.filter_map(|(url, path)| match get(discovery, url, &path) {
-        Verdict::Prepared(id, _) => Some((format!("{}{path}", url.origin()), &discovery.answers()[id.0])),
+        Verdict::Prepared(id, _) => Some((format!("{}{path}", url.origin()), discovery.answer(id)?)),
         Verdict::NotOurs | Verdict::Derived(..) => None,
     })
 }

@@ -146,10 +146,24 @@ impl Origins {
     /// The public URL with this host and the longest path that the path of the request is, or is below. Without public
     /// URLs, the origin of the request.
     pub(crate) fn above_request(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
+        self.request_url(host, scheme, |bases| bases.above(path))
+    }
+
+    /// The public URL that a request with this host, path and scheme is for, or the origin that is derived from it.
+    pub fn of_request(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
+        self.request_url(host, scheme, |bases| bases.find(path))
+    }
+
+    fn request_url(
+        &self,
+        host: &[u8],
+        scheme: Scheme,
+        place: impl FnOnce(&Bases) -> Option<usize>,
+    ) -> Option<Cow<'_, PublicUrl>> {
         if self.are_derived() {
             return PublicUrl::of_request(host, scheme).map(Cow::Owned);
         }
-        self.urls.get(self.bases(host)?.above(path)?).map(Cow::Borrowed)
+        self.urls.get(place(self.bases(host)?)?).map(Cow::Borrowed)
     }
 
     /// An https public URL on the host that a client sends, whatever their ports.
@@ -160,15 +174,6 @@ impl Origins {
             let mut https = self.urls.iter().filter(|url| url.scheme() == Scheme::Https);
             https.find(|url| Host::parse(url.authority().as_bytes()).is_some_and(|own| own.name == name))
         })
-    }
-
-    /// The public URL that a request with this host, path and scheme is for, or the origin that is derived from it.
-    pub fn of_request(&self, host: &[u8], path: &[u8], scheme: Scheme) -> Option<Cow<'_, PublicUrl>> {
-        if self.are_derived() {
-            PublicUrl::of_request(host, scheme).map(Cow::Owned)
-        } else {
-            self.find(host, path).map(Cow::Borrowed)
-        }
     }
 }
 

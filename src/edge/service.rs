@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, Retries},
-    fleet::{Fleet, Runtime},
+    fleet::Runtime,
     limits::{OpenFiles, Rates},
     readiness::Stage,
     telemetry::Counters,
@@ -94,8 +94,7 @@ impl Edge {
     pub fn replace(&self, config: &Config) {
         let snapshot = Arc::new(self.snapshot().load().followed_by(config, self.counters().sites()));
         self.snapshot().store(Arc::clone(&snapshot));
-        snapshot.fleets().into_iter().for_each(Fleet::refresh);
-        snapshot.forget_other_names();
+        snapshot.take_over();
         self.0.changed.notify_one();
     }
 

@@ -27,7 +27,7 @@ use crate::{
     api::Credentials,
     config::{CertificateLife, Config},
     edge::{Snapshot, keep_verifying, resolve_new, supervise},
-    fleet::{Fleet, Report, Runtime},
+    fleet::{Report, Runtime},
     readiness::{Readiness, Stage},
     telemetry::Counters,
     verify::{self, Kept},
@@ -115,9 +115,7 @@ impl Control {
         let (changed, verification) = (Arc::clone(&self.changed), Arc::clone(&self.verification));
         // To its end, even if nobody waits for it any more.
         let told = spawn_blocking(move || {
-            // A name may have been resolved anew in between.
-            snapshot.fleets().into_iter().for_each(Fleet::refresh);
-            snapshot.forget_other_names();
+            snapshot.take_over();
             changed.notify_one();
             verification.reloaded();
         });

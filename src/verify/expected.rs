@@ -112,7 +112,7 @@ impl Expected {
             if_none_match: None,
         });
         let body = match &verdict {
-            Verdict::Prepared(id, _) => &self.discovery.answers().get(id.0)?.body,
+            Verdict::Prepared(id, _) => &self.discovery.answer(*id)?.body,
             Verdict::Derived(answer, _) => &answer.body,
             Verdict::NotOurs => return None,
         };

@@ -9,6 +9,7 @@ pub mod consent;
 pub mod corpus;
 pub mod discovery;
 pub mod edge;
+pub mod embedder;
 pub mod expected;
 pub mod frames;
 pub mod generations;

@@ -1,6 +1,11 @@
 //! The edge as somebody else runs it: a service of Pingora's, with Pingora's own listeners and HTTP.
 
-use std::{net::TcpListener, ops::Deref, os::fd::IntoRawFd, sync::Arc};
+use std::{
+    net::{SocketAddr, TcpListener},
+    ops::Deref,
+    os::fd::IntoRawFd,
+    sync::Arc,
+};
 
 use bridgehead::edge::{Edge, service};
 use pingora::{
@@ -20,8 +25,32 @@ use super::{edge::config_listening, http::Origin, tls_server::Trust};
 pub struct Stock {
     origin: Origin,
     edge: Edge,
+    _running: Running,
+}
+
+/// A service of Pingora's that runs. Dropping it stops it.
+pub struct Running {
     _stop: watch::Sender<bool>,
     _runtime: Runtime,
+}
+
+/// Binds a socket to a free port.
+pub fn free_socket() -> (TcpListener, SocketAddr) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Runs a service on such a socket, whose address has been added to it.
+pub fn run(mut service: impl Service + 'static, socket: TcpListener) -> Running {
+    let mut sockets = Fds::new();
+    sockets.add(socket.local_addr().unwrap().to_string(), socket.into_raw_fd());
+    let sockets: ListenFds = Arc::new(sockets.into());
+    let (stop, stopped) = watch::channel(false);
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
+    Running { _stop: stop, _runtime: runtime }
 }
 
 impl Stock {
@@ -46,19 +75,11 @@ impl Stock {
     }
 
     fn begin(options: &str, yaml: &str, add: impl FnOnce(&mut listening::Service<HttpProxy<Edge>>, &str)) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let address = socket.local_addr().unwrap();
+        let (socket, address) = free_socket();
         let edge = Edge::new(&config_listening(address, options, yaml), 2);
         let mut service = service(&Arc::new(ServerConf::default()), edge.clone());
         add(&mut service, &address.to_string());
-        let mut sockets = Fds::new();
-        sockets.add(address.to_string(), socket.into_raw_fd());
-        let sockets: ListenFds = Arc::new(sockets.into());
-        let (stop, stopped) = watch::channel(false);
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
-        Stock { origin: Origin { address }, edge, _stop: stop, _runtime: runtime }
+        Stock { origin: Origin { address }, edge, _running: run(service, socket) }
     }
 
     /// Serves another configuration from now on.

@@ -23,8 +23,8 @@ impl Options {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from_text(file: &Path, text: &str) -> Result<Self, Problems> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let outline = parse(text, "write public_urls, profile and mcp_clients").map_err(|problem| vec![problem]);
+        let outline = parse(text::without_mark(text), "write public_urls, profile and mcp_clients")
+            .map_err(|problem| vec![problem]);
         outline.and_then(Self::of_outline).map_err(|problems| Problems::new(file, located(text, problems)))
     }
 
@@ -105,6 +105,6 @@ impl Options {
 
 /// Fills in the lines of problems.
 fn located(text: &str, mut problems: Vec<Problem>) -> Vec<Problem> {
-    lines::locate(text, &mut problems.iter_mut().collect::<Vec<_>>());
+    lines::locate(text::without_mark(text), &mut problems.iter_mut().collect::<Vec<_>>());
     problems
 }

@@ -124,7 +124,7 @@ impl Loaded {
     /// # Errors
     /// Every problem of the texts.
     pub fn with_included(file: &Path, text: &str, instead: Option<(&Path, &str)>) -> Result<Self, Problems> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text::without_mark(text);
         let Read { config, sources, inheritance, watched, environment, references } = read(file, text, instead)?;
         let (mut warnings, mut notes) = (checks::warnings(&config), checks::notes(&config));
         let mut momentary = certificates::warnings(&config, SystemTime::now());

@@ -19,6 +19,11 @@ pub fn read(file: &Path) -> Result<String, Problems> {
     read_text(file).map_err(|message| Problems::of_file(file, &message))
 }
 
+/// A text without the mark that some editors put in front (RFC 3629 section 6): lines and keys are counted behind it.
+pub(in crate::config) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 pub(crate) fn read_text(file: &Path) -> Result<String, String> {
     const WHEN_MISSING: &str =
         "name one with --config or BRIDGEHEAD_CONFIG, or start from the conf/proxy.yaml that is shipped";

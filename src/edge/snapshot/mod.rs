@@ -141,9 +141,14 @@ impl Snapshot {
         self.runtime.all_resolved(&self.fleets(), names)
     }
 
-    /// Forgets the addresses of the names of servers that no site has.
-    pub fn forget_other_names(&self) {
-        self.runtime.keep_names_of(&self.fleets());
+    /// Takes over from the one that was served before: a name may have been resolved anew in between, and those that no
+    /// site has any more are forgotten.
+    pub fn take_over(&self) {
+        let fleets = self.fleets();
+        for fleet in &fleets {
+            fleet.refresh();
+        }
+        self.runtime.keep_names_of(&fleets);
     }
 }
 
