@@ -80,7 +80,7 @@ fn nonsense_about_the_fleet_is_refused_with_its_remedy() {
         ("balance: {policy: hash, hash_key: \"header:a b\"}", "is no key"),
         ("balance: {hash_load: 0.5}", "balance.hash_load: must be from 1 to 100"),
         ("balance: {hash_load: .nan}", "balance.hash_load: must be from 1 to 100"),
-        ("limits: {request_body: 0}", "limits.request_body: \"0\" is no size"),
+        ("limits: {request_body: 0}", "limits.request_body: \"0\" is less than a byte"),
         ("limits: {request_body: much}", "limits.request_body: \"much\" is no size; write for example \"100MiB\""),
     ] {
         let found = problem(&format!("{text}\n"));

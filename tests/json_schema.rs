@@ -5,6 +5,11 @@
 use std::fs;
 
 use bridgehead::config::{Loaded, json_schema};
+use proptest::{
+    prelude::*,
+    sample::{Index, select},
+    test_runner::{Config, TestRunner},
+};
 
 use crate::support::{
     problems::GOOD,
@@ -57,13 +62,7 @@ fn what_is_fuzzed_with_is_judged_alike() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/seeds/yaml");
     for seed in fs::read_dir(folder).unwrap() {
         let Ok(text) = fs::read_to_string(seed.unwrap().path()) else { continue };
-        match Loaded::from_text("f.yaml".as_ref(), &text) {
-            Ok(_) => schema::takes(&text),
-            Err(problems) => {
-                let problems: Vec<_> = problems.to_string().lines().map(str::to_owned).collect();
-                schema::refuses(&text, &problems);
-            }
-        }
+        judge(&text);
     }
 }
 
@@ -176,6 +175,73 @@ fn nonsense_is_refused_by_the_edge_and_by_the_schema() {
     assert!(Loaded::from_text("f.yaml".as_ref(), server).is_err() && !schema::faults(server).is_empty());
     let unix = "listeners: [{address: \"unix:/x\", mode: 660}]\nservers: [{address: \"a:1\"}]\n";
     assert!(Loaded::from_text("f.yaml".as_ref(), unix).is_err() && !schema::faults(unix).is_empty());
+}
+
+/// A configuration with a value where `$` stands, and values to begin with.
+const VALUES: &[(&str, &[&str])] = &[
+    ("servers: [{address: $}]", &["10.0.0.7:8080", "bifrost.internal:80", "[::1]:1", "a_b.0x1f:65535", "1.2.3.4:443"]),
+    (
+        "servers: [{address: \"h:1\", tls: {server_name: $}}]",
+        &["bifrost.internal", "10.0.0.7", "[::1]", "::1", "a.0x1"],
+    ),
+    ("access: [{path: /a, allow: [$]}]", &["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1", "0.0.0.0/0", "1.2.3.0/24"]),
+    ("trusted_proxies: [$]", &["10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::ffff:0:0/120", "100.64.0.0/10"]),
+    ("access: [{path: $, deny: [10.0.0.0/8]}]", &["/", "/api/", "/v1/a.b~c", "/a/../b"]),
+    ("admin: {address: $}", &["127.0.0.1:8001", "[::1]:0", "0.0.0.0:65535", "[::]:80"]),
+    ("admin: {address: \"127.0.0.1:1\", hosts: [$]}", &["edge.svc", "10.0.0.7", "[::1]", "a-b.1c", "_a.b"]),
+    (
+        "public_urls: [$]",
+        &["https://gw.example.com/a/B-1.x~y", "http://[::1]:8443", "https://10.0.0.7:80", "http://h:443"],
+    ),
+    ("balance: {policy: hash, hash_key: $}", &["client_address", "header:X-Team", "cookie: t"]),
+    ("stop: {delay: $}", &["0", "5s", "1h 30m", "1.5s", "100 ms", "0.25min", "2weeks", "7µs"]),
+    ("health: {interval: $}", &["5s", "1h 30m", "1.5s", "100 ms", "0.25min", "1d"]),
+    ("limits: {request_body: $}", &["100MiB", "unlimited", "64KB", "0.5 GiB", "1024", "10 M"]),
+    ("limits: {head: $}", &["64KiB", "1KiB", "512 KiB", "65536"]),
+    ("limits: {connections: $}", &["1000", "unlimited"]),
+    ("discovery: {max_age: $}", &["0", "60s", "1h", "5 m"]),
+    ("readiness_path: $", &["/edge-readyz", "/a/b", "/a+b:c"]),
+    ("headers: {request: {set: {$: x}}}", &["x-team", "X_A", "!#"]),
+    ("cors: {allowed_origins: [$]}", &["https://app.example.com", "https://*.example.com", "*", "app://x"]),
+];
+
+/// Values as an operator mistypes them: up to three characters of a good one are left out, doubled or others.
+fn mistyped() -> impl Strategy<Value = (&'static str, String)> {
+    let changes = prop::collection::vec((any::<Index>(), 0..3_u8, select(&b"0123456789aA.:/-_ *+xsmKB[]~%"[..])), 0..4);
+    (select(VALUES), any::<Index>(), changes).prop_map(|((text, values), one, changes)| {
+        let mut value: Vec<_> = one.get(values).chars().collect();
+        for (place, change, other) in changes {
+            let place = place.index(value.len());
+            match change {
+                0 if value.len() > 1 => drop(value.remove(place)),
+                1 => value.insert(place, other.into()),
+                _ => value[place] = other.into(),
+            }
+        }
+        (text, value.into_iter().collect())
+    })
+}
+
+#[test]
+fn mistyped_values_are_judged_alike() {
+    let mut runner = TestRunner::new(Config { cases: 4096, failure_persistence: None, ..Config::default() });
+    let judged = runner.run(&mistyped(), |(text, value)| {
+        let good = if text.starts_with("servers") { GOOD.lines().next().unwrap() } else { GOOD };
+        judge(&format!("{good}\n{}\n", text.replace('$', &serde_json::to_string(&value).unwrap())));
+        Ok(())
+    });
+    judged.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Holds the schema to what the edge says of a text.
+fn judge(text: &str) {
+    match Loaded::from_text("f.yaml".as_ref(), text) {
+        Ok(_) => schema::takes(text),
+        Err(problems) => {
+            let problems: Vec<_> = problems.to_string().lines().map(str::to_owned).collect();
+            schema::refuses(text, &problems);
+        }
+    }
 }
 
 /// A list whose items are all commented out is empty, in each of the ways in which YAML can say nothing.

@@ -22,6 +22,8 @@ const UNSEEN: &[&str] = &[
     "holds no certificate",
     "does not fit the certificate",
     "longer than a year",
+    "less than a byte",
+    "has a shorter form",
     "whole seconds",
     "shorter than open",
     "must be from 1KiB to 512KiB",

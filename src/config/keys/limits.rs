@@ -251,9 +251,10 @@ impl TryFrom<String> for Size {
         }
         match text.parse::<ByteSize>() {
             Ok(size) if size.as_u64() > 0 => Ok(Size(Some(size.as_u64()))),
-            _ => {
+            parsed => {
+                let what = if parsed.is_ok() { "less than a byte" } else { "no size" };
                 let how = "write for example \"100MiB\", or \"unlimited\"";
-                Err(InvalidValue::new(format!("{text:?} is no size; {how}")))
+                Err(InvalidValue::new(format!("{text:?} is {what}; {how}")))
             }
         }
     }

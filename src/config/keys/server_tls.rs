@@ -60,8 +60,8 @@ impl TryFrom<String> for ServerName {
     type Error = InvalidValue;
 
     fn try_from(text: String) -> Result<Self, InvalidValue> {
-        let bare = text.trim_start_matches('[').trim_end_matches(']');
-        if bare.parse::<std::net::IpAddr>().is_err() {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&text);
+        if bare.parse::<std::net::Ipv6Addr>().is_err() {
             check_host(&text)
                 .map_err(|fault| InvalidValue::new(format!("{fault}; write the name in the server's certificate")))?;
         }

@@ -37,9 +37,11 @@ impl TryFrom<String> for Network {
     type Error = InvalidValue;
 
     fn try_from(text: String) -> Result<Self, InvalidValue> {
-        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        let Ok(network) = network else {
-            let message = format!("{text:?} is no network; write an address or CIDR such as \"10.0.0.0/8\"");
+        let Some(network) = parse(&text) else {
+            let message = format!(
+                "{text:?} is no network; write an address or CIDR such as \"10.0.0.0/8\", its numbers without leading \
+                 zeros"
+            );
             return Err(InvalidValue::new(message));
         };
         if network.trunc() != network {
@@ -56,6 +58,17 @@ impl TryFrom<String> for Network {
         }
         Ok(Network(network))
     }
+}
+
+/// Reads the address as the standard library does: [`ipnet`] takes "010.0.0.0/8" for 10.0.0.0/8, which others read in
+/// octal, for 8.0.0.0/8.
+fn parse(text: &str) -> Option<IpNet> {
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = prefix.parse().ok().filter(|_| is_number)?;
+    IpNet::new(address.parse().ok()?, prefix).ok()
 }
 
 parsed_from_text!(Network);
@@ -90,6 +103,10 @@ mod tests {
             ("::ffff:10.0.0.0/104", "write \"10.0.0.0/8\""),
             ("::ffff:10.0.0.1", "write \"10.0.0.1/32\""),
             ("10.0.0.0/33", "no network"),
+            ("10.0.0.0/+8", "no network"),
+            ("10.0.0.0/", "no network"),
+            ("010.0.0.0/8", "without leading zeros"),
+            ("010.0.0.1", "without leading zeros"),
             ("localhost", "no network"),
             ("", "no network"),
         ] {

@@ -231,8 +231,12 @@ pub(in crate::config) fn check_host(host: &str) -> Result<(), String> {
     if host.len() > 253 || !host.split('.').all(is_label) {
         return Err(format!("the host {host:?} is no DNS name and no IP address"));
     }
+    // Resolvers, browsers and rustls read such a name as an address in parts: 0x7f.1 is 127.0.0.1.
     let last = host.rsplit('.').next().unwrap_or(host);
-    if last.bytes().all(|byte| byte.is_ascii_digit()) && host.parse::<std::net::Ipv4Addr>().is_err() {
+    let is_hexadecimal = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")).is_some_and(is_hexadecimal);
+    if is_number && host.parse::<std::net::Ipv4Addr>().is_err() {
         return Err(format!("the host {host:?} is no IPv4 address"));
     }
     Ok(())
@@ -305,6 +309,7 @@ mod tests {
             ("https://höst", "xn--"),
             ("https://1.2.3", "no IPv4"),
             ("https://1.2.3.256", "no IPv4"),
+            ("https://0x7f.0x1", "no IPv4"),
             ("https://::1", "brackets"),
             ("https://[::1", "IPv6"),
             ("https://[0:0::1]", "shorter form"),

@@ -72,8 +72,9 @@ mod tests {
         let yaml =
             format!("listeners: [{{address: \"127.0.0.1:8000\"}}]\nservers: [{{address: \"{address}\", tls: {{}}}}]\n");
         let mut site = Loaded::from_text("test.yaml".as_ref(), &yaml).unwrap().config.sites.remove(0);
-        // A host to the checks, and to rustls a number.
-        site.servers[0].tls.as_mut().unwrap().server_name = Some("0x1".parse().unwrap());
+        // As if its files had not been checked: a certificate without its key.
+        let certificate = rcgen::generate_simple_self_signed(["edge".to_owned()]).unwrap().cert;
+        site.servers[0].tls.as_mut().unwrap().files.chain = vec![certificate.der().to_vec()];
         let servers = Servers::new(&site, None, Arc::default());
         let (pool, within) = (Pool::new(1, 1), Duration::from_secs(5));
         let connected =
