@@ -226,6 +226,10 @@ fn only_what_would_make_discovery_wrong_is_refused() {
         |key: &str| format!("\"{key}\" is no field, and without one discovery is off; did you mean \"auth_type\"?");
     for (clients, line) in [
         ("[{connection_type: inprocess}]", "mcp_clients[0]: the key \"name\" is missing; add it".to_owned()),
+        (
+            "[{nmae: a, connection_type: inprocess}]",
+            "mcp_clients[0]: \"nmae\" is no field, and the key \"name\" is missing; did you mean \"name\"?".to_owned(),
+        ),
         ("[{name: ~}]", "mcp_clients[0].name: found nothing; write text; the word null only in quotes".into()),
         ("[{name: }]", "mcp_clients[0].name: found nothing; write text; the word null only in quotes".into()),
         ("[{name: \" \"}]", "mcp_clients[0].name: empty; give the MCP client a name".into()),

@@ -187,7 +187,7 @@ impl<'de> Deserialize<'de> for Entry {
                         return Err(A::Error::custom("a key is there twice; remove one"));
                     }
                 }
-                let name = name.ok_or_else(|| A::Error::missing_field("name"))?;
+                let name = name.ok_or_else(|| nameless(&fields))?;
                 if auth_type.is_none() {
                     misleading(&fields).map_or(Ok(()), |why| Err(A::Error::custom(why)))?;
                 }
@@ -199,6 +199,15 @@ impl<'de> Deserialize<'de> for Entry {
 
         deserializer.deserialize_map(EntryVisitor)
     }
+}
+
+/// What to say of an entry without a `name`.
+fn nameless<E: Error>(fields: &Mapping) -> E {
+    let mistyped = fields.keys().filter_map(Value::as_str).find(|key| is_near_miss(key, "name"));
+    mistyped.map_or_else(
+        || E::missing_field("name"),
+        |key| E::custom(format!("{key:?} is no field, and the key \"name\" is missing; did you mean \"name\"?")),
+    )
 }
 
 /// Why an entry without an `auth_type` may well have been meant to turn discovery on.
