@@ -61,9 +61,9 @@ fn start(file: &Path, inherited: Inherited, predecessor: Option<Predecessor>) ->
 }
 
 fn serve(loaded: Loaded, inherited: Inherited, predecessor: Option<Predecessor>) -> Result<ExitCode, String> {
-    let threads = Process::threads(&loaded.config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start {threads} worker threads: {error}"))?;
+    // Workers have runtimes of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let ended = runtime.block_on(async {
         let (mut process, orders, _reloader) = prepare(loaded, inherited)?;
         if let Some(predecessor) = predecessor {

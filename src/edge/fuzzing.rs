@@ -6,7 +6,7 @@ use tokio::{io::DuplexStream, sync::watch};
 
 use super::{
     client::Socket,
-    downstream::{Listener, Listeners, serve},
+    downstream::{Listener, Listeners, Workers, serve},
     proxy::Edge,
 };
 use crate::{config::Config, limits::Full};
@@ -32,8 +32,9 @@ impl Bench {
     pub fn new(config: &Config) -> Self {
         let (sender, stop) = watch::channel(false);
         let edge = Edge::new(config, 1);
+        let workers = Workers::start(1).expect("a thread");
         Bench {
-            listeners: Arc::new(Listeners::new(1, edge.clone(), stop)),
+            listeners: Arc::new(Listeners::new(&workers, edge.clone(), stop)),
             edge,
             listener: Arc::new(Listener::new(&config.edge.listeners[0], None)),
             _stop: sender,

@@ -24,7 +24,7 @@ pub(crate) use self::beside::resolve_new;
 #[doc(hidden)]
 pub use self::{
     beside::{Asker, TlsListener, Verifier, keep_reading, keep_verifying, supervise},
-    downstream::{Listener, Listeners, ListeningSocket, listen},
+    downstream::{Listener, Listeners, ListeningSocket, Workers, listen},
     rehearsal::{End, Forwarded, Heard, Rehearsal},
     snapshot::{Servers, Site, Snapshot, VerifyPlan, system_authorities},
 };

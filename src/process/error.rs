@@ -40,6 +40,9 @@ pub enum ServeError {
     /// Spans cannot be sent.
     #[error(transparent)]
     Tracing(#[from] TracingError),
+    /// There cannot be so many worker threads.
+    #[error("cannot start the worker threads: {0}; lower threads, or raise ulimit -u and ulimit -n")]
+    Workers(io::Error),
     /// A socket cannot be used.
     #[error("a listener cannot be used: {0}")]
     Listener(io::Error),

@@ -5,6 +5,8 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
+use tokio::runtime::Handle;
+
 use super::{error::BindError, sockets::BoundSocket};
 use crate::{
     config::{self, KeyPath, ListenAddress},
@@ -44,8 +46,9 @@ impl BoundListener {
         Ok(BoundListener { config: config.clone(), address, socket, tls })
     }
 
-    /// The listener and its socket, on the current runtime.
-    pub fn into_parts(self) -> io::Result<(edge::Listener, ListeningSocket)> {
+    /// The listener and its socket, on a runtime.
+    pub fn into_parts(self, runtime: &Handle) -> io::Result<(edge::Listener, ListeningSocket)> {
+        let _current = runtime.enter();
         let socket = match self.socket {
             BoundSocket::Tcp(socket) => ListeningSocket::tcp(socket)?,
             BoundSocket::Unix(socket) => ListeningSocket::Unix(tokio::net::UnixListener::from_std(socket)?),

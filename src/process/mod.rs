@@ -40,7 +40,7 @@ use self::{
 use crate::{
     admin::{self, Admin},
     config::{self, Config, KeyPath, ListenAddress},
-    edge::{self, Edge, Listeners, TlsListener},
+    edge::{self, Edge, Listeners, TlsListener, Workers},
     readiness::Stage,
     state::Control,
     telemetry::access_log,
@@ -137,7 +137,8 @@ impl Process {
         self.predecessor = Some(predecessor);
     }
 
-    /// Serves on the current Tokio runtime until it is told to stop, or nobody is left to tell it.
+    /// Serves until it is told to stop, or nobody is left to tell it: connections on workers of its own, and what is
+    /// beside them on the current Tokio runtime.
     ///
     /// # Errors
     /// When it cannot begin, or the listeners end without having been told to.
@@ -186,11 +187,13 @@ impl Process {
         let in_flight = TaskTracker::new();
         let (snapshots, counters) = (self.control.snapshots(), Arc::clone(self.control.counters()));
         let edge = Edge::of_program(self.threads, snapshots, counters, in_flight.clone(), self.control.stages());
-        let listeners = Arc::new(Listeners::new(self.threads, edge, stopped));
+        let workers = Workers::start(self.threads).map_err(ServeError::Workers)?;
+        let listeners = Arc::new(Listeners::new(&workers, edge, stopped));
         let mut listening = JoinSet::new();
-        for bound in self.listeners {
-            let (listener, socket) = bound.into_parts().map_err(ServeError::Listener)?;
-            listening.spawn(edge::listen(Arc::clone(&listeners), Arc::new(listener), socket));
+        for (number, bound) in self.listeners.into_iter().enumerate() {
+            let runtime = workers.accepting(number);
+            let (listener, socket) = bound.into_parts(runtime).map_err(ServeError::Listener)?;
+            listening.spawn_on(edge::listen(Arc::clone(&listeners), Arc::new(listener), socket), runtime);
         }
         let admin = self.admin.map(|bound| {
             let socket = tokio::net::TcpListener::from_std(bound.socket)?;
@@ -198,7 +201,17 @@ impl Process {
             io::Result::Ok(AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, admin))))
         });
         let admin = admin.transpose().map_err(ServeError::Listener)?;
-        Ok(Running { control: self.control, listeners, in_flight, stop, listening, sockets, admin, successor: None })
+        Ok(Running {
+            control: self.control,
+            workers,
+            listeners,
+            in_flight,
+            stop,
+            listening,
+            sockets,
+            admin,
+            successor: None,
+        })
     }
 
     /// The sockets as they go over to a successor, which finds them by what the configuration calls them.

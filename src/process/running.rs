@@ -18,7 +18,7 @@ use super::{
     order::{Order, told_to_stop},
 };
 use crate::{
-    edge::Listeners,
+    edge::{Listeners, Workers},
     readiness::Stage,
     state::{Control, Replacement},
 };
@@ -26,6 +26,8 @@ use crate::{
 /// An edge that lets connections in.
 pub(super) struct Running {
     pub control: Control,
+    /// Their connections end with it.
+    pub workers: Workers,
     pub listeners: Arc<Listeners>,
     pub in_flight: TaskTracker,
     /// True once it takes no more connections.
@@ -125,6 +127,7 @@ impl Running {
             () = told_to_stop(orders, ignored, |_| warn!("an edge that ends is not replaced")) => {}
         }
         let cut = self.account_for_the_cut();
+        drop(self.workers);
         Ended { cut, missed: self.control.counters().requests_missed(), is_orphaned }
     }
 

@@ -68,7 +68,8 @@ pub struct EdgeKeys {
     #[serde(default, deserialize_with = "default_when_null")]
     #[schemars(with = "Option<StopOptions>")]
     pub stop: StopOptions,
-    /// Worker threads of the listeners. Default: one for each core the process may use.
+    /// Worker threads of the listeners; a connection stays with the one that it is given to, that with the fewest. Default:
+    /// one for each core the process may use.
     #[serde(default)]
     #[schemars(range(min = 1, max = EdgeKeys::MOST_THREADS))]
     pub threads: Option<NonZeroUsize>,

@@ -3,8 +3,10 @@
 use std::{future::ready, io, net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, UnixListener},
-    pin, select,
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    pin,
+    runtime::Handle,
+    select,
     time::sleep,
 };
 
@@ -88,19 +90,25 @@ async fn take(
     listener: &Arc<Listener>,
     accepted: io::Result<(Socket, Option<SocketAddr>)>,
 ) {
-    match accepted {
-        Ok((socket, peer)) => begin(listeners, listener, socket, peer),
-        Err(error) => recover("a listener", &error).await,
+    let begun = accepted.and_then(|(socket, peer)| begin(listeners, listener, socket, peer));
+    if let Err(error) = begun {
+        recover("a listener", &error).await;
     }
 }
 
-fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, peer: Option<SocketAddr>) {
+fn begin(
+    listeners: &Arc<Listeners>,
+    listener: &Arc<Listener>,
+    socket: Socket,
+    peer: Option<SocketAddr>,
+) -> io::Result<()> {
     let snapshot = listeners.snapshot.load();
     let (most, first_kept_file) = (snapshot.connections, snapshot.first_kept_file);
     drop(snapshot);
     if usize::try_from(socket.as_raw_fd()).is_ok_and(|file| file >= first_kept_file) {
         let why = "the last open files are kept for the admin listener; raise ulimit -n (LimitNOFILE in systemd)";
-        return listeners.close(Closed::OpenFiles, peer, why);
+        listeners.close(Closed::OpenFiles, peer, why);
+        return Ok(());
     }
     let connections = listeners.counters.connections();
     // The last tenth is kept free by closing idle connections early.
@@ -110,10 +118,25 @@ fn begin(listeners: &Arc<Listeners>, listener: &Arc<Listener>, socket: Socket, p
     match connections.enter(most) {
         Ok(slot) => {
             listeners.counters.accepted();
+            let own = Handle::current().id();
+            let worker = listeners.worker_for(own);
+            let socket = if worker.runtime.id() == own { socket } else { moved(socket, &worker.runtime)? };
             let connection = enter::serve(Arc::clone(listeners), Arc::clone(listener), socket, peer, slot);
-            listeners.connections.spawn(connection);
+            worker.connections.spawn_on(connection, &worker.runtime);
         }
         Err(_full) => listeners.close(Closed::Limit, peer, "limits.connections"),
+    }
+    Ok(())
+}
+
+/// Has another runtime watch a socket.
+fn moved(socket: Socket, runtime: &Handle) -> io::Result<Socket> {
+    let _entered = runtime.enter();
+    match socket {
+        Socket::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Socket::Tcp),
+        Socket::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Socket::Unix),
+        #[cfg(fuzzing)]
+        memory @ Socket::Memory(_) => Ok(memory),
     }
 }
 

@@ -7,9 +7,9 @@ use log::{Level, log};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 use rustls::ServerConfig;
-use tokio::{sync::Notify, time::sleep};
-use tokio_util::task::TaskTracker;
+use tokio::{runtime::Id, sync::Notify, time::sleep};
 
+use super::workers::{Worker, Workers, least_busy};
 use crate::{
     config,
     edge::{client::shown, proxy::Edge, service::proxy, snapshot::Snapshot},
@@ -28,8 +28,7 @@ pub struct Listeners {
     pub(super) uploads: Buffers,
     /// Connections are scarce: each word closes the one that has been idle for longest.
     pub(super) is_crowded: Notify,
-    /// Every connection that has been accepted and is not closed.
-    pub(super) connections: TaskTracker,
+    workers: Arc<[Worker]>,
     /// True once the edge is to stop.
     pub(super) stop: ShutdownWatch,
 }
@@ -47,16 +46,17 @@ pub struct Listener {
 }
 
 impl Listeners {
-    /// Makes it for an edge, and for so many threads.
-    pub fn new(threads: usize, edge: Edge, stop: ShutdownWatch) -> Self {
+    /// Makes it for an edge, whose connections these carry.
+    pub fn new(workers: &Workers, edge: Edge, stop: ShutdownWatch) -> Self {
+        let workers = Arc::clone(workers.each());
         Listeners {
-            proxy: Arc::new(proxy(threads, edge.clone())),
+            proxy: Arc::new(proxy(workers.len(), edge.clone())),
+            workers,
             snapshot: Arc::clone(edge.snapshot()),
             counters: Arc::clone(edge.counters()),
             edge,
             uploads: Buffers::default(),
             is_crowded: Notify::new(),
-            connections: TaskTracker::new(),
             stop,
         }
     }
@@ -74,8 +74,15 @@ impl Listeners {
 
     /// Waits until the last connection is closed, once the edge is to stop.
     pub async fn drained(&self) {
-        self.connections.close();
-        self.connections.wait().await;
+        for worker in &*self.workers {
+            worker.connections.close();
+            worker.connections.wait().await;
+        }
+    }
+
+    /// Finds the worker that a connection is given to which has been accepted on a runtime.
+    pub(super) fn worker_for(&self, accepted_on: Id) -> &Worker {
+        least_busy(&self.workers, accepted_on)
     }
 
     /// Waits until the edge is to stop, and a request that was on its way then should have come.

@@ -11,10 +11,12 @@ mod http2;
 mod listeners;
 mod plain_http;
 mod refused;
+mod workers;
 
 #[cfg(fuzzing)]
 pub(super) use self::enter::serve;
 pub use self::{
     accept::{ListeningSocket, listen},
     listeners::{Listener, Listeners},
+    workers::Workers,
 };

@@ -65,6 +65,16 @@ impl Connection {
         Pin::new(&mut look).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
+    /// Has the current runtime watch it, as far as it can be moved: else the worker that has dialled it would be woken
+    /// for whatever comes.
+    pub fn watched_here(self) -> io::Result<Self> {
+        let stream = match self.stream {
+            ServerStream::Plain(stream) => ServerStream::Plain(TcpStream::from_std(stream.into_std()?)?),
+            other => other,
+        };
+        Ok(Connection { stream, timer: Timer::default(), ..self })
+    }
+
     /// Keeps no memory for the time of waiting.
     pub fn rest(&mut self) {
         (self.unsent, self.sent) = (Vec::new(), 0);

@@ -68,14 +68,17 @@ impl Pool {
         let own = self.own_shard();
         // Closed without the lock, as everywhere here.
         let mut ended = Vec::new();
-        for shard in self.shards[own..].iter().chain(&self.shards[..own]) {
+        for (distance, shard) in self.shards[own..].iter().chain(&self.shards[..own]).enumerate() {
             loop {
                 let Some(mut resting) = shard.lock().pop(key) else { break };
                 self.count.fetch_sub(1, Ordering::Relaxed);
-                if resting.can_be_used(now) {
+                if !resting.can_be_used(now) {
+                    ended.push(resting);
+                } else if distance == 0 {
                     return Some(resting.connection);
+                } else if let Ok(connection) = resting.connection.watched_here() {
+                    return Some(Box::new(connection));
                 }
-                ended.push(resting);
             }
         }
         None
@@ -186,6 +189,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
+        sync::oneshot,
         task::yield_now,
         time::sleep,
     };
@@ -301,12 +305,29 @@ mod tests {
         assert_eq!(pool.count.load(Ordering::Relaxed), 0);
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_connection_of_another_thread_is_found() {
-        let pool = Pool::new(10, 2);
-        let (one, _server) = connection().await;
-        pool.puts(key(1), one, EVER);
+    #[test]
+    fn a_connection_of_another_worker_is_found_and_does_without_that_worker() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // So many that no two threads share a shard.
+        let pool = Pool::new(10, 1000);
         let of_another = Arc::clone(&pool);
-        assert!(std::thread::spawn(move || of_another.takes(key(1)).is_some()).join().unwrap());
+        let (found, is_found) = oneshot::channel();
+        let (put, is_put) = oneshot::channel();
+        let another = std::thread::spawn(move || {
+            runtime().block_on(async {
+                let (one, server) = connection().await;
+                of_another.puts(key(1), one, EVER);
+                put.send(server.into_std().unwrap()).unwrap();
+                is_found.await.unwrap();
+            });
+        });
+        runtime().block_on(async {
+            let mut server = TcpStream::from_std(is_put.await.unwrap()).unwrap();
+            let mut one = pool.takes(key(1)).unwrap();
+            found.send(()).unwrap();
+            another.join().unwrap();
+            server.write_all(b"x").await.unwrap();
+            assert_eq!(one.stream.read_u8().await.unwrap(), b'x');
+        });
     }
 }
