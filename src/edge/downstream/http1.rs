@@ -100,13 +100,9 @@ async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection:
         let exchanges = connection.exchanges();
         let is_given_back = if snapshot.has_http2 {
             drop(snapshot);
-            let mut session = ServerSession::new_http1(stream);
-            begin(&mut session, head, idle);
-            listeners.proxy.process_new_http(session, &listeners.stop).await.is_some()
+            listeners.proxy.process_new_http(of_pingora(stream, head, idle), &listeners.stop).await.is_some()
         } else {
-            let mut session = Session::new_h1(stream);
-            begin(session.as_downstream_mut(), head, idle);
-            Box::pin(hooks::drive(&listeners.edge, session, snapshot, &listeners.stop)).await
+            Box::pin(hooks::drive(&listeners.edge, session(stream, head, idle), snapshot, &listeners.stop)).await
         };
         if connection.exchanges() == exchanges {
             let refusal = Refusal::malformed("a request that Pingora refused, or that broke off within its head");
@@ -127,6 +123,20 @@ async fn requests(listeners: &Listeners, client: &Arc<ClientStream>, connection:
             }
         }
     }
+}
+
+/// Makes a session for Pingora. A variable for it would stay in the future of an idle connection.
+fn of_pingora(stream: Box<SessionStream>, head: BytesMut, idle: u64) -> ServerSession {
+    let mut session = ServerSession::new_http1(stream);
+    begin(&mut session, head, idle);
+    session
+}
+
+/// Makes a session for the hooks.
+fn session(stream: Box<SessionStream>, head: BytesMut, idle: u64) -> Session {
+    let mut session = Session::new_h1(stream);
+    begin(session.as_downstream_mut(), head, idle);
+    session
 }
 
 /// Gives a session the head of its request, and says how long its connection may be idle.

@@ -70,7 +70,9 @@ impl Connection {
     pub fn watched_here(self) -> io::Result<Self> {
         let stream = match self.stream {
             ServerStream::Plain(stream) => ServerStream::Plain(TcpStream::from_std(stream.into_std()?)?),
-            other => other,
+            tls @ ServerStream::Tls(_) => tls,
+            #[cfg(fuzzing)]
+            memory @ ServerStream::Memory(_) => memory,
         };
         Ok(Connection { stream, timer: Timer::default(), ..self })
     }
