@@ -84,8 +84,8 @@ impl Pool {
         None
     }
 
-    /// Lets a connection rest, for so long at most, and no longer than its server keeps it. Where there are too many, the one of this thread that has rested
-    /// longest is closed.
+    /// Lets a connection rest, for so long at most, and no longer than its server keeps it. Where there are too many,
+    /// the one of this thread that has rested longest is closed.
     pub fn put(self: &Arc<Self>, key: Key, mut connection: Box<Connection>, now: Instant, rests: Duration) {
         if !self.is_looked_after.swap(true, Ordering::Relaxed) {
             spawn(look_after(Arc::downgrade(self)));
