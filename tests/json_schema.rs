@@ -12,7 +12,7 @@ use proptest::{
 };
 
 use crate::support::{
-    problems::GOOD,
+    problems::{GOOD, judged},
     program::bridgehead,
     schema::{self, SCHEMA},
 };
@@ -62,7 +62,7 @@ fn what_is_fuzzed_with_is_judged_alike() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/seeds/yaml");
     for seed in fs::read_dir(folder).unwrap() {
         let Ok(text) = fs::read_to_string(seed.unwrap().path()) else { continue };
-        judge(&text);
+        judged(&text);
     }
 }
 
@@ -227,21 +227,10 @@ fn mistyped_values_are_judged_alike() {
     let mut runner = TestRunner::new(Config { cases: 4096, failure_persistence: None, ..Config::default() });
     let judged = runner.run(&mistyped(), |(text, value)| {
         let good = if text.starts_with("servers") { GOOD.lines().next().unwrap() } else { GOOD };
-        judge(&format!("{good}\n{}\n", text.replace('$', &serde_json::to_string(&value).unwrap())));
+        judged(&format!("{good}\n{}\n", text.replace('$', &serde_json::to_string(&value).unwrap())));
         Ok(())
     });
     judged.unwrap_or_else(|failure| panic!("{failure}"));
-}
-
-/// Holds the schema to what the edge says of a text.
-fn judge(text: &str) {
-    match Loaded::from_text("f.yaml".as_ref(), text) {
-        Ok(_) => schema::takes(text),
-        Err(problems) => {
-            let problems: Vec<_> = problems.to_string().lines().map(str::to_owned).collect();
-            schema::refuses(text, &problems);
-        }
-    }
 }
 
 /// A list whose items are all commented out is empty, in each of the ways in which YAML can say nothing.
