@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::support::{
     edge::{CLIENTS, Edge},
     http::Connection,
+    in_time::{Joined, Printed},
     problems::problem,
     program::{Running, bridgehead, config},
     until,
@@ -167,7 +168,7 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     running.signal("TERM");
     running.wait_for("stopped");
     drop(client);
-    let written = reader.join().unwrap().lines().count();
+    let written = reader.joined().lines().count();
     assert_eq!(written + dropped, MANY);
 }
 
@@ -192,7 +193,7 @@ fn a_place_that_cannot_be_written_is_told_at_the_start() {
     let output = Command::new(env!("CARGO_BIN_EXE_bridgehead"))
         .args(["run", "--config"])
         .arg(config(&yaml(&to(&socket))).path())
-        .output()
+        .printed()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();

@@ -9,6 +9,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, PUBLIC_URLS, bifrost_and_edge, servers_yaml},
     http::{Connection, Response},
+    in_time::Joined,
     nobody, until,
 };
 
@@ -206,7 +207,7 @@ fn a_stopping_edge_lives_is_not_ready_and_says_so_until_it_has_ended() {
     assert_eq!(kept.ask("GET", "/status", &host, "").json()["ready"], false);
     gate.release_all();
     stream.read_chunks();
-    assert_eq!(stopping.join().unwrap(), 0);
+    assert_eq!(stopping.joined(), 0);
     assert!(TcpStream::connect_timeout(&admin, PATIENCE).is_err());
 }
 

@@ -11,6 +11,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, servers_yaml},
     http::{Connection, Origin},
+    in_time::Printed,
     nobody_yet,
     tls_server::Trust,
     until,
@@ -26,7 +27,7 @@ struct HaProxy {
 impl HaProxy {
     /// In front of the edge at this address, to which it connects with these options; none where it is not installed.
     fn start(edge: SocketAddr, options: &str) -> Option<Self> {
-        Command::new("haproxy").arg("-v").output().ok()?;
+        Command::new("haproxy").arg("-v").printed().ok()?;
         let (folder, address) = (tempfile::tempdir().unwrap(), nobody_yet());
         let file = folder.path().join("haproxy.cfg");
         // One connection for all: one thread, and no connection of a client's own. Heads are passed on at once.

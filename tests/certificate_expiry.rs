@@ -19,6 +19,7 @@ use rustls::{
 use crate::support::{
     PATIENCE,
     edge::Edge,
+    in_time::Printed,
     program::{Running, bridgehead},
     until,
 };
@@ -58,7 +59,7 @@ fn configuration(folder: &Path, pairs: &[&str], more: &str) -> std::path::PathBu
 
 /// What a command says, and whether it succeeds.
 fn said(command: &[&str], file: &Path) -> (bool, String) {
-    let output = bridgehead().args(command).arg("--config").arg(file).output().unwrap();
+    let output = bridgehead().args(command).arg("--config").arg(file).printed().unwrap();
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 

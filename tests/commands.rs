@@ -10,6 +10,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
+    in_time::{Ended, Printed},
     program::{Running, bridgehead, config},
     tools::lacks,
 };
@@ -17,7 +18,7 @@ use crate::support::{
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 
 fn output(arguments: &[&str]) -> Output {
-    bridgehead().args(arguments).output().unwrap()
+    bridgehead().args(arguments).printed().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -94,7 +95,7 @@ fn a_file_that_is_none_is_one_clear_line() {
         ("empty", "the file is empty; start from the conf/proxy.yaml that is shipped"),
     ] {
         for command in [&["check"][..], &["run"], &[]] {
-            let output = bridgehead().args(command).arg("--config").arg(path(name)).output().unwrap();
+            let output = bridgehead().args(command).arg("--config").arg(path(name)).printed().unwrap();
             assert_eq!(output.status.code(), Some(1), "{name}");
             let line = text(&output.stderr);
             assert_eq!(line.lines().count(), 1, "{line}");
@@ -123,7 +124,7 @@ fn a_system_certificate_that_cannot_be_read_is_one_clear_line() {
     std::fs::write(&authorities, "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n").unwrap();
     let file = config("listeners: [{address: \"127.0.0.1:0\"}]\nservers: []\n");
     let mut command = bridgehead();
-    let output = command.env("SSL_CERT_FILE", authorities.path()).arg("--config").arg(file.path()).output().unwrap();
+    let output = command.env("SSL_CERT_FILE", authorities.path()).arg("--config").arg(file.path()).printed().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let log = String::from_utf8(output.stderr).unwrap();
     let last = log.lines().last().unwrap();
@@ -156,7 +157,7 @@ fn a_signal_ends_it_with_exit_code_0() {
         edge.wait_for("forwarding to no server");
         edge.signal(name);
         edge.wait_for("stopped, 0 requests cut");
-        assert_eq!(edge.child.wait().unwrap().code(), Some(0), "SIG{name}");
+        assert_eq!(edge.child.ended().unwrap().code(), Some(0), "SIG{name}");
     }
 }
 
@@ -173,7 +174,7 @@ fn a_second_sigterm_ends_it_at_once_and_says_what_was_cut() {
     edge.wait_for("finishing 1 requests in flight");
     edge.signal("TERM");
     edge.wait_for("stopped, 1 requests cut");
-    assert_eq!(edge.child.wait().unwrap().code(), Some(0));
+    assert_eq!(edge.child.ended().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -261,7 +262,7 @@ fn bash_completes_a_command_and_its_options() {
              _bridgehead bridgehead \"${{COMP_WORDS[$COMP_CWORD]}}\" \"${{COMP_WORDS[$COMP_CWORD-1]}}\"; echo \"${{COMPREPLY[@]}}\"",
             env!("CARGO_BIN_EXE_bridgehead")
         );
-        let output = Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
+        let output = Command::new("bash").args(["--norc", "-c", &script]).printed().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
         text(&output.stdout).trim().to_owned()
     };

@@ -6,10 +6,10 @@ use std::{fs, path::Path, process::Output};
 use bridgehead::config::Loaded;
 use serde_json::Value;
 
-use crate::support::{program::bridgehead, tls_server::Folder};
+use crate::support::{in_time::Printed, program::bridgehead, tls_server::Folder};
 
 fn run(file: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    bridgehead().args(arguments).arg("--config").arg(file).envs(variables.iter().copied()).output().unwrap()
+    bridgehead().args(arguments).arg("--config").arg(file).envs(variables.iter().copied()).printed().unwrap()
 }
 
 fn printed(file: &Path, variables: &[(&str, &str)]) -> String {

@@ -4,6 +4,7 @@ use bridgehead::config::Loaded;
 
 use crate::support::{
     edge::CLIENTS,
+    in_time::Printed,
     problems::{GOOD, problem},
     program::{bridgehead, config},
     schema,
@@ -198,7 +199,7 @@ fn check_and_discover_tell_what_the_mode_makes_of_it() {
     let yaml = |mode: &str| format!("{GOOD}{URL}profile: oauth2\nmcp_server_auth_mode: {mode}\n{CLIENTS}");
     let printed = |command: &str, mode: &str| {
         let file = config(&yaml(mode));
-        let output = bridgehead().arg(command).arg("--config").arg(file.path()).output().unwrap();
+        let output = bridgehead().arg(command).arg("--config").arg(file.path()).printed().unwrap();
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     };

@@ -11,13 +11,15 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{discovery::AS, edge::CLIENTS, http::Connection, program::Running, tools::lacks};
+use crate::support::{
+    discovery::AS, edge::CLIENTS, http::Connection, in_time::Printed, program::Running, tools::lacks,
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[track_caller]
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.printed().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

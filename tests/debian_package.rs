@@ -18,6 +18,7 @@ use crate::support::{
     discovery::AS,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
+    in_time::Printed,
     nobody_yet,
     program::{Running, signal},
     tools::lacks,
@@ -34,7 +35,7 @@ fn text(output: &Output) -> String {
 /// What a command prints; it must end well.
 #[track_caller]
 fn printed(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.printed().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}:\n{}", text(&output));
     text(&output)
 }

@@ -11,6 +11,7 @@ use crate::support::{
     consent::consent,
     edge::{Edge, PUBLIC_URLS, servers_yaml},
     http::Response,
+    in_time::Printed,
     tls_server::Trust,
     tools::lacks,
 };
@@ -59,7 +60,7 @@ impl Device {
     fn curl(&self, path: &str, more: &[&str]) -> Response {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--include", "--max-time", "20"]).args(&self.options).args(more);
-        let output = curl.arg(format!("{}{path}", self.url)).output().expect("curl is not installed");
+        let output = curl.arg(format!("{}{path}", self.url)).printed().expect("curl is not installed");
         assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
         response(&output.stdout)
     }

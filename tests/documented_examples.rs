@@ -6,6 +6,7 @@ use bridgehead::config::Loaded;
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     http::Connection,
+    in_time::Printed,
     nobody,
     pages::{Page, text_of},
     program::{Running, bridgehead},
@@ -58,7 +59,7 @@ fn the_problems_in_the_reference_are_what_check_says() {
     let broken = replaced(&broken, "\n    auth_type: per_user_oauth\n", "\n    auth_type: per_user_oath\n");
     let folder = Folder::new();
     folder.write("broken.yaml", broken);
-    let output = bridgehead().args(["check", "--config", "broken.yaml"]).current_dir(folder.path()).output().unwrap();
+    let output = bridgehead().args(["check", "--config", "broken.yaml"]).current_dir(folder.path()).printed().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let without_lines = |text: &str| text.replace(|sign: char| sign.is_ascii_digit(), "");
     let page = Page::at("conf/README.md");

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 use serde_json::Value;
 
 use crate::support::{
+    in_time::Printed,
     pages::{Page, text_of},
     program::bridgehead,
     tools::lacks,
@@ -69,7 +70,7 @@ fn commands_in_the_documents_are_there() {
         return;
     }
     let help = |arguments: &[&str]| {
-        let output = bridgehead().args(arguments).output().unwrap();
+        let output = bridgehead().args(arguments).printed().unwrap();
         assert!(output.status.success(), "{arguments:?}");
         String::from_utf8(output.stdout).unwrap()
     };

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::support::program::bridgehead;
+use crate::support::{in_time::Printed, program::bridgehead};
 
 fn check(yaml: &str, variables: &[(&str, &str)]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -13,7 +13,7 @@ fn check(yaml: &str, variables: &[(&str, &str)]) -> (i32, String) {
 
 /// The exit code and all that was printed, without the folder.
 fn run(command: &mut Command, folder: &impl ToString) -> (i32, String) {
-    let output = command.output().unwrap();
+    let output = command.printed().unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), text.replace(&format!("{}/", folder.to_string()), ""))
 }

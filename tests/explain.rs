@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::support::{
     edge::Edge,
+    in_time::Printed,
     program::{Running, bridgehead},
     tls_server::{Authority, Folder},
 };
@@ -52,7 +53,7 @@ fn folder() -> Folder {
 
 fn run(folder: &Folder, arguments: &[&str]) -> Output {
     let file = folder.path().join("proxy.yaml");
-    bridgehead().arg("explain").args(arguments).arg("--config").arg(file).output().unwrap()
+    bridgehead().arg("explain").args(arguments).arg("--config").arg(file).printed().unwrap()
 }
 
 /// What is said of a request, as JSON.

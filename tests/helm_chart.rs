@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::support::{
+    in_time::Printed,
     interop::installed,
     schema,
     tools::{lacks, path_of},
@@ -24,7 +25,7 @@ fn read(file: &str) -> String {
 
 /// What Helm says, and whether it took it.
 fn helm(arguments: &[&str]) -> (bool, String, String) {
-    let output = Command::new(path_of("helm").unwrap()).args(arguments).current_dir(CHART).output().unwrap();
+    let output = Command::new(path_of("helm").unwrap()).args(arguments).current_dir(CHART).printed().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
@@ -82,7 +83,7 @@ fn helm_finds_nothing_wrong_with_the_chart_and_kubernetes_takes_every_example() 
         fs::write(&file, documents.collect::<Vec<_>>().join("---\n")).unwrap();
         check.arg(&file);
     }
-    let output = check.output().unwrap();
+    let output = check.printed().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for kind in
@@ -109,7 +110,7 @@ fn the_plain_manifests_are_what_the_chart_renders() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(Path::new(CHART).join("render.sh")).arg(folder.path()).output().unwrap();
+    let output = Command::new(Path::new(CHART).join("render.sh")).arg(folder.path()).printed().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut count = 0;
     for file in fs::read_dir(folder.path()).unwrap() {

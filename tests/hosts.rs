@@ -7,6 +7,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, bifrost_and_edge, is_error, servers_yaml},
     frames::{Frames, PROTOCOL_ERROR},
+    in_time::Heard,
     raw,
     tls_server::{BOTH, HTTP_1, Server, Speaks, Trust, edge, over_h2c},
 };
@@ -159,7 +160,7 @@ fn a_request_of_http_1_0_without_a_host_gets_one() {
         client.send("GET / HTTP/1.0\r\n\r\n");
         assert_eq!(client.read_response("GET").status, 200);
     }
-    let head = received.recv().unwrap();
+    let head = received.heard();
     assert!(head.contains(" http/1.1\r\nhost: \r\n"), "{head}");
     assert!(offers_http1.saw()[0].host.as_ref().is_some_and(|host| !host.is_empty()));
 }

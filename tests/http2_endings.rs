@@ -6,6 +6,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, servers_yaml},
     frames::{DATA, Frames, HEADERS},
+    in_time::Joined,
     until,
 };
 
@@ -55,7 +56,7 @@ fn a_stopping_edge_sends_the_whole_answer() {
     let first = read_until_taken(&edge, &mut client);
     let stopping = thread::spawn(move || edge.stop());
     assert_eq!(first + read_rest(&mut client), LENGTH);
-    assert_eq!(stopping.join().unwrap(), 0);
+    assert_eq!(stopping.joined(), 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     import::{file, import, run, told},
+    in_time::Printed,
     problems::GOOD,
     tls_server::Folder,
 };
@@ -148,7 +149,7 @@ fn standard_input_and_the_older_name_of_the_list_are_taken() {
     let mut child = import(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let source = json!({"mcp": {"mcp_clients": [{"name": "a", "connection_type": "inprocess"}]}});
     child.stdin.take().unwrap().write_all(source.to_string().as_bytes()).unwrap();
-    let (out, _, code) = told(&child.wait_with_output().unwrap());
+    let (out, _, code) = told(&child.printed().unwrap());
     assert_eq!((out.as_str(), code), ("mcp_clients:\n  - name: a\n    connection_type: inprocess\n", 0));
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use bridgehead::config::{Loaded, McpServerAuthMode, Profile};
 use serde_json::{Value, json};
 
-use crate::support::{problems::GOOD, program::bridgehead, tls_server::Folder};
+use crate::support::{in_time::Printed, problems::GOOD, program::bridgehead, tls_server::Folder};
 
 const FILE: &str = "\
 # Ours.
@@ -33,7 +33,7 @@ fn client(name: &str) -> Value {
 
 /// Standard output, standard error and exit code.
 fn run(source: &PathBuf, arguments: &[&str]) -> (String, String, i32) {
-    let output = bridgehead().arg("import").arg(source).args(arguments).output().unwrap();
+    let output = bridgehead().arg("import").arg(source).args(arguments).printed().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, errors) = (text(output.stdout), text(output.stderr));
     assert!(!out.contains("planted") && !errors.contains("planted"), "{out}\n{errors}");

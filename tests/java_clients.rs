@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, bifrost_and_edge, servers_yaml},
+    in_time::Printed,
     interop::{installed, printed},
     tools::lacks,
 };
@@ -79,7 +80,7 @@ fn curl_that_offers_http_2_is_served() {
     let (_bifrost, edge) = bifrost_and_edge();
     let url = format!("http://{}/.well-known/oauth-protected-resource/mcp", edge.host());
     let arguments = ["-sS", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "--http2", &url, &url];
-    let output = Command::new("curl").args(arguments).output().unwrap();
+    let output = Command::new("curl").args(arguments).printed().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("200 1.1"), "{output:?}");
 }

@@ -12,6 +12,7 @@ use proptest::{
 };
 
 use crate::support::{
+    in_time::Printed,
     problems::{GOOD, judged},
     program::bridgehead,
     schema::{self, SCHEMA},
@@ -23,7 +24,7 @@ const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/proxy.yaml");
 fn the_committed_schema_is_that_of_the_types() {
     let committed = include_str!("../conf/proxy.schema.json");
     assert!(committed == json_schema(), "conf/proxy.schema.json is not current; update it with: make schema");
-    let printed = bridgehead().arg("schema").output().unwrap();
+    let printed = bridgehead().arg("schema").printed().unwrap();
     assert!(printed.status.success());
     assert_eq!(String::from_utf8(printed.stdout).unwrap(), committed);
 }

@@ -13,6 +13,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::servers_yaml,
     http::Connection,
+    in_time::{Heard, Joined},
     program::{Running, config},
     raw,
 };
@@ -137,7 +138,7 @@ fn a_server_that_stops_reading_stops_the_client_and_fills_no_memory() {
     let (resume, resumed) = mpsc::channel::<()>();
     let serve = move |mut stream: TcpStream| {
         raw::read_head(&mut stream);
-        resumed.recv().unwrap();
+        resumed.heard();
         let mut body = vec![0; 1 << 20];
         let mut left = SIZE;
         while left > 0 {
@@ -154,7 +155,7 @@ fn a_server_that_stops_reading_stops_the_client_and_fills_no_memory() {
     stalled.recv_timeout(Duration::from_mins(1)).expect("the client should have had to wait");
     edge.has_held_little();
     resume.send(()).unwrap();
-    sending.join().unwrap();
+    sending.joined();
     assert_eq!(client.read_response("POST").text(), "ok");
     edge.has_held_little();
 }

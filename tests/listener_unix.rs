@@ -10,6 +10,7 @@ use std::{
 use crate::support::{
     PATIENCE,
     bifrost::Bifrost,
+    in_time::Printed,
     program::{Running, bridgehead, config as config_file},
     tls_server::Folder,
 };
@@ -66,7 +67,7 @@ fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
     let mut running = Running::start(config.path());
     running.wait_for("listening on unix:");
     assert!(get(&socket, "").starts_with("HTTP/1.1 200 OK\r\n"));
-    let second = bridgehead().arg("run").arg("--config").arg(config.path()).output().unwrap();
+    let second = bridgehead().arg("run").arg("--config").arg(config.path()).printed().unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(!second.status.success() && said.contains("cannot listen on unix:"), "{said}");
     assert!(get(&socket, "").starts_with("HTTP/1.1 200 OK\r\n"), "the first one goes on");
@@ -77,7 +78,7 @@ fn what_is_no_socket_is_never_deleted() {
     let (bifrost, folder) = (Bifrost::start(), Folder::new());
     let file = folder.write("edge.sock", "precious");
     let config = config_file(&yaml(&file, "", &bifrost));
-    let output = bridgehead().arg("run").arg("--config").arg(config.path()).output().unwrap();
+    let output = bridgehead().arg("run").arg("--config").arg(config.path()).printed().unwrap();
     assert!(!output.status.success());
     assert_eq!(fs::read(&file).unwrap(), b"precious");
 }

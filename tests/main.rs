@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod endless_waits;
 mod environment;
 mod moving_between_generations;
 mod sites;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::support::{
     bifrost::Bifrost,
     edge::Edge,
+    in_time::Printed,
     nobody,
     tls_server::{Authority, Folder},
     tools::{lacks, path_of},
@@ -34,7 +35,7 @@ fn promtool() -> Command {
 fn finds_nothing_wrong(arguments: &[&str], input: &str) {
     let mut child = promtool().args(arguments).spawn().expect("promtool is missing: make test-prerequisites");
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.printed().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "promtool {arguments:?}: {said}");
     // Of metrics it only warns.

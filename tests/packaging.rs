@@ -9,7 +9,7 @@ use humantime::parse_duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::support::{interop::installed, schema, tools::lacks};
+use crate::support::{in_time::Printed, interop::installed, schema, tools::lacks};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/deploy");
 
@@ -30,7 +30,7 @@ fn tool(name: &str) -> Command {
 
 /// What a command prints; it must end well.
 fn printed(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: run `make test`"));
+    let output = command.printed().unwrap_or_else(|error| panic!("{command:?}: {error}: run `make test`"));
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{command:?}:\n{text}");
     text

@@ -4,6 +4,7 @@ use std::{io::Write, sync::mpsc};
 
 use crate::support::{
     edge::{Edge, bifrost_and_edge},
+    in_time::Heard,
     raw,
 };
 
@@ -14,10 +15,10 @@ fn a_request_sent_before_the_last_is_answered_aborts_nothing_and_waits_its_turn(
     let edge = Edge::in_front_of_one(move |mut stream| {
         assert!(raw::read_head(&mut stream).starts_with("GET /slow HTTP/1.1\r\n"));
         news.send("asked").unwrap();
-        told.recv().unwrap();
+        told.heard();
         stream.write_all(raw::CHUNKED).unwrap();
         stream.write_all(b"1\r\na\r\n").unwrap();
-        told.recv().unwrap();
+        told.heard();
         stream.write_all(b"1\r\nb\r\n0\r\n\r\n").unwrap();
         assert!(raw::read_head(&mut stream).starts_with("POST /second HTTP/1.1\r\n"));
         assert_eq!(raw::read_exactly(&mut stream, 5), b"hello");
@@ -27,7 +28,7 @@ fn a_request_sent_before_the_last_is_answered_aborts_nothing_and_waits_its_turn(
     });
     let mut client = edge.connect();
     client.send(edge.head("GET", "/slow", ""));
-    assert_eq!(heard.recv().unwrap(), "asked");
+    assert_eq!(heard.heard(), "asked");
     // One while nothing has been answered, one within the answer.
     client.send(edge.head("POST", "/second", "Content-Length: 5\r\n") + "hello");
     go_on.send(()).unwrap();

@@ -3,20 +3,23 @@
 use std::{
     cell::RefCell,
     fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read, Write, pipe},
+    io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Write, pipe},
     net::SocketAddr,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::MetadataExt,
     },
     process::Child,
+    sync::mpsc::RecvTimeoutError,
     thread,
 };
 
 use serde_json::Value;
 
 use crate::support::{
+    PATIENCE,
     http::Connection,
+    in_time::{Ended, lines_beside},
     nobody,
     program::{Running, bridgehead, config, signal},
     until,
@@ -53,6 +56,7 @@ impl Unread {
     /// A program that serves, and whose standard error takes nothing more.
     fn start(yaml: &str) -> Self {
         let (reader, writer) = pipe().unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
         let configuration = config(yaml);
         let mut command = bridgehead();
         command.arg("run").arg("--config").arg(configuration.path());
@@ -72,13 +76,17 @@ impl Unread {
     }
 
     fn read_to(&mut self, part: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ends");
-            if line.contains(part) {
-                return line;
+        let mut line = String::new();
+        until(part, || {
+            match self.log.read_line(&mut line) {
+                Ok(0) => panic!("the log ends without {part}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                Ok(_) if line.contains(part) => return true,
+                Ok(_) => line.clear(),
             }
-        }
+            false
+        });
+        line
     }
 }
 
@@ -182,7 +190,7 @@ fn a_configuration_that_is_refused_is_one_record_however_much_else_fails() {
 
 /// What this program writes to a journal, or to something that is none.
 fn written_to_journal(is_journal: bool, yaml: &str) -> String {
-    let (mut reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe().unwrap();
     let about = File::from(OwnedFd::from(writer.try_clone().unwrap())).metadata().unwrap();
     let number = if is_journal { about.ino() } else { about.ino() + 1 };
     let configuration = config(yaml);
@@ -191,14 +199,20 @@ fn written_to_journal(is_journal: bool, yaml: &str) -> String {
     command.arg("run").arg("--config").arg(configuration.path());
     let mut child = command.spawn().unwrap();
     drop(command);
-    let mut written = String::new();
-    let mut byte = [0];
-    while !written.contains("forwarding to") && reader.read(&mut byte).unwrap() == 1 {
-        written.push(char::from(byte[0]));
+    let (lines, mut written) = (lines_beside(reader), String::new());
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                if line.contains("forwarding to") {
+                    signal(child.id(), "TERM");
+                }
+                written += &(line + "\n");
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => panic!("it goes on: {written}"),
+        }
     }
-    signal(child.id(), "TERM");
-    reader.read_to_string(&mut written).unwrap();
-    child.wait().unwrap();
+    child.ended().unwrap();
     written
 }
 

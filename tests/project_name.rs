@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::support::tools::lacks;
+use crate::support::{in_time::Printed, tools::lacks};
 
 /// Written in two parts, or this file would be found.
 const FORMER: [&str; 2] = ["bifrost", "edge"];
@@ -13,7 +13,7 @@ fn nothing_has_the_former_name() {
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().unwrap();
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).printed().unwrap();
     assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8(listed.stdout).unwrap();
     let files: Vec<_> = listed.split_terminator('\0').filter(|file| !file.ends_with("CHANGELOG.md")).collect();

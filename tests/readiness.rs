@@ -7,6 +7,7 @@ use crate::support::{
     edge::{CLIENTS, Edge, PUBLIC_URLS, servers_yaml},
     h2c::H2cEdge,
     http::Connection,
+    in_time::Joined,
     until,
 };
 
@@ -88,5 +89,5 @@ fn an_edge_that_is_told_to_stop_is_not_ready_before_it_closes_its_listener() {
     assert_eq!(ask("/echo").status, 200, "it still serves");
     let ready = Connection::to(admin).ask("GET", "/readyz", &admin.to_string(), "");
     assert_eq!((ready.status, ready.json()["phase"].clone()), (503, "leaving".into()));
-    assert_eq!(stopping.join().unwrap(), 0);
+    assert_eq!(stopping.joined(), 0);
 }

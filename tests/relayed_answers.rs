@@ -7,7 +7,7 @@ use std::{
     sync::mpsc,
 };
 
-use crate::support::{edge::Edge, raw};
+use crate::support::{edge::Edge, in_time::Heard, raw};
 
 /// Answers one request with these bytes, and shows whether the connection was used once more.
 fn answers_with(bytes: &'static [u8], used_again: mpsc::Sender<bool>) -> Vec<Box<dyn FnOnce(TcpStream) + Send>> {
@@ -36,7 +36,7 @@ fn what_a_server_sends_behind_its_answer_reaches_nobody() {
             let answer = client.ask("GET", "/", &edge.host(), "");
             assert!(["ok", ""].contains(&answer.text()), "{answer:?}");
         }
-        assert!(!was_used_again.recv().unwrap());
+        assert!(!was_used_again.heard());
     }
 }
 
@@ -57,7 +57,7 @@ fn a_connection_that_the_server_has_closed_after_its_answer_costs_a_post_nothing
     for answer in [raw::OK, b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"] {
         let (edge, is_closed) = then(answer, drop);
         assert!(edge.get("/").status < 300);
-        is_closed.recv().unwrap();
+        is_closed.heard();
         // The same processor tells both of it; the edge hears of the end before the next request.
         assert_eq!(edge.post("/").status, 200);
     }
@@ -68,14 +68,14 @@ fn what_a_server_says_between_two_requests_answers_neither() {
     for answer in [raw::OK, b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"] {
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let (edge, has_spoken) = then(answer, move |mut stream| {
-            may_go_on.recv().unwrap();
+            may_go_on.heard();
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").unwrap();
             // The edge closes it.
             while stream.read(&mut [0]).is_ok_and(|read| read > 0) {}
         });
         assert!(edge.get("/").status < 300);
         go_on.send(()).unwrap();
-        has_spoken.recv().unwrap();
+        has_spoken.heard();
         assert_eq!(edge.post("/").text(), "ok");
     }
 }
@@ -130,7 +130,7 @@ fn one_connection_carries_one_answer_after_the_other_however_they_are_framed() {
             (["ok", "ok", "", ""][number % 4], Some("keep-alive"))
         );
     }
-    assert!(is_closed.recv().unwrap().is_ok_and(|read| read == 0));
+    assert!(is_closed.heard().is_ok_and(|read| read == 0));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_client_that_reads_slowly_gets_all_of_it() {
     let mut client = edge.connect();
     client.send(edge.head("GET", "/", ""));
     // The edge has not read on and on.
-    assert!(is_full.recv().unwrap() < LENGTH);
+    assert!(is_full.heard() < LENGTH);
     let answer = client.read_response("GET");
     assert!(answer.body.len() == LENGTH && answer.body.iter().all(|byte| *byte == b'x'));
 }

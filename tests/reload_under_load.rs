@@ -14,7 +14,9 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{bifrost::Bifrost, discovery::AS, edge::servers_yaml, http::Connection, program::Running, until};
+use crate::support::{
+    bifrost::Bifrost, discovery::AS, edge::servers_yaml, http::Connection, in_time::Joined, program::Running, until,
+};
 
 const HOST: &str = "gateway.example.com";
 
@@ -119,7 +121,7 @@ impl UnderLoad {
     /// Lets the requests that are under way end, and returns what each client saw.
     fn stop(&mut self) -> Vec<Asked> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.clients.drain(..).map(|client| client.join().unwrap()).collect()
+        self.clients.drain(..).map(|client| client.joined()).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::support::{
     http::Connection,
+    in_time::Printed,
     program::{Running, bridgehead, config},
     until,
 };
@@ -20,7 +21,7 @@ const NOTE: &str = ":6: mcp_clients[0].id: MCP client \"a\": the old name of \"c
 /// What `check` says, and its exit code, with these arguments.
 fn check(text: &str, arguments: &[&str]) -> (String, i32) {
     let file = config(text);
-    let output = bridgehead().arg("check").args(arguments).arg("--config").arg(file.path()).output().unwrap();
+    let output = bridgehead().arg("check").args(arguments).arg("--config").arg(file.path()).printed().unwrap();
     (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
 }
 

@@ -15,6 +15,7 @@ use crate::support::{
     edge::servers_yaml,
     generations::{Generations, configured},
     http::Connection,
+    in_time::{Ended, Printed},
     nobody_yet,
     program::{bridgehead, signal},
     troubled::{Troubled, event_text},
@@ -34,7 +35,7 @@ fn a_successor_takes_over_the_sockets_and_binds_what_is_new() {
     listeners(", {address: \"127.0.0.2:0\"}");
     edge.first.wait_for("cannot change while the edge runs");
     edge.replace();
-    assert!(edge.first.child.wait().unwrap().success());
+    assert!(edge.first.child.ended().unwrap().success());
     assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
     assert!(std::os::unix::net::UnixStream::connect(&unix).is_ok());
     let log = edge.stop();
@@ -126,7 +127,7 @@ fn an_edge_that_is_told_to_stop_takes_its_starting_successor_along() {
     edge.first.wait_for("the successor does not serve, and this edge goes on: this edge was told to stop");
     // To the end of all who write to it.
     let log = edge.first.whole_log();
-    assert!(edge.first.child.wait().unwrap().success(), "{log}");
+    assert!(edge.first.child.ended().unwrap().success(), "{log}");
     assert!(Connection::try_to(edge.address).is_err());
     assert!(!log.contains("serves from now on"), "{log}");
 }
@@ -177,7 +178,7 @@ fn a_successor_that_dies_while_its_predecessor_drains_is_an_error() {
     assert!(signal(edge.process, "KILL"));
     edge.first.wait_for("which took over, has ended (signal: 9 (SIGKILL)): nobody serves");
     held.finish();
-    assert_eq!(edge.first.child.wait().unwrap().code(), Some(1));
+    assert_eq!(edge.first.child.ended().unwrap().code(), Some(1));
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn systemd_hears_of_every_step() {
 
 /// Runs the command with this configuration; returns its exit code and all it printed.
 fn upgrade(file: &Path) -> (i32, String) {
-    let output = bridgehead().arg("upgrade").arg("--config").arg(file).output().unwrap();
+    let output = bridgehead().arg("upgrade").arg("--config").arg(file).printed().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (output.status.code().unwrap(), said)
 }
@@ -224,7 +225,7 @@ fn the_command_says_what_came_of_it() {
     let told = format!("process {} serves from now on, process {first} finishes what it has\n", edge.process);
     // On standard error, which configuration was meant.
     assert_eq!(said, format!("{told}configuration {}\n", file.display()));
-    assert!(edge.first.child.wait().unwrap().success());
+    assert!(edge.first.child.ended().unwrap().success());
     assert_eq!(Connection::to(edge.address).ask("GET", "/x", "x", "").status, 503);
 
     // Its port is another's now: the successor cannot bind it.

@@ -12,6 +12,7 @@ use bridgehead::fleet::State;
 use crate::support::{
     bifrost::Bifrost,
     edge::{BROKEN_OFF, Edge, is_error},
+    in_time::Heard,
     nobody, raw,
 };
 
@@ -169,7 +170,7 @@ fn a_connection_that_the_server_closed_idle_costs_a_post_nothing() {
     ])]);
     let mut client = edge.connect();
     assert_eq!(client.ask("GET", "/", &edge.host(), "").text(), "ok");
-    assert!(heard.recv().unwrap());
+    assert!(heard.heard());
     client.send(edge.head("POST", "/second", "Content-Length: 5\r\n") + "hello");
     let response = client.read_response("POST");
     assert_eq!((response.status, response.text()), (200, "second"));

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::{
     PATIENCE,
     http::Connection,
-    nobody,
+    in_time, nobody,
     program::{Running, bridgehead},
     raw, until,
 };
@@ -128,8 +128,7 @@ fn requests() -> Vec<String> {
 }
 
 fn over_http2(address: SocketAddr) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    in_time::run(async {
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let (requests, connection) = h2::client::handshake(stream).await.unwrap();
         let connection = tokio::spawn(connection);

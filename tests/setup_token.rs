@@ -9,6 +9,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, servers_yaml},
     http::Connection,
+    in_time::Printed,
     program::{Running, bridgehead, config, without_credentials},
     until,
 };
@@ -39,7 +40,7 @@ fn yaml(bifrost: &Bifrost) -> String {
 /// What a command says with these variables, and its exit code. Nothing that was planted is in it.
 fn run(command: &mut Command, variables: &[(&str, &str)]) -> (String, i32) {
     without_credentials(command);
-    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let output = command.envs(variables.iter().copied()).printed().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(!said.contains("planted"), "{said}");
     (said, output.status.code().unwrap())

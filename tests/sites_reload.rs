@@ -14,7 +14,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{bifrost::Bifrost, discovery::AS, http::Connection, program::Running, until};
+use crate::support::{bifrost::Bifrost, discovery::AS, http::Connection, in_time::Joined, program::Running, until};
 
 const TOP: &str = "listeners: [{address: \"127.0.0.1:0\"}]\nhealth: {enabled: false}\nverify: {at_start: false}\n\
                    limits: {requests: unlimited, requests_per_connection: unlimited}\ninclude: [\"sites/*.yaml\"]\n";
@@ -92,7 +92,7 @@ fn sites_come_and_go_with_their_files_while_the_others_are_served() {
         assert_eq!(status(address, "passing.example", "/echo"), 421);
     }
     stop.store(true, Ordering::Relaxed);
-    let asked = load.join().unwrap();
+    let asked = load.joined();
     assert_eq!(steady.recorded().len(), asked, "each request reached the server of its site, once");
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     edge::{CLIENTS, Edge},
+    in_time::Printed,
     program::{bridgehead, config, without_credentials},
     until,
 };
@@ -29,7 +30,7 @@ fn verify(yaml: &str, arguments: &[&str]) -> (String, i32) {
     let mut command = bridgehead();
     without_credentials(&mut command);
     let Output { status, stdout, .. } =
-        command.arg("verify").arg("--config").arg(file.path()).args(arguments).output().unwrap();
+        command.arg("verify").arg("--config").arg(file.path()).args(arguments).printed().unwrap();
     (String::from_utf8(stdout).unwrap(), status.code().unwrap())
 }
 

@@ -11,6 +11,7 @@ use crate::support::{
     PATIENCE,
     bifrost::Bifrost,
     edge::{Edge, is_error},
+    in_time::Joined,
     raw, websocket,
 };
 
@@ -40,7 +41,7 @@ fn a_head_that_comes_byte_by_byte_is_answered_408_and_its_connection_closed() {
     is_error(&client.read_response("GET"), 408, "the request did not arrive in time");
     assert!(client.is_closed());
     answered.send(()).unwrap();
-    dripping.join().unwrap();
+    dripping.joined();
     assert!(bifrost.recorded().is_empty());
     assert_eq!(edge.metric("bridgehead_requests_failed_total{reason=\"request_timed_out\"}"), 1);
 }
@@ -130,5 +131,5 @@ fn empty_lines_keep_no_idle_connection_open() {
     });
     assert!(client.is_closed());
     drop(client);
-    sending.join().unwrap();
+    sending.joined();
 }

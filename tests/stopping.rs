@@ -8,6 +8,7 @@ use bridgehead::readiness::Stage;
 use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, bifrost_and_edge, servers_yaml},
+    in_time::Heard,
     raw, until, websocket,
 };
 
@@ -85,12 +86,12 @@ fn an_answer_that_is_under_way_says_that_there_will_be_no_next_one() {
     let edge = Edge::in_front_of_one(move |mut stream| {
         raw::read_head(&mut stream);
         ask.send(()).unwrap();
-        answered.recv().unwrap();
+        answered.heard();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap();
     });
     let mut client = edge.connect();
     client.send(edge.head("GET", "/", ""));
-    asked.recv().unwrap();
+    asked.heard();
     drains(&edge);
     answer.send(()).unwrap();
     assert_eq!(client.read_response("GET").header("connection"), Some("close"));

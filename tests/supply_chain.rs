@@ -7,13 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{pages::text_of, tools::lacks};
+use crate::support::{in_time::Printed, pages::text_of, tools::lacks};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[track_caller]
 fn printed(command: &mut Command) -> String {
-    let output = command.current_dir(ROOT).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.current_dir(ROOT).printed().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

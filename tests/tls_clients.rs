@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::Command};
 use crate::support::{
     bifrost::Bifrost,
     edge::{CLIENTS, Edge, servers_yaml},
+    in_time::Printed,
     interop::installed,
     tls_server::Trust,
     tools::lacks,
@@ -35,7 +36,7 @@ impl Setup {
 /// What a program prints, which must end well.
 fn run(command: &mut Command) -> String {
     let output =
-        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make test`, which installs it"));
+        command.printed().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make test`, which installs it"));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {}{printed}", String::from_utf8_lossy(&output.stderr));
     printed
@@ -73,14 +74,14 @@ fn openssl_verifies_the_certificate_in_both_versions() {
         openssl.args(["s_client", "-verify_return_error", "-brief", "-servername", "localhost", version, "-CAfile"]);
         openssl.arg(setup.ca()).args(["-connect", &setup.edge.address.to_string()]);
         // It says all of it on the wrong output.
-        let output = openssl.stdin(std::process::Stdio::null()).output().expect("openssl is not installed");
+        let output = openssl.stdin(std::process::Stdio::null()).printed().expect("openssl is not installed");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.contains(shown) && said.contains("Verification: OK"), "{said}");
     }
     for old in ["-tls1", "-tls1_1"] {
         let mut openssl = Command::new("openssl");
         openssl.args(["s_client", "-brief", "-cipher", "ALL:@SECLEVEL=0", old, "-connect"]);
-        let output = openssl.arg(setup.edge.address.to_string()).stdin(std::process::Stdio::null()).output().unwrap();
+        let output = openssl.arg(setup.edge.address.to_string()).stdin(std::process::Stdio::null()).printed().unwrap();
         assert!(!output.status.success(), "{old} was spoken");
     }
 }

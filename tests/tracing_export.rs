@@ -10,6 +10,7 @@ use crate::support::{
     collector::Collector,
     edge::{Edge, servers_yaml},
     http::Connection,
+    in_time::{Heard, Printed},
     nobody_yet,
     program::{Running, bridgehead, config},
     raw,
@@ -112,7 +113,7 @@ fn what_the_environment_says_and_is_no_use_is_told_at_the_start() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "s3cr3t"),
     ] {
         let mut command = bridgehead();
-        let output = command.env(name, value).args(["run", "--config"]).arg(file.path()).output().unwrap();
+        let output = command.env(name, value).args(["run", "--config"]).arg(file.path()).printed().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(&format!("{name}: no ")), "{said}");
         assert!(!said.contains("s3cr3t"), "{said}");
@@ -168,7 +169,7 @@ fn headers_are_sent_by_both_protocols_and_those_of_the_file_come_first() {
     };
     let (_edge, address, _file) = run(bifrost.address(), &tracing(by_http, "http/protobuf"), &variables);
     ask(address);
-    let head = head.recv().unwrap().to_ascii_lowercase();
+    let head = head.heard().to_ascii_lowercase();
     assert!(
         head.starts_with("post /v1/traces http/1.1\r\n")
             && head.contains("\r\ncontent-type: application/x-protobuf\r\n"),
@@ -263,7 +264,7 @@ fn no_value_of_a_header_is_shown() {
                 tracing: {endpoint: \"http://h:1\", headers: {authorization: s3cr3t, x-key: \"${KEY}\"}}\n";
     fs::write(&file, text).unwrap();
     for arguments in [&["config"][..], &["check"], &["check", "--format", "json"]] {
-        let output = bridgehead().args(arguments).arg("--config").arg(&file).env("KEY", "s3cr3t").output().unwrap();
+        let output = bridgehead().args(arguments).arg("--config").arg(&file).env("KEY", "s3cr3t").printed().unwrap();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.success() && !said.contains("s3cr3t"), "{arguments:?}: {said}");
         assert!(arguments != ["config"] || (said.contains("(not shown)") && said.contains("${KEY}")), "{said}");

@@ -3,9 +3,11 @@
 use std::{io::Write, net::TcpStream, sync::mpsc, thread};
 
 use crate::support::{
-    edge::Edge,
+    edge::{Edge, servers_yaml},
     http::{Connection, Head},
+    in_time::{Heard, Joined},
     raw,
+    stock::Stock,
 };
 
 /// Asks for one more answer, unless the last one said that the connection ends with it.
@@ -35,11 +37,11 @@ fn the_pieces_of_an_upload_pass_as_they_come() {
         });
         let mut client = edge.connect();
         client.send(edge.head("POST", "/", framing));
-        assert_eq!(heard.recv().unwrap(), b"head");
+        assert_eq!(heard.heard(), b"head");
         for letter in ["a", "b", "c"] {
             let piece = if is_chunked { format!("1\r\n{letter}\r\n") } else { letter.to_owned() };
             client.send(&piece);
-            assert_eq!(heard.recv().unwrap(), piece.as_bytes());
+            assert_eq!(heard.heard(), piece.as_bytes());
         }
         client.send(if is_chunked { "0\r\n\r\n" } else { "" });
         assert_eq!(client.read_response("POST").text(), "ok");
@@ -95,7 +97,7 @@ fn an_upload_goes_on_after_the_whole_answer() {
         assert_eq!(client.read_exactly(2), b"ok");
         client.send(if chunked { "4\r\nlast\r\n0\r\n\r\n" } else { "last" });
         let body = if chunked { &b"5\r\nfirst\r\n4\r\nlast\r\n0\r\n\r\n"[..] } else { b"firstlast" };
-        assert_eq!(uploaded.recv().unwrap(), body);
+        assert_eq!(uploaded.heard(), body);
         is_in_step(&mut client, &edge, &answer);
     }
 }
@@ -124,7 +126,7 @@ fn hears_the_refusal(reads_at_once: bool) {
         assert_eq!((response.status, response.text()), (413, "big"), "round {round}");
         drop(client);
         if let Some(sending) = sending {
-            sending.join().unwrap();
+            sending.joined();
         }
     }
 }
@@ -138,4 +140,39 @@ fn a_server_that_refuses_an_upload_and_closes_is_heard_by_a_client_that_is_still
 #[test]
 fn a_refusal_is_still_there_when_the_client_has_sent_what_it_could() {
     hears_the_refusal(false);
+}
+
+/// A server that refuses an upload when a part of it has come, and closes its connection once it is told.
+fn closes() -> (String, mpsc::Sender<()>) {
+    let (tell, told) = mpsc::channel();
+    let server = raw::serve_one(move |mut stream| {
+        raw::read_head(&mut stream);
+        raw::read_exactly(&mut stream, 5);
+        stream.write_all(raw::TOO_LARGE).unwrap();
+        told.heard();
+    });
+    (servers_yaml(&[server]) + "limits: {client_silence: 1h, body_rate: unlimited}\n", tell)
+}
+
+/// Its word is the last one, whatever is still to come of the upload.
+#[test]
+fn a_server_that_refuses_an_upload_and_closes_is_not_waited_for() {
+    for closes_at_once in [true, false] {
+        let ((own, tell_own), (by_stock, tell_by_stock)) = (closes(), closes());
+        let (edge, stock) = (Edge::start(&own), Stock::start(&by_stock));
+        for (address, tell) in [(edge.address, tell_own), (stock.address, tell_by_stock)] {
+            let mut client = Connection::to(address);
+            let close = || tell.send(()).unwrap();
+            if closes_at_once {
+                close();
+            }
+            client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfirst");
+            let answer = client.read_response("POST");
+            assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+            if !closes_at_once {
+                close();
+            }
+            assert!(client.is_closed());
+        }
+    }
 }

@@ -19,6 +19,7 @@ use tokio::{
 use crate::support::{
     PATIENCE,
     edge::{BROKEN_OFF, Edge, is_error},
+    in_time::Heard,
     tls_server::yaml,
 };
 
@@ -55,7 +56,7 @@ impl Server {
                 }
             });
         });
-        Server { address: told.recv().unwrap(), fall_silent, is_silent }
+        Server { address: told.heard(), fall_silent, is_silent }
     }
 }
 

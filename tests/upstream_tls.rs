@@ -5,6 +5,7 @@ use std::{net::TcpListener, process::Command};
 use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, NO_ANSWER, UNREACHABLE, is_error},
+    in_time::Printed,
     tls_server::{BOTH, HTTP_1, Server, Speaks, Trust, edge, over, yaml},
     tools::lacks,
     until,
@@ -170,7 +171,7 @@ fn keys_of_every_kind_are_shown() {
 }
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("openssl").args(arguments).output().unwrap();
+    let output = Command::new("openssl").args(arguments).printed().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }

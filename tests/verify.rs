@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     edge::CLIENTS,
+    in_time::Printed,
     nobody,
     program::{bridgehead, config, without_credentials},
     tls_server::{BOTH, Trust},
@@ -38,7 +39,7 @@ fn command(yaml: &str, credentials: &[(&str, &str)]) -> (Command, tempfile::Name
 /// What it prints for a person, and its exit code.
 fn table(yaml: &str, credentials: &[(&str, &str)]) -> (String, i32) {
     let (mut command, file) = command(yaml, credentials);
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output { status, stdout, stderr } = command.printed().unwrap();
     let (printed, errors) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert_eq!(errors, format!("configuration {}\n", file.path().display()), "{printed}");
     assert!(!printed.contains("planted"), "{printed}");
@@ -48,7 +49,7 @@ fn table(yaml: &str, credentials: &[(&str, &str)]) -> (String, i32) {
 /// What it prints for a program, and its exit code.
 fn report(yaml: &str, credentials: &[(&str, &str)]) -> (Value, i32) {
     let (mut command, _file) = command(yaml, credentials);
-    let output = command.args(["--format", "json"]).output().unwrap();
+    let output = command.args(["--format", "json"]).printed().unwrap();
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     (report, output.status.code().unwrap())
 }
@@ -255,7 +256,7 @@ fn an_answer_that_is_no_list_is_no_agreement() {
 fn half_of_the_credentials_is_exit_code_2_before_anyone_is_asked() {
     let bifrost = Bifrost::start();
     let (mut command, _file) = command(&yaml(&[bifrost.address()]), &[("BRIDGEHEAD_API_USER", "planted")]);
-    let output = command.output().unwrap();
+    let output = command.printed().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let fault = String::from_utf8(output.stderr).unwrap();
     assert!(fault.contains("BRIDGEHEAD_API_PASSWORD is not; set both") && !fault.contains("planted"), "{fault}");
@@ -305,7 +306,7 @@ fn a_server_of_http2_alone_is_asked_in_http2() {
 #[test]
 fn a_configuration_with_problems_is_exit_code_1_and_nobody_is_asked() {
     let (mut command, _file) = command("listeners: []\n", &[]);
-    let output = command.output().unwrap();
+    let output = command.printed().unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
 }
 

@@ -2,6 +2,7 @@
 
 use crate::support::{
     bifrost::{Bifrost, Mode},
+    in_time::Printed,
     program::{bridgehead, config},
 };
 
@@ -12,7 +13,7 @@ fn verified(bifrost: &Bifrost, url: &str, more: &str) -> (String, i32) {
          profile: oauth2\nmcp_server_auth_mode: both\n{more}",
         bifrost.address()
     ));
-    let output = bridgehead().arg("verify").arg("--config").arg(file.path()).output().unwrap();
+    let output = bridgehead().arg("verify").arg("--config").arg(file.path()).printed().unwrap();
     (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
 }
 

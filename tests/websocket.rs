@@ -6,6 +6,7 @@ use crate::support::{
     bifrost::Bifrost,
     edge::{Edge, bifrost_and_edge, servers_yaml},
     http::Connection,
+    in_time::Heard,
     nobody, raw,
     stock::Stock,
     until,
@@ -71,7 +72,7 @@ fn a_silent_websocket_outlives_the_limit_for_answers() {
     let answer = client.read_head();
     assert_eq!((answer.status, answer.header("upgrade")), (101, Some("websocket")));
     assert_eq!(answer.header("sec-websocket-protocol"), Some("realtime"));
-    let request = head.recv().unwrap().to_ascii_lowercase();
+    let request = head.heard().to_ascii_lowercase();
     assert!(request.starts_with("get /v1/realtime?model=m http/1.1\r\n"), "{request}");
     assert!(request.contains("sec-websocket-protocol: realtime, openai-insecure-api-key.x\r\n"), "{request}");
     assert!(request.contains("upgrade: websocket\r\n"), "{request}");

@@ -7,7 +7,12 @@ use std::{
     thread,
 };
 
-use crate::support::{bifrost::Bifrost, edge::Edge, raw, websocket};
+use crate::support::{
+    bifrost::Bifrost,
+    edge::Edge,
+    in_time::{Heard, Joined},
+    raw, websocket,
+};
 
 fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
@@ -48,7 +53,7 @@ fn a_server_that_has_said_all_on_a_websocket_still_hears_the_client() {
         let _broken = sender.write_all(piece.as_bytes());
     }
     let _broken = sender.shutdown(Shutdown::Write);
-    assert_eq!(heard.recv().unwrap(), ("the answer to them".to_owned(), Ok(18)));
+    assert_eq!(heard.heard(), ("the answer to them".to_owned(), Ok(18)));
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn a_websocket_passes_both_ways_at_the_same_time() {
         let mut sender = stream.try_clone().unwrap();
         let sending = thread::spawn(move || sender.write_all(&vec![b's'; SIZE]).unwrap());
         assert!(raw::read_exactly(&mut stream, SIZE).iter().all(|byte| *byte == b'c'));
-        sending.join().unwrap();
+        sending.joined();
         raw::read_exactly(&mut stream, 1);
     });
     let mut client = websocket::open(&edge);
@@ -88,7 +93,7 @@ fn a_websocket_passes_both_ways_at_the_same_time() {
     for _ in 0..SIZE >> 20 {
         assert!(client.read_exactly(1 << 20) == vec![b's'; 1 << 20]);
     }
-    sending.join().unwrap();
+    sending.joined();
     client.send(".");
 }
 
@@ -111,5 +116,5 @@ fn what_an_end_of_a_websocket_sent_before_it_closed_arrives_whole() {
     let mut client = websocket::open(&edge);
     client.send(vec![b'c'; SIZE]);
     drop(client);
-    assert_eq!(heard.recv().unwrap().len(), SIZE);
+    assert_eq!(heard.heard().len(), SIZE);
 }

@@ -8,6 +8,7 @@ use bridgehead::config::{Loaded, McpServerAuthMode, Profile};
 use crate::support::{
     bifrost::{Bifrost, Discovery, Mode},
     http::Connection,
+    in_time::Printed,
     program::{bridgehead, config, without_credentials},
 };
 
@@ -67,7 +68,7 @@ fn a_server_agrees_with_the_lines_that_its_answer_leads_to() {
         let file = config(&yaml);
         let mut command: Command = bridgehead();
         without_credentials(&mut command);
-        let output = command.args(["verify", "--config"]).arg(file.path()).output().unwrap();
+        let output = command.args(["verify", "--config"]).arg(file.path()).printed().unwrap();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.success() && said.contains("1 agree"), "{discovery:?}, {heading}: {said}");
         assert!(!said.contains("warning"), "{discovery:?}, {heading}: {said}");

@@ -6,7 +6,10 @@ use serde_json::json;
 
 use crate::{
     server::{PASSWORD, RealBifrost, USER, provider},
-    support::program::{bridgehead, config},
+    support::{
+        in_time::Printed,
+        program::{bridgehead, config},
+    },
 };
 
 /// What it prints for the configuration, what it says, and its exit code.
@@ -14,7 +17,7 @@ fn import(source: impl AsRef<OsStr>, change: impl FnOnce(&mut Command)) -> (Stri
     let mut command = bridgehead();
     command.arg("import").arg(source);
     change(&mut command);
-    let output = command.output().unwrap();
+    let output = command.printed().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (printed, said) = (text(output.stdout), text(output.stderr));
     for secret in ["planted", "sk-", PASSWORD] {

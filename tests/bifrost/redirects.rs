@@ -7,6 +7,7 @@ use crate::{
     server::{RealBifrost, provider},
     support::{
         edge::{CLIENTS, Edge, servers_yaml},
+        in_time::Printed,
         nobody_yet,
         tls_terminator::TlsTerminator,
     },
@@ -27,7 +28,7 @@ fn post(origin: &str, ca: &Path) -> Result<String, String> {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--max-time", "20", "--location", "--data", INITIALIZE, "--cacert"]).arg(ca);
     curl.args(["--write-out", "\n%{http_code} %{num_redirects} %{url_effective}"]).arg(format!("{origin}/mcp/"));
-    let output = curl.output().expect("curl is not installed");
+    let output = curl.printed().expect("curl is not installed");
     let text = |bytes| String::from_utf8(bytes).unwrap();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }

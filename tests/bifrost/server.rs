@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{bifrost::Bifrost, nobody_yet, program::signal};
+use crate::support::{bifrost::Bifrost, in_time::Ended, nobody_yet, program::signal};
 
 /// It has migrations of a database to do before it serves.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -92,7 +92,7 @@ impl RealBifrost {
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
-            process.wait().unwrap();
+            process.ended().unwrap();
         }
     }
 

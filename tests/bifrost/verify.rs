@@ -8,6 +8,7 @@ use crate::{
     server::{PASSWORD, RealBifrost, TOOLS, USER, provider},
     support::{
         edge::servers_yaml,
+        in_time::Printed,
         program::{bridgehead, config},
     },
 };
@@ -29,7 +30,7 @@ fn verify(server: SocketAddr, table: &str, change: impl FnOnce(&mut Command)) ->
     let mut command = bridgehead();
     command.arg("verify").arg("--config").arg(file.path());
     change(&mut command);
-    let output = command.output().unwrap();
+    let output = command.printed().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (String::from_utf8(text).unwrap(), output.status.code().unwrap())
 }

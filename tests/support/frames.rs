@@ -3,9 +3,10 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
+    time::Instant,
 };
 
-use super::{PATIENCE, edge::Edge, narrow};
+use super::{PATIENCE, edge::Edge, in_time::is_endless, narrow};
 use bridgehead::framing::PREFACE;
 
 pub const DATA: u8 = 0;
@@ -26,7 +27,10 @@ pub const CANCEL: u32 = 8;
 pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// A connection after its preface and settings.
-pub struct Frames(TcpStream);
+pub struct Frames {
+    began: Instant,
+    stream: TcpStream,
+}
 
 /// A frame that has come.
 #[derive(Debug, Clone)]
@@ -48,7 +52,7 @@ impl Frames {
 
     /// A connection that takes little at a time, of streams that may send any amount.
     pub fn narrow(edge: &Edge) -> Self {
-        let mut frames = Frames(narrow(edge.address));
+        let mut frames = Frames { began: Instant::now(), stream: narrow(edge.address) };
         frames.write(PREFACE);
         frames.send(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff]);
         frames.send(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
@@ -59,12 +63,12 @@ impl Frames {
         let stream = TcpStream::connect(edge.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Frames(stream)
+        Frames { began: Instant::now(), stream }
     }
 
     /// Whether it could be sent.
     pub fn write(&mut self, bytes: &[u8]) -> bool {
-        self.0.write_all(bytes).is_ok()
+        self.stream.write_all(bytes).is_ok()
     }
 
     /// Sends a frame; whether it could be sent.
@@ -89,7 +93,8 @@ impl Frames {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Option<()> {
-        match self.0.read_exact(buffer) {
+        assert!(!is_endless(self.began), "what comes has no end");
+        match self.stream.read_exact(buffer) {
             Ok(()) => Some(()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => panic!("nothing came"),
             Err(_) => None,

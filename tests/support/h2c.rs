@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use bytes::Bytes;
 use h2::{
     RecvStream, SendStream,
-    client::{ResponseFuture, SendRequest},
+    client::{self, ResponseFuture, SendRequest},
 };
 use http::{HeaderMap, Request, Response};
 use tokio::{
@@ -81,11 +81,9 @@ impl Client {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let requests = runtime.block_on(async {
-            let (requests, connection) = h2::client::handshake(connecting.await.unwrap()).await.unwrap();
-            tokio::spawn(connection);
-            requests
-        });
+        let (requests, connection) =
+            wait(&runtime, async { client::handshake(connecting.await.unwrap()).await.unwrap() });
+        runtime.spawn(connection);
         Client { runtime, requests }
     }
 
@@ -108,8 +106,12 @@ impl Client {
     }
 
     fn wait<T>(&self, event: impl Future<Output = T>) -> T {
-        self.runtime.block_on(async { timeout(PATIENCE, event).await.expect("something hangs") })
+        wait(&self.runtime, event)
     }
+}
+
+fn wait<T>(runtime: &Runtime, event: impl Future<Output = T>) -> T {
+    runtime.block_on(async { timeout(PATIENCE, event).await.expect("something hangs") })
 }
 
 impl<'a> Upload<'a> {

@@ -3,9 +3,10 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::Instant,
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, in_time::is_endless};
 
 /// Where an edge listens, as clients see it.
 pub struct Origin {
@@ -14,6 +15,7 @@ pub struct Origin {
 
 /// A connection whose answers are read one by one.
 pub struct Connection {
+    began: Instant,
     stream: TcpStream,
     unread: Vec<u8>,
 }
@@ -65,7 +67,7 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Connection { stream, unread: Vec::new() })
+        Ok(Connection { began: Instant::now(), stream, unread: Vec::new() })
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
@@ -212,6 +214,7 @@ impl Connection {
     }
 
     fn receive(&mut self) -> io::Result<usize> {
+        assert!(!is_endless(self.began), "what comes has no end");
         let mut buffer = [0; 16 * 1024];
         let read = self.stream.read(&mut buffer)?;
         self.unread.extend_from_slice(&buffer[..read]);

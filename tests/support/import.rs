@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use super::{
+    in_time::Printed,
     program::{bridgehead, without_credentials},
     tls_server::Folder,
 };
@@ -17,7 +18,7 @@ pub fn import(arguments: &[&str]) -> Command {
 
 /// Its standard output, standard error and exit code. Whatever it says has no secret in it.
 pub fn run(command: &mut Command) -> (String, String, i32) {
-    told(&command.output().unwrap())
+    told(&command.printed().unwrap())
 }
 
 /// The same of one that has ended.

@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use super::in_time::Printed;
+
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// Where they are installed.
@@ -27,7 +29,7 @@ pub fn printed(name: &str, command: &mut Command, ca: Option<&Path>) -> String {
             None => command.env_remove(variable),
         };
     }
-    let output = command.current_dir(FOLDER).output().unwrap();
+    let output = command.current_dir(FOLDER).printed().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{name}: {}{printed}", String::from_utf8_lossy(&output.stderr));
     printed

@@ -16,6 +16,7 @@ pub mod generations;
 pub mod h2c;
 pub mod http;
 pub mod import;
+pub mod in_time;
 pub mod interop;
 pub mod pages;
 pub mod passage;

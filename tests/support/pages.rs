@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use super::in_time::Printed;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The text of the file at this path from the root.
@@ -30,7 +32,7 @@ impl Page {
     /// Every page that is in the repository, or will be.
     pub fn all() -> Vec<Self> {
         let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"];
-        let listed = Command::new("git").args(arguments).current_dir(ROOT).output().unwrap();
+        let listed = Command::new("git").args(arguments).current_dir(ROOT).printed().unwrap();
         assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
         let listed = String::from_utf8(listed.stdout).unwrap();
         let there = listed.split_terminator('\0').filter(|path| Path::new(ROOT).join(path).exists());

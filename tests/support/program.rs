@@ -1,15 +1,15 @@
 //! The program itself, as an operator runs it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::Write,
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Instant,
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, in_time::lines_beside};
 
 /// The program, not started yet.
 pub fn bridgehead() -> Command {
@@ -28,7 +28,7 @@ pub fn without_credentials(command: &mut Command) {
 /// A running program; dropping it ends it.
 pub struct Running {
     pub child: Child,
-    log: mpsc::Receiver<String>,
+    log: Receiver<String>,
     /// What has been read of the log.
     seen: String,
 }
@@ -52,10 +52,7 @@ impl Running {
     pub fn run(mut command: Command, config: &Path) -> Self {
         command.arg("run").arg("--config").arg(config);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = mpsc::channel();
-        // It ends with the program, or with the test.
-        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let log = lines_beside(child.stderr.take().unwrap());
         Running { child, log, seen: String::new() }
     }
 
@@ -91,7 +88,15 @@ impl Running {
 
     /// Reads the log to its end, which comes with that of the program.
     pub fn rest_of_the_log(&mut self) -> String {
-        self.log.iter().map(|line| line + "\n").collect()
+        let patience = Instant::now() + PATIENCE;
+        let mut rest = String::new();
+        loop {
+            match self.log.recv_timeout(patience.saturating_duration_since(Instant::now())) {
+                Ok(line) => rest += &(line + "\n"),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("the program goes on:\n{rest}"),
+            }
+        }
     }
 
     /// The same, with all that was read before.

@@ -94,6 +94,13 @@ impl Stages {
     }
 }
 
+impl Drop for Stages {
+    fn drop(&mut self) {
+        // Its threads would go on looking for that until the last test is over.
+        self.state.goes_on.store(true, Ordering::SeqCst);
+    }
+}
+
 #[track_caller]
 pub fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
     let begun = Instant::now();

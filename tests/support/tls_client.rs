@@ -19,13 +19,12 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
     version::{TLS12, TLS13},
 };
-use tokio::runtime;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     PATIENCE,
     edge::Edge,
-    h2c,
+    h2c, in_time,
     tls_server::{Authority, Identity},
 };
 
@@ -206,8 +205,7 @@ impl TlsConnection {
 
 /// The answers to GETs on one connection of HTTP/2, asked at once: status and body.
 pub fn over_http2<const N: usize>(client: &TlsClient, edge: &Edge, paths: &[&str; N]) -> [(u16, Vec<u8>); N] {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    in_time::run(async {
         let socket = tokio::net::TcpStream::connect(edge.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(client.config())).connect(name, socket).await.unwrap();

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::until;
+use super::{in_time::Printed, until};
 
 /// stunnel in front of an edge or a server: it ends TLS and says nothing of it in any header.
 pub struct TlsTerminator {
@@ -58,6 +58,6 @@ impl Drop for TlsTerminator {
 }
 
 fn openssl(first: &[&str], then: &[&str]) {
-    let output = Command::new("openssl").args(first).args(then).output().expect("openssl is not installed");
+    let output = Command::new("openssl").args(first).args(then).printed().expect("openssl is not installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -13,6 +13,8 @@ use ring::{
 };
 use serde_json::{Value, json};
 
+use super::super::in_time::Printed;
+
 const KID: &str = "kid-1";
 
 pub(super) static KEYS: LazyLock<Keys> = LazyLock::new(Keys::new);
@@ -22,7 +24,7 @@ pub(super) struct Keys(KeyPair);
 impl Keys {
     fn new() -> Self {
         let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
-        let output = Command::new("openssl").args(arguments).output().expect("openssl is not installed");
+        let output = Command::new("openssl").args(arguments).printed().expect("openssl is not installed");
         // Its DER is another format, by version; its PEM is not.
         let pem = String::from_utf8(output.stdout).expect("a key in PEM");
         let lines: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();

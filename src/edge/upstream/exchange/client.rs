@@ -92,12 +92,13 @@ impl Exchanging<'_> {
     }
 
     /// Hears, while the rest of a request goes on after its response, whether the server has hung up.
-    pub(super) fn poll_rest(&mut self, context: &mut Context<'_>) {
+    pub(super) fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut byte = [0];
-        if self.server.poll_read(context, &mut ReadBuf::new(&mut byte)).is_ready() {
+        // Whatever it says behind its response is nobody's.
+        self.server.poll_read(context, &mut ReadBuf::new(&mut byte)).map(|_| {
             self.can_rest = false;
             self.broken = Some(io::ErrorKind::UnexpectedEof.into());
-        }
+        })
     }
 
     /// Sends the client what there is for it, and hears whether it is gone.

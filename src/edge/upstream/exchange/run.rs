@@ -14,6 +14,7 @@ use super::{
     clock::{Awaiting, Due},
     exchanging::{Ended, Event, Exchanging},
     faults::gone_client,
+    upload::waits_for_100,
 };
 use crate::{
     config::HalfClose,
@@ -41,7 +42,7 @@ impl Exchanging<'_> {
                 }
                 Event::Piece(piece) => self.write_piece(piece, false).await?,
                 Event::Switched => return Ok(Ended::Switched(self.unread)),
-                Event::End if self.is_request_over() => {
+                Event::End if self.is_request_over() || self.is_body_kept_back() => {
                     let can_rest = self.can_rest && self.exchange.attempt.is_sent;
                     return Ok(Ended::Whole { can_rest, is_told: self.is_told, now: self.now });
                 }
@@ -65,7 +66,9 @@ impl Exchanging<'_> {
                 if !self.is_told || self.is_request_over() {
                     return Poll::Ready(Ok(Event::End));
                 }
-                self.poll_rest(context);
+                if self.poll_rest(context).is_ready() {
+                    continue;
+                }
                 break;
             }
             if self.is_held_up(context)? {
@@ -84,6 +87,12 @@ impl Exchanging<'_> {
     /// Whether the server has the request whole, or takes no more of it.
     fn is_request_over(&self) -> bool {
         self.exchange.attempt.is_sent || self.broken.is_some()
+    }
+
+    /// Whether nothing more is to come of the request: a client that waits to be asked for its body, and is told a
+    /// final status instead, keeps it (RFC 9110 section 10.1.1).
+    fn is_body_kept_back(&self) -> bool {
+        self.interims == 0 && self.upload.is_untouched() && waits_for_100(self.session)
     }
 
     /// Waits until a limit passes.
