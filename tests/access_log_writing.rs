@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     os::unix::net::UnixListener,
     path::Path,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::{
     edge::{CLIENTS, Edge},
     http::Connection,
-    in_time::{Joined, Printed},
+    in_time::{Joined, Printed, read_beside},
     problems::problem,
     program::{Running, bridgehead, config},
     until,
@@ -159,16 +159,11 @@ fn a_reader_that_reads_nothing_costs_lines_and_nothing_else() {
     // The thread that writes is stuck, and still the program's log tells of it.
     running.wait_for("the access log cannot be written fast enough");
     // Once it is read again, it goes on, and every line is accounted for.
-    let mut out = running.child.stdout.take().unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        out.read_to_string(&mut text).unwrap();
-        text
-    });
+    let out = read_beside(running.child.stdout.take().unwrap());
     running.signal("TERM");
     running.wait_for("stopped");
     drop(client);
-    let written = reader.joined().lines().count();
+    let written = out.joined().lines().count();
     assert_eq!(written + dropped, MANY);
 }
 
