@@ -4,9 +4,11 @@ use std::{io::Write, net::TcpStream, sync::mpsc, thread};
 
 use crate::support::{
     edge::{Edge, servers_yaml},
+    frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, literal},
     http::{Connection, Head},
     in_time::{Heard, Joined},
     raw,
+    stages::client_gone,
     stock::Stock,
 };
 
@@ -174,5 +176,28 @@ fn a_server_that_refuses_an_upload_and_closes_is_not_waited_for() {
             }
             assert!(client.is_closed());
         }
+        client_gone(&edge, 0, "a refused upload");
     }
+}
+
+/// Some clients take a stream that is reset, also without an error, for one that had no response.
+#[test]
+fn an_upload_over_http2_that_is_refused_is_not_reset_while_its_client_ends_it() {
+    const ACK: u8 = 1;
+    let (yaml, tell) = closes();
+    let edge = Edge::listening("http2: true", &yaml);
+    let mut client = Frames::connect(&edge);
+    let head =
+        [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/"), ("content-length", "10")];
+    client.send(HEADERS, END_HEADERS, 1, &literal(&head));
+    client.send(DATA, 0, 1, b"first");
+    tell.send(()).unwrap();
+    assert_eq!(client.answer(1), Ok(413));
+    while client.wait_for(DATA).unwrap().flags & END_STREAM == 0 {}
+    client.send(DATA, END_STREAM, 1, b"after");
+    client.send(PING, 0, 0, &[1; 8]);
+    let mut frames = std::iter::from_fn(|| client.next());
+    let next = frames.find(|frame| frame.kind == RST_STREAM || frame.kind == PING && frame.flags & ACK > 0).unwrap();
+    assert_eq!(next.kind, PING, "the stream is reset");
+    client_gone(&edge, 0, "a refused upload");
 }

@@ -54,7 +54,7 @@ pub(in crate::edge) struct Detached {
 /// Room for a whole discovery answer in one write to the socket.
 const MOST_UNSENT: usize = 16 * 1024;
 /// So much is listened to after the last word.
-const MOST_HEARD: usize = 1024 * 1024;
+const MOST_HEARD: usize = 64 * 1024 * 1024;
 /// So much is read ahead of the requests that come next.
 const MOST_AHEAD: usize = 64 * 1024;
 

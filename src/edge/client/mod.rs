@@ -17,8 +17,8 @@ pub(super) use self::{
     identity::{Client, X_FORWARDED_FOR},
     io::Detached,
     resets::Resets,
-    session::{After, Watched, Written, connection_lines, keeps_connection},
+    session::{After, Watched, Written, connection_lines, keeps_connection, listen_on},
     socket::{PIECE, Socket, Transport},
-    stream::{About, ClientStream, LINGER, SessionStream},
+    stream::{About, ClientStream, SessionStream},
     write_limit::WriteLimit,
 };

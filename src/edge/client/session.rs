@@ -3,10 +3,17 @@
 use std::sync::Arc;
 
 use http::{StatusCode, Version, header, request::Parts};
-use pingora::protocols::{SocketDigest, http::v1::server::HttpSession};
+use pingora::protocols::{
+    SocketDigest,
+    http::{ServerSession, v1::server::HttpSession},
+};
 use pingora_proxy::Session;
+use tokio::time::timeout;
 
-use super::{connection::Connection, stream::ClientStream};
+use super::{
+    connection::Connection,
+    stream::{ClientStream, LINGER},
+};
 use crate::framing::items;
 
 /// A response of the edge's own that the session has not heard of.
@@ -69,6 +76,16 @@ impl Watched {
 /// Whether the client's connection stays for another request, as far as is known by now.
 pub(in crate::edge) fn keeps_connection(session: &Session) -> bool {
     session.as_downstream().as_http1().is_some_and(HttpSession::will_keepalive)
+}
+
+/// Reads on for a while in a request whose response has been written. A connection of HTTP/1 that is closed with unread
+/// bytes is reset, and takes the response along that is still on its way (RFC 9112 section 9.6); a stream of HTTP/2 that
+/// is reset, also without an error, is one without a response to some clients.
+pub(in crate::edge) async fn listen_on(downstream: &mut ServerSession) {
+    if !downstream.is_body_done() {
+        let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
+        let _enough = timeout(LINGER, read_on).await;
+    }
 }
 
 /// What a head of HTTP/1.1 ends with: whether its connection stays, and an empty line. It stands behind a value.

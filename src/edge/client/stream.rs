@@ -52,7 +52,7 @@ pub(in crate::edge) struct About {
 pub(in crate::edge) struct SessionStream(pub Arc<ClientStream>);
 
 /// How long a client that still sends is listened to, so that it can read its response.
-pub(in crate::edge) const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 impl ClientStream {
     /// Makes one of an open connection, which is cut off when a write has waited for so long.

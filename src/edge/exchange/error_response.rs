@@ -7,11 +7,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use serde::Serialize;
-use tokio::time::timeout;
 
 use super::request_id::X_REQUEST_ID;
 use crate::{
-    edge::client::{ClientStream, Http2Session, LINGER},
+    edge::client::{ClientStream, Http2Session, listen_on},
     framing::write,
     reason::Reason,
 };
@@ -130,10 +129,8 @@ impl ErrorResponse {
         // Also where there is none: it is the end of the stream in HTTP/2.
         downstream.write_response_body(if is_head { Bytes::new() } else { self.body }, true).await?;
         // What came in by a listener of the edge's own is listened to by that.
-        if !is_own && !downstream.is_body_done() {
-            // Closing a connection with unread bytes resets it, and the response may be lost on its way.
-            let read_on = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
-            let _enough = timeout(LINGER, read_on).await;
+        if !is_own {
+            listen_on(downstream).await;
         }
         // A stream of HTTP/2 would be reset by that.
         if downstream.as_http1().is_some() {

@@ -132,6 +132,8 @@ async fn attempt(
             // Before the client has all: its next request may need the connection.
             if can_rest {
                 pool.put(key(upstream, picked.address), server, now, servers.idle);
+            } else {
+                drop(server);
             }
             deliver(session, exchange, is_told).await
         }

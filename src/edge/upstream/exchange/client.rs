@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::HalfClose,
     edge::{
-        client::{After, ClientStream, keeps_connection},
+        client::{After, ClientStream, keeps_connection, listen_on},
         exchange::Exchange,
     },
     framing::{Body, Rest, write},
@@ -186,10 +186,12 @@ impl Exchanging<'_> {
 /// Ends the response for the client. The server is not waited for any more.
 pub(in crate::edge) async fn deliver(session: &mut Session, exchange: &Exchange, is_told: bool) -> Result<()> {
     let Some(client) = ClientStream::of(session).cloned() else {
-        if is_told {
-            return Ok(());
+        let downstream = session.as_downstream_mut();
+        if !is_told {
+            downstream.write_response_body(Bytes::new(), true).await.map_err(Error::into_down)?;
         }
-        return session.as_downstream_mut().write_response_body(Bytes::new(), true).await.map_err(Error::into_down);
+        listen_on(downstream).await;
+        return Ok(());
     };
     let flush = poll_fn(|context| client.io().poll_flush(context));
     let flushed = match exchange.end {

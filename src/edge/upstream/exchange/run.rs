@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::StatusCode;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::{
@@ -29,7 +29,14 @@ impl Exchanging<'_> {
     /// Carries the exchange to its end.
     pub async fn run(mut self) -> Result<Ended> {
         loop {
-            match poll_fn(|context| self.poll(context)).await? {
+            let event = match poll_fn(|context| self.poll(context)).await {
+                // The response is there: what a client sends no more is not missed.
+                Err(error) if self.is_told && *error.esource() == ErrorSource::Downstream => {
+                    return Ok(Ended::Whole { can_rest: false, is_told: true, now: self.now });
+                }
+                event => event?,
+            };
+            match event {
                 Event::Head(header) => {
                     let switches = header.status == StatusCode::SWITCHING_PROTOCOLS;
                     self.write_header(header).await?;
