@@ -11,7 +11,7 @@ use super::{pick::pick, retry};
 use crate::{
     edge::{
         exchange::Exchange,
-        upstream::{Connection, Ended, Exchanging, Pool, Upload, connect, deliver, is_opened_by, key, tunnel},
+        upstream::{Connection, Ended, Exchanging, Pool, Reuse, Upload, connect, deliver, is_opened_by, key, tunnel},
     },
     fleet::Picked,
     readiness::Stage,
@@ -119,8 +119,13 @@ async fn attempt(
     let servers = &snapshot.site(site).servers;
     let upstream = servers.upstream(picked.configured);
     let within = exchange.connect_within();
-    let (address, is_new, to) = (picked.address, picked.needs_new_connection, exchange.attempts.server());
-    let connected = connect(pool, upstream, address, within, is_new, to, &mut now).await;
+    let reuse = match () {
+        () if picked.needs_new_connection => Reuse::Nothing,
+        () if upload.is_repeatable() => Reuse::Whatever,
+        () => Reuse::Proven,
+    };
+    let to = exchange.attempts.server();
+    let connected = connect(pool, upstream, picked.address, within, reuse, to, &mut now).await;
     exchange.account.connected(now);
     let mut server = connected.map_err(|mut error| {
         retry::not_connected(exchange, &mut error);

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::fd::AsRawFd,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use pingora::protocols::l4::ext::get_tcp_info;
+use socket2::SockRef;
 #[cfg(fuzzing)]
 use tokio::io::DuplexStream;
 use tokio::{
@@ -63,6 +65,22 @@ impl Connection {
         // A task that has done a lot would be told to wait, whatever there is to read.
         let mut look = unconstrained(look);
         Pin::new(&mut look).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// Whether the system knows that its end has come, or of words that nobody asked for. What the runtime knows may be
+    /// older than that, by all that its thread has done since.
+    pub fn has_ended(&self) -> bool {
+        let (stream, is_plain) = match &self.stream {
+            ServerStream::Plain(stream) => (stream, true),
+            // Between exchanges TLS may have something to say for itself.
+            ServerStream::Tls(stream) => (stream.get_ref().0, false),
+            #[cfg(fuzzing)]
+            ServerStream::Memory(_) => return false,
+        };
+        match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(read) => is_plain || read == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 
     /// Has the current runtime watch it, as far as it can be moved: else the worker that has dialled it would be woken

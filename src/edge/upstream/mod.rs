@@ -8,7 +8,7 @@ mod pool;
 mod tunnel;
 mod upload;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{iter, net::SocketAddr, time::Duration};
 
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
@@ -24,6 +24,16 @@ use self::{dial::dial, pool::Key};
 use super::snapshot::Upstream;
 use crate::fleet::Server;
 
+/// Which idle connections a request may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reuse {
+    Nothing,
+    /// One that the system has not seen end, however busy this thread is: a request that cannot be repeated would be lost
+    /// on it.
+    Proven,
+    Whatever,
+}
+
 /// Takes an idle connection to a server, or makes one, within a time; `now` is kept up.
 ///
 /// # Errors
@@ -33,11 +43,16 @@ pub(super) async fn connect(
     upstream: &Upstream,
     address: SocketAddr,
     within: Duration,
-    is_new: bool,
+    reuse: Reuse,
     server: Option<&Server>,
     now: &mut Instant,
 ) -> Result<Box<Connection>> {
-    let rested = if is_new { None } else { pool.take(&key(upstream, address), *now) };
+    let idle = || pool.take(&key(upstream, address), *now);
+    let rested = match reuse {
+        Reuse::Nothing => None,
+        Reuse::Proven => iter::from_fn(idle).find(|connection| !connection.has_ended()),
+        Reuse::Whatever => idle(),
+    };
     if let Some(connection) = rested {
         return Ok(connection);
     }
@@ -77,8 +92,9 @@ mod tests {
         site.servers[0].tls.as_mut().unwrap().files.chain = vec![certificate.der().to_vec()];
         let servers = Servers::new(&site, None, Arc::default());
         let (pool, within) = (Pool::new(1, 1), Duration::from_secs(5));
-        let connected =
-            connect(&pool, servers.upstream(0), address, within, true, None, &mut Instant::now()).await.map(drop);
+        let connected = connect(&pool, servers.upstream(0), address, within, Reuse::Nothing, None, &mut Instant::now())
+            .await
+            .map(drop);
         assert_eq!(*connected.unwrap_err().etype(), ErrorType::TLSHandshakeFailure);
     }
 }

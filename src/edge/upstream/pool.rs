@@ -275,6 +275,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_end_that_the_runtime_has_not_heard_of_is_seen() {
+        let (one, server) = connection().await;
+        assert!(!one.has_ended());
+        drop(server);
+        assert!(one.has_ended());
+        let (one, mut server) = connection().await;
+        server.write_all(b"x").await.unwrap();
+        assert!(one.has_ended(), "nobody has asked for it");
+    }
+
+    #[tokio::test]
     async fn where_there_are_too_many_the_oldest_is_closed() {
         let pool = pool(1);
         let (one, mut first_server) = connection().await;
