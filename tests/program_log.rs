@@ -10,16 +10,14 @@ use std::{
         unix::fs::MetadataExt,
     },
     process::Child,
-    sync::mpsc::RecvTimeoutError,
     thread,
 };
 
 use serde_json::Value;
 
 use crate::support::{
-    PATIENCE,
     http::Connection,
-    in_time::{Ended, lines_beside},
+    in_time::{Ended, lines_beside, to_the_end},
     nobody,
     program::{Running, bridgehead, config, signal},
     until,
@@ -199,19 +197,11 @@ fn written_to_journal(is_journal: bool, yaml: &str) -> String {
     command.arg("run").arg("--config").arg(configuration.path());
     let mut child = command.spawn().unwrap();
     drop(command);
-    let (lines, mut written) = (lines_beside(reader), String::new());
-    loop {
-        match lines.recv_timeout(PATIENCE) {
-            Ok(line) => {
-                if line.contains("forwarding to") {
-                    signal(child.id(), "TERM");
-                }
-                written += &(line + "\n");
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => panic!("it goes on: {written}"),
+    let written = to_the_end(&lines_beside(reader), |line| {
+        if line.contains("forwarding to") {
+            signal(child.id(), "TERM");
         }
-    }
+    });
     child.ended().unwrap();
     written
 }

@@ -124,6 +124,22 @@ pub fn lines_beside(pipe: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+/// Hears lines up to their end, which is that of a program, and shows each.
+pub fn to_the_end(lines: &Receiver<String>, mut heard: impl FnMut(&str)) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    let mut all = String::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                heard(&line);
+                all += &(line + "\n");
+            }
+            Err(RecvTimeoutError::Disconnected) => return all,
+            Err(RecvTimeoutError::Timeout) => panic!("the program goes on:\n{all}"),
+        }
+    }
+}
+
 fn ends(child: &mut Child, within: Duration) -> io::Result<ExitStatus> {
     let mut status = child.try_wait();
     if happens(within, || {
@@ -138,7 +154,7 @@ fn ends(child: &mut Child, within: Duration) -> io::Result<ExitStatus> {
 }
 
 /// Whether something happens in time.
-fn happens(within: Duration, mut has_happened: impl FnMut() -> bool) -> bool {
+pub fn happens(within: Duration, mut has_happened: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     while !has_happened() {
         if Instant::now() > deadline {

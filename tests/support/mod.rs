@@ -39,8 +39,7 @@ pub mod wire;
 
 use std::{
     net::{SocketAddr, TcpStream},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use socket2::{Domain, Socket, Type};
@@ -80,10 +79,6 @@ pub fn narrow(address: SocketAddr) -> TcpStream {
 }
 
 /// Waits for something that happens beside the test, on another thread.
-pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let patience = Instant::now() + PATIENCE;
-    while !happened() {
-        assert!(Instant::now() < patience, "it never happened that {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
+pub fn until(what: &str, happened: impl FnMut() -> bool) {
+    assert!(in_time::happens(PATIENCE, happened), "it never happened that {what}");
 }

@@ -5,11 +5,13 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError},
-    time::Instant,
+    sync::mpsc::Receiver,
 };
 
-use super::{PATIENCE, in_time::lines_beside};
+use super::{
+    PATIENCE,
+    in_time::{lines_beside, to_the_end},
+};
 
 /// The program, not started yet.
 pub fn bridgehead() -> Command {
@@ -88,15 +90,7 @@ impl Running {
 
     /// Reads the log to its end, which comes with that of the program.
     pub fn rest_of_the_log(&mut self) -> String {
-        let patience = Instant::now() + PATIENCE;
-        let mut rest = String::new();
-        loop {
-            match self.log.recv_timeout(patience.saturating_duration_since(Instant::now())) {
-                Ok(line) => rest += &(line + "\n"),
-                Err(RecvTimeoutError::Disconnected) => return rest,
-                Err(RecvTimeoutError::Timeout) => panic!("the program goes on:\n{rest}"),
-            }
-        }
+        to_the_end(&self.log, |_| {})
     }
 
     /// The same, with all that was read before.

@@ -14,7 +14,7 @@ use std::{
 use bridgehead::reason::Reason;
 use socket2::{Domain, Socket, Type};
 
-use super::{edge::Edge, raw, websocket::SWITCH};
+use super::{edge::Edge, in_time::happens, raw, websocket::SWITCH};
 
 /// A running server. What it does is in the path of a request:
 /// - `/reads` reads the body to its end and does not answer; it is there with the first byte of it,
@@ -103,11 +103,7 @@ impl Drop for Stages {
 
 #[track_caller]
 pub fn soon(what: &str, happened: &str, has_happened: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !has_happened() {
-        assert!(begun.elapsed() < SOON, "{what}: it is not so that {happened}, after {SOON:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    assert!(happens(SOON, has_happened), "{what}: it is not so that {happened}, after {SOON:?}");
 }
 
 /// Asserts that so many requests failed because their clients left, and none for another reason.

@@ -70,15 +70,10 @@ impl Connection {
     /// Whether the system knows that its end has come, or of words that nobody asked for. What the runtime knows may be
     /// older than that, by all that its thread has done since.
     pub fn has_ended(&self) -> bool {
-        let (stream, is_plain) = match &self.stream {
-            ServerStream::Plain(stream) => (stream, true),
-            // Between exchanges TLS may have something to say for itself.
-            ServerStream::Tls(stream) => (stream.get_ref().0, false),
-            #[cfg(fuzzing)]
-            ServerStream::Memory(_) => return false,
-        };
+        let Some(stream) = self.stream.tcp() else { return false };
         match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(read) => is_plain || read == 0,
+            // Between exchanges TLS may have something to say for itself.
+            Ok(read) => read == 0 || matches!(self.stream, ServerStream::Plain(_)),
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
@@ -154,17 +149,23 @@ impl Connection {
 }
 
 impl ServerStream {
+    /// Its connection of TCP, below TLS or not.
+    #[cfg_attr(not(fuzzing), allow(clippy::unnecessary_wraps, reason = "a stream in memory has none"))]
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            ServerStream::Plain(stream) => Some(stream),
+            ServerStream::Tls(stream) => Some(stream.get_ref().0),
+            #[cfg(fuzzing)]
+            ServerStream::Memory(_) => None,
+        }
+    }
+
     /// Whether the other end has taken all that was sent to it, as far as TCP tells: what comes to a connection that it
     /// has closed already is answered with a reset, and never acknowledged.
     pub fn has_taken_all(&self) -> bool {
         // As Linux numbers the states of RFC 9293 section 3.3.2.
         const CLOSED: u8 = 7;
-        let stream = match self {
-            ServerStream::Plain(stream) => stream,
-            ServerStream::Tls(stream) => stream.get_ref().0,
-            #[cfg(fuzzing)]
-            ServerStream::Memory(_) => return true,
-        };
+        let Some(stream) = self.tcp() else { return true };
         let info = get_tcp_info(stream.as_raw_fd());
         info.is_ok_and(|info| info.tcpi_state != CLOSED && info.tcpi_unacked == 0)
     }
